@@ -1,0 +1,234 @@
+"""``LLM_COST_*`` keys, read once into a frozen :class:`Config`. Flask is not needed here: a mapping is."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import fields
+from decimal import Decimal
+from decimal import InvalidOperation
+from types import MappingProxyType
+from typing import Any
+from typing import Literal
+from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfoNotFoundError
+
+from .errors import ConfigurationError
+
+PREFIX = "LLM_COST_"
+_UTC = ZoneInfo("UTC")
+
+#: SDKs that can be tapped by name.
+INSTRUMENTS = ("openai", "anthropic")
+
+#: Tag keys whose values are never stored; a key matches as a whole word of the tag's name.
+REDACTED_TAG_KEYS = (
+    "api_key",
+    "access_token",
+    "authorization",
+    "credential",
+    "password",
+    "private_key",
+    "refresh_token",
+    "secret",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The settings of one app. Every field is one ``LLM_COST_*`` key in lower case."""
+
+    enabled: bool = True
+    instrument: Literal["auto"] | tuple[str, ...] = "auto"
+    ingestion: Literal["auto", "inline"] = "auto"
+    storage: Literal["database", "log"] = "database"
+    storage_error: Literal["warn", "ignore", "raise"] = "warn"
+    bind_key: str | None = None
+    service: str | None = None
+    timezone: ZoneInfo = _UTC
+    currency: str = "USD"
+    prices_file: str | None = None
+    pricing_overrides: Mapping[str, Any] = MappingProxyType({})
+    discounts: Mapping[str, Decimal] = MappingProxyType({})
+    unknown_pricing: Literal["warn", "ignore", "raise"] = "warn"
+    provider_hosts: Mapping[str, str] = MappingProxyType({})
+    dashboard: bool = True
+    url_prefix: str = "/llm-costs"
+    max_tags: int = 50
+    redacted_tag_keys: tuple[str, ...] = REDACTED_TAG_KEYS
+    buffer_size: int = 10_000
+    shutdown_timeout: float = 5.0
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Config:
+        """Read the ``LLM_COST_*`` keys of an ``app.config``-like mapping.
+
+        :raises ConfigurationError: a key is unknown (the nearest known one is named) or a value invalid.
+        """
+        given = {key: values[key] for key in values if key.startswith(PREFIX)}
+        for key in given:
+            if key not in _READERS:
+                raise ConfigurationError(_unknown_key(key))
+        return cls(
+            **{key.removeprefix(PREFIX).lower(): _READERS[key](key, value) for key, value in given.items()}
+        )
+
+
+def _unknown_key(key: str) -> str:
+    near = difflib.get_close_matches(key, _READERS, n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]}?" if near else " docs/configuration.md lists the known keys."
+    return f"Unknown configuration key {key}.{hint}"
+
+
+def _invalid(key: str, value: object, accepted: str) -> ConfigurationError:
+    return ConfigurationError(f"{key} must be {accepted}, got {value!r}.")
+
+
+def _boolean(key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _invalid(key, value, "True or False")
+    return value
+
+
+def _one_of(*allowed: str) -> Callable[[str, Any], Any]:
+    def read(key: str, value: Any) -> str:
+        if value not in allowed:
+            raise _invalid(key, value, "one of " + ", ".join(map(repr, allowed)))
+        return str(value)
+
+    return read
+
+
+def _optional_text(key: str, value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip():
+        raise _invalid(key, value, "a non-empty string or None")
+    return value.strip()
+
+
+def _optional_path(key: str, value: Any) -> str | None:
+    return _optional_text(key, os.fspath(value) if isinstance(value, os.PathLike) else value)
+
+
+def _integer(minimum: int, maximum: int) -> Callable[[str, Any], int]:
+    def read(key: str, value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
+            raise _invalid(key, value, f"a whole number from {minimum} to {maximum}")
+        return value
+
+    return read
+
+
+def _seconds(key: str, value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 3600:
+        raise _invalid(key, value, "a number of seconds from 0 to 3600")
+    return float(value)
+
+
+def _zone(key: str, value: Any) -> ZoneInfo:
+    try:
+        return ZoneInfo(str(value))
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise _invalid(key, value, "an IANA time zone name such as 'Europe/Berlin'") from error
+
+
+def _currency(key: str, value: Any) -> str:
+    # One ledger, one currency: prices in another would be added up as if they were dollars.
+    if value != "USD":
+        raise _invalid(key, value, "'USD', the only currency of the ledger so far")
+    return "USD"
+
+
+def _names(key: str, value: Any) -> tuple[str, ...]:
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list | tuple | set | frozenset) or not all(
+        isinstance(item, str) for item in items
+    ):
+        raise _invalid(key, value, "a list of names or a comma-separated string")
+    return tuple(dict.fromkeys(name for item in items if (name := item.strip())))
+
+
+def _instrument(key: str, value: Any) -> Literal["auto"] | tuple[str, ...]:
+    if value == "auto":
+        return "auto"
+    if value is False or value is None:
+        return ()
+    names = _names(key, value)
+    for name in names:
+        if name not in INSTRUMENTS:
+            near = difflib.get_close_matches(name, INSTRUMENTS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ConfigurationError(f"{key}: unknown SDK {name!r}; known: {', '.join(INSTRUMENTS)}.{hint}")
+    return names
+
+
+def _mapping(key: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise _invalid(key, value, "a mapping with string keys")
+    return MappingProxyType(dict(value))
+
+
+def _hosts(key: str, value: Any) -> Mapping[str, str]:
+    entries = _mapping(key, value)
+    for host, provider in entries.items():
+        if "/" in host or not isinstance(provider, str) or not provider:
+            raise _invalid(
+                key,
+                {host: provider},
+                "host names mapped to provider names, such as {'llm.example.com': 'openai'}",
+            )
+    return MappingProxyType({host.lower(): provider for host, provider in entries.items()})
+
+
+def _discounts(key: str, value: Any) -> Mapping[str, Decimal]:
+    found: dict[str, Decimal] = {}
+    for provider, share in _mapping(key, value).items():
+        accepted = "provider names mapped to shares from 0 to 1, as strings, such as {'openai': '0.15'}"
+        if isinstance(share, float | bool):
+            raise _invalid(key, {provider: share}, accepted)
+        try:
+            found[provider] = Decimal(share)
+        except (InvalidOperation, TypeError, ValueError) as error:
+            raise _invalid(key, {provider: share}, accepted) from error
+        if not found[provider].is_finite() or not 0 <= found[provider] <= 1:
+            raise _invalid(key, {provider: share}, accepted)
+    return MappingProxyType(found)
+
+
+def _url_prefix(key: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.startswith("/") or value.rstrip("/") == "":
+        raise _invalid(key, value, "a path that begins with '/', such as '/llm-costs'")
+    return value.rstrip("/")
+
+
+_READERS: Mapping[str, Callable[[str, Any], Any]] = MappingProxyType(
+    {
+        "LLM_COST_ENABLED": _boolean,
+        "LLM_COST_INSTRUMENT": _instrument,
+        "LLM_COST_INGESTION": _one_of("auto", "inline"),
+        "LLM_COST_STORAGE": _one_of("database", "log"),
+        "LLM_COST_STORAGE_ERROR": _one_of("warn", "ignore", "raise"),
+        "LLM_COST_BIND_KEY": _optional_text,
+        "LLM_COST_SERVICE": _optional_text,
+        "LLM_COST_TIMEZONE": _zone,
+        "LLM_COST_CURRENCY": _currency,
+        "LLM_COST_PRICES_FILE": _optional_path,
+        "LLM_COST_PRICING_OVERRIDES": _mapping,
+        "LLM_COST_DISCOUNTS": _discounts,
+        "LLM_COST_UNKNOWN_PRICING": _one_of("warn", "ignore", "raise"),
+        "LLM_COST_PROVIDER_HOSTS": _hosts,
+        "LLM_COST_DASHBOARD": _boolean,
+        "LLM_COST_URL_PREFIX": _url_prefix,
+        "LLM_COST_MAX_TAGS": _integer(0, 1000),
+        "LLM_COST_REDACTED_TAG_KEYS": _names,
+        "LLM_COST_BUFFER_SIZE": _integer(1, 1_000_000),
+        "LLM_COST_SHUTDOWN_TIMEOUT": _seconds,
+    }
+)
+
+#: Every configuration key, in the order of the documentation.
+KEYS = tuple(PREFIX + item.name.upper() for item in fields(Config))

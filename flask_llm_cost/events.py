@@ -1,0 +1,180 @@
+"""The values a call passes through, from the SDK's entry to the ledger. No I/O, no Flask, no SQL here.
+
+``CallStart`` (what capture knows when the call begins) -> ``OpenCall`` (plus tags, user, clock) ->
+``Observation`` (what the provider answered) -> ``Event`` (priced, ready to store).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from typing import Literal
+
+from .usage import Usage
+
+Operation = Literal[
+    "chat",
+    "responses",
+    "messages",
+    "generate_content",
+    "embeddings",
+    "images",
+    "transcription",
+    "speech",
+    "moderation",
+    "completions",
+    "batch",
+    "other",
+]
+Status = Literal["ok", "error", "aborted", "blocked"]
+UsageSource = Literal["response", "stream", "batch", "manual", "estimated", "unknown"]
+CostStatus = Literal["complete", "partial", "unknown", "free"]
+CostSource = Literal["computed", "provider", "caller"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallStart:
+    """What is known when a call begins.
+
+    :param requested_mode: the pricing mode the request asked for; the served one comes with the answer.
+    """
+
+    provider: str
+    operation: Operation
+    requested_model: str | None = None
+    requested_mode: str | None = None
+    stream: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribution:
+    """Who and what a call belongs to, frozen when the call begins."""
+
+    tags: Mapping[str, str] = field(default_factory=dict)
+    user_id: str | None = None
+    request_type: str | None = None
+    trackable_type: str | None = None
+    trackable_id: str | None = None
+    endpoint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenCall:
+    """A call under way. ``started_ns`` is the monotonic clock, for durations only."""
+
+    event_id: str
+    occurred_at: datetime
+    started_ns: int
+    start: CallStart
+    attribution: Attribution
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Iteration:
+    """Usage billed on top of the main answer, possibly at another model (compaction, advisor turns)."""
+
+    model: str | None
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What the provider answered, in canonical words.
+
+    :param usage: ``None`` where the provider told nothing, which is not zero.
+    :param iterations: billed on top of ``usage``.
+    :param pricing_mode: the mode that was served; ``None`` for standard, ``"unknown"`` is never used:
+        where the answer is silent, ``mode_told`` is false and the requested mode stands.
+    :param provider_cost: the charge in USD as the provider itself reports it.
+    :param problems: what was wrong with the answer's numbers, for the log; never any content.
+    """
+
+    status: Status = "ok"
+    model: str | None = None
+    provider_response_id: str | None = None
+    provider_account: str | None = None
+    usage: Usage | None = None
+    iterations: tuple[Iteration, ...] = ()
+    usage_source: UsageSource = "unknown"
+    pricing_mode: str | None = None
+    mode_told: bool = False
+    provider_cost: Decimal | None = None
+    provider_fields: Mapping[str, str] = field(default_factory=dict)
+    http_status: int | None = None
+    error_type: str | None = None
+    attempts: int = 1
+    latency_ms: int | None = None
+    time_to_first_token_ms: int | None = None
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PricedItem:
+    """One line item: ``quantity`` of a component at ``rate`` (in ``rate_basis``) is ``cost`` in USD.
+
+    ``rate`` and ``cost`` are ``None`` where no rate is known. Its fields are the columns of
+    ``llm_cost_line_items``.
+    """
+
+    component: str
+    quantity: Decimal
+    unit: str
+    rate: Decimal | None
+    rate_basis: str
+    cost: Decimal | None
+    cost_status: CostStatus
+    provider_field: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One call, priced and attributed: exactly what the ledger stores. Field names are column names.
+
+    ``tags`` is what goes to the tag table and, as JSON, into the call's row.
+    """
+
+    event_id: str
+    occurred_at: datetime
+    service: str
+    provider: str
+    model: str
+    operation: Operation
+    status: Status = "ok"
+    provider_account: str | None = None
+    requested_model: str | None = None
+    http_status: int | None = None
+    error_type: str | None = None
+    attempts: int = 1
+    stream: bool = False
+    usage_source: UsageSource = "unknown"
+    provider_response_id: str | None = None
+    input_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_write_input_tokens: int | None = None
+    cache_write_extended_input_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    audio_input_tokens: int | None = None
+    audio_output_tokens: int | None = None
+    image_input_tokens: int | None = None
+    image_output_tokens: int | None = None
+    total_tokens: int | None = None
+    pricing_mode: str | None = None
+    total_cost: Decimal | None = None
+    cost_status: CostStatus = "unknown"
+    cost_source: CostSource | None = None
+    pricing_snapshot: Mapping[str, Any] | None = None
+    latency_ms: int | None = None
+    time_to_first_token_ms: int | None = None
+    user_id: str | None = None
+    request_type: str | None = None
+    trackable_type: str | None = None
+    trackable_id: str | None = None
+    endpoint: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, Any] | None = None
+    line_items: tuple[PricedItem, ...] = ()

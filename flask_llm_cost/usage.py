@@ -1,0 +1,154 @@
+"""What a call used, in canonical quantities. Values only: nothing here knows a provider or a price."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import fields
+from decimal import Decimal
+from types import MappingProxyType
+
+from .components import components
+from .money import QUANTITY_LIMIT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Canonical quantities of one call. ``None`` means "not told", ``0`` means zero.
+
+    The buckets are disjoint: ``input_tokens`` leaves out cache reads, cache writes, audio and images;
+    ``output_tokens`` leaves out audio and images but contains ``reasoning_tokens``.
+    ``cache_write_input_tokens`` are writes that live five minutes (or have no such split),
+    ``cache_write_extended_input_tokens`` one hour.
+    ``cache_read_audio_input_tokens`` and ``cache_read_image_input_tokens`` are parts of
+    ``cache_read_input_tokens``. ``total_tokens`` is the provider's own total.
+
+    ``charges`` holds what is billed by another unit than tokens, by component name, for example
+    ``{"web_search_request": 2}``.
+
+    :raises ValueError: a count is negative, not an integer, or a part is larger than its whole.
+    """
+
+    input_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_write_input_tokens: int | None = None
+    cache_write_extended_input_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    audio_input_tokens: int | None = None
+    audio_output_tokens: int | None = None
+    image_input_tokens: int | None = None
+    image_output_tokens: int | None = None
+    cache_read_audio_input_tokens: int | None = None
+    cache_read_image_input_tokens: int | None = None
+    total_tokens: int | None = None
+    charges: Mapping[str, Decimal] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in TOKEN_FIELDS:
+            _check_tokens(name, getattr(self, name))
+        _check_part("reasoning_tokens", self.reasoning_tokens, "output_tokens", self.output_tokens)
+        cached_media = (self.cache_read_audio_input_tokens or 0) + (self.cache_read_image_input_tokens or 0)
+        _check_part(
+            "cached audio and image tokens",
+            cached_media,
+            "cache_read_input_tokens",
+            self.cache_read_input_tokens,
+        )
+        checked = {name: _checked_charge(name, quantity) for name, quantity in self.charges.items()}
+        object.__setattr__(self, "charges", MappingProxyType(checked))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing at all was told."""
+        return not self.charges and all(getattr(self, name) is None for name in TOKEN_FIELDS)
+
+    @property
+    def counted_tokens(self) -> int:
+        """The sum of the disjoint buckets, to be held against the provider's ``total_tokens``."""
+        return sum(getattr(self, name) or 0 for name in BUCKET_FIELDS)
+
+    @property
+    def tokens_in(self) -> int:
+        """All input tokens, cached ones included: what context tiers are measured by."""
+        return sum(getattr(self, name) or 0 for name in INPUT_FIELDS)
+
+    def quantities(self) -> dict[str, Decimal]:
+        """What is to be billed: component name to quantity, told quantities only, in line-item order."""
+        found: dict[str, Decimal] = {}
+        for component in components().values():
+            if component.usage is None:
+                quantity = self.charges.get(component.name)
+            else:
+                quantity = _decimal(getattr(self, component.usage))
+            if quantity is not None:
+                found[component.name] = quantity
+        cached_media = sum((found.get(name, Decimal(0)) for name in _CACHED_MEDIA), Decimal(0))
+        if cached_media:
+            found["cache_read_input"] -= cached_media
+        return found
+
+    def __add__(self, other: Usage) -> Usage:
+        """Both usages in one, for a call that was billed in several iterations."""
+        sums = {name: _add(getattr(self, name), getattr(other, name)) for name in TOKEN_FIELDS}
+        names = [*self.charges, *(name for name in other.charges if name not in self.charges)]
+        zero = Decimal(0)
+        charges = {name: self.charges.get(name, zero) + other.charges.get(name, zero) for name in names}
+        return Usage(**sums, charges=charges)
+
+
+#: Every token count of :class:`Usage`, named like the ledger's columns.
+TOKEN_FIELDS = tuple(item.name for item in fields(Usage) if item.name != "charges")
+#: The disjoint buckets on the input side.
+INPUT_FIELDS = (
+    "input_tokens",
+    "cache_read_input_tokens",
+    "cache_write_input_tokens",
+    "cache_write_extended_input_tokens",
+    "audio_input_tokens",
+    "image_input_tokens",
+)
+#: All disjoint buckets.
+BUCKET_FIELDS = (*INPUT_FIELDS, "output_tokens", "audio_output_tokens", "image_output_tokens")
+
+_CACHED_MEDIA = ("cache_read_audio_input", "cache_read_image_input")
+
+
+def _check_tokens(name: str, value: object) -> None:
+    if value is None:
+        return
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"{name} must be a whole number of tokens or None, got {type(value).__name__}")
+    if not 0 <= value <= QUANTITY_LIMIT:
+        raise ValueError(f"{name} must be between 0 and {QUANTITY_LIMIT}, got {value}")
+
+
+def _check_part(part_name: str, part: int | None, whole_name: str, whole: int | None) -> None:
+    if part and whole is not None and part > whole:
+        raise ValueError(f"{part_name} ({part}) cannot exceed {whole_name} ({whole}), which contains them")
+    if part and whole is None and whole_name == "cache_read_input_tokens":
+        raise ValueError(f"{part_name} ({part}) need {whole_name}, which contains them")
+
+
+def _checked_charge(name: str, quantity: object) -> Decimal:
+    component = components().get(name)
+    if component is None or component.usage is not None:
+        known = ", ".join(item.name for item in components().values() if item.usage is None)
+        raise ValueError(f"charges[{name!r}] is not a billed component; known: {known}")
+    if isinstance(quantity, bool) or not isinstance(quantity, int | Decimal):
+        raise ValueError(f"charges[{name!r}] must be an int or a Decimal, got {type(quantity).__name__}")
+    value = Decimal(quantity)
+    if not value.is_finite() or not 0 <= value <= QUANTITY_LIMIT:
+        raise ValueError(f"charges[{name!r}] must be between 0 and {QUANTITY_LIMIT}, got {value}")
+    return value
+
+
+def _decimal(value: int | None) -> Decimal | None:
+    return None if value is None else Decimal(value)
+
+
+def _add(left: int | None, right: int | None) -> int | None:
+    if left is None or right is None:
+        return right if left is None else left
+    return left + right
