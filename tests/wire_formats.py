@@ -1,0 +1,221 @@
+"""Answers in the providers' wire formats, with our own words, ids and numbers. Values only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
+
+Payload = Mapping[str, Any]
+
+#: What the answers below bill, in the ledger's words: 100 fresh, 20 cached, 48 out (8 of them reasoning).
+OPENAI_USED = {
+    "input_tokens": 100,
+    "cache_read_input_tokens": 20,
+    "output_tokens": 48,
+    "reasoning_tokens": 8,
+    "total_tokens": 168,
+}
+ANTHROPIC_USED = {"input_tokens": 100, "cache_read_input_tokens": 20, "output_tokens": 48}
+
+CHAT_USAGE = {
+    "prompt_tokens": 120,
+    "completion_tokens": 48,
+    "total_tokens": 168,
+    "prompt_tokens_details": {"cached_tokens": 20},
+    "completion_tokens_details": {"reasoning_tokens": 8},
+}
+RESPONSES_USAGE = {
+    "input_tokens": 120,
+    "input_tokens_details": {"cached_tokens": 20},
+    "output_tokens": 48,
+    "output_tokens_details": {"reasoning_tokens": 8},
+    "total_tokens": 168,
+}
+MESSAGES_USAGE = {
+    "input_tokens": 100,
+    "cache_creation_input_tokens": 0,
+    "cache_read_input_tokens": 20,
+    "output_tokens": 48,
+    "service_tier": "standard",
+}
+
+
+def sse(events: Iterable[Payload | str], *, named: bool = False) -> list[bytes]:
+    """Each event as the bytes of one server-sent event; ``named`` adds an ``event:`` line with its type."""
+    found = []
+    for event in events:
+        data = event if isinstance(event, str) else json.dumps(event)
+        name = f"event: {event['type']}\n" if named and not isinstance(event, str) else ""
+        found.append(f"{name}data: {data}\n\n".encode())
+    return found
+
+
+def chat_completion(model: str, text: str = "The quay is open.", **changes: Any) -> dict[str, Any]:
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    head = {"id": "chatcmpl-quay-1", "object": "chat.completion", "created": 1_790_000_000, "model": model}
+    return {**head, "choices": [choice], "usage": CHAT_USAGE, **changes}
+
+
+def chat_stream(model: str, *, words: int = 47, usage: bool = True) -> list[bytes]:
+    """A role chunk, ``words`` content chunks, a finish chunk, a usage chunk if asked for, and [DONE]."""
+    head = {
+        "id": "chatcmpl-quay-2",
+        "object": "chat.completion.chunk",
+        "created": 1_790_000_000,
+        "model": model,
+    }
+
+    def chunk(delta: Payload, finish: str | None = None) -> Payload:
+        return {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+
+    events: list[Payload | str] = [chunk({"role": "assistant", "content": ""})]
+    events += [chunk({"content": f"word{number} "}) for number in range(words)]
+    events.append(chunk({}, "stop"))
+    if usage:
+        events.append({**head, "choices": [], "usage": CHAT_USAGE})
+    return sse([*events, "[DONE]"])
+
+
+def completion(model: str) -> dict[str, Any]:
+    choice = {"index": 0, "text": "open", "finish_reason": "stop", "logprobs": None}
+    head = {"id": "cmpl-quay-1", "object": "text_completion", "created": 1_790_000_000, "model": model}
+    return {**head, "choices": [choice], "usage": CHAT_USAGE}
+
+
+def embeddings(model: str) -> dict[str, Any]:
+    row = {"object": "embedding", "index": 0, "embedding": [0.25, -0.5, 0.75]}
+    return {
+        "object": "list",
+        "data": [row],
+        "model": model,
+        "usage": {"prompt_tokens": 9, "total_tokens": 9},
+    }
+
+
+def response_object(model: str, text: str = "The quay is open.", **changes: Any) -> dict[str, Any]:
+    content = [{"type": "output_text", "text": text, "annotations": []}]
+    output = [
+        {
+            "type": "message",
+            "id": "msg_quay_1",
+            "status": "completed",
+            "role": "assistant",
+            "content": content,
+        }
+    ]
+    return {
+        "id": "resp_quay_1",
+        "object": "response",
+        "created_at": 1_790_000_000,
+        "status": "completed",
+        "model": model,
+        "output": output,
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        "usage": RESPONSES_USAGE,
+        **changes,
+    }
+
+
+def response_stream(model: str, *, words: int = 46) -> list[bytes]:
+    """created, output item and part, ``words`` text deltas, completed with the usage."""
+    begun = response_object(model, output=[], status="in_progress", usage=None)
+    item = {
+        "type": "message",
+        "id": "msg_quay_1",
+        "status": "in_progress",
+        "role": "assistant",
+        "content": [],
+    }
+    part = {"type": "output_text", "text": "", "annotations": []}
+    place = {"item_id": "msg_quay_1", "output_index": 0, "content_index": 0}
+    events: list[dict[str, Any]] = [
+        {"type": "response.created", "response": begun},
+        {"type": "response.output_item.added", "output_index": 0, "item": item},
+        {"type": "response.content_part.added", **place, "part": part},
+    ]
+    events += [
+        {"type": "response.output_text.delta", **place, "delta": f"word{number} ", "logprobs": []}
+        for number in range(words)
+    ]
+    events.append({"type": "response.completed", "response": response_object(model)})
+    return sse(({**event, "sequence_number": at} for at, event in enumerate(events)), named=True)
+
+
+def message(model: str, text: str = "The quay is open.", **changes: Any) -> dict[str, Any]:
+    return {
+        "id": "msg_pier_1",
+        "type": "message",
+        "role": "assistant",
+        "model": model,
+        "content": [{"type": "text", "text": text}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": MESSAGES_USAGE,
+        **changes,
+    }
+
+
+def message_stream(model: str, *, words: int = 45) -> list[bytes]:
+    """message_start, a text block of ``words`` deltas, message_delta with the usage, message_stop."""
+    begun = message(
+        model, content=[], stop_reason=None, usage={**MESSAGES_USAGE, "output_tokens": 1}, id="msg_pier_2"
+    )
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": begun},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+    ]
+    events += [
+        {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "text_delta", "text": f"word{number} "},
+        }
+        for number in range(words)
+    ]
+    events += [
+        {"type": "content_block_stop", "index": 0},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+            "usage": {"output_tokens": 48},
+        },
+        {"type": "message_stop"},
+    ]
+    return sse(events, named=True)
+
+
+def openai_error(kind: str = "invalid_request_error", text: str = "no such pier") -> dict[str, Any]:
+    return {"error": {"message": text, "type": kind, "param": None, "code": None}}
+
+
+def anthropic_error(kind: str = "invalid_request_error", text: str = "no such pier") -> dict[str, Any]:
+    return {"type": "error", "error": {"type": kind, "message": text}}
+
+
+def default_answer(path: str, body: Payload) -> Payload | list[bytes]:
+    """What a healthy provider answers to a request: an object, or the events of a stream.
+
+    :raises LookupError: no such route.
+    """
+    model = str(body.get("model", "none"))
+    streamed = bool(body.get("stream"))
+    if path.endswith("/chat/completions"):
+        asked = bool((body.get("stream_options") or {}).get("include_usage"))
+        return chat_stream(model, usage=asked) if streamed else chat_completion(model)
+    if path.endswith("/responses"):
+        return response_stream(model) if streamed else response_object(model)
+    if path.endswith("/messages"):
+        return message_stream(model) if streamed else message(model)
+    if path.endswith("/messages/count_tokens"):
+        return {"input_tokens": 12}
+    if path.endswith("/embeddings"):
+        return embeddings(model)
+    if path.endswith("/completions"):
+        return completion(model)
+    if path.endswith("/models"):
+        return {"object": "list", "data": []}
+    raise LookupError(path)
