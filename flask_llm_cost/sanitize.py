@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import enum
+import json
+import math
 import re
 import unicodedata
 from collections.abc import Iterable
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
+
+from .config import REDACTED_TAG_KEYS
 
 #: Widths of the tag table's columns.
 KEY_LENGTH = 64
@@ -16,6 +22,11 @@ VALUE_LENGTH = 255
 _LOOK_AT = 4096
 
 REDACTED = "[redacted]"
+
+_DETAILS_DEPTH = 6
+_DETAIL_LENGTH = 1_000
+#: ``details`` that take more JSON than this are replaced by a note: the ledger is no document store.
+DETAILS_LIMIT = 8_192
 
 _NOT_KEY = re.compile(r"[^\w.-]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -79,3 +90,34 @@ def clean_value(text: str) -> str:
     if _SECRET_VALUE.search(text[:_LOOK_AT]):
         return REDACTED
     return clean_text(text, VALUE_LENGTH)
+
+
+def clean_details(details: Mapping[str, Any]) -> dict[str, Any]:
+    """``track(details=...)`` fit to store as JSON: secrets redacted, texts cut, odd types named."""
+    cleaned = {str(key): _clean_detail(str(key), value, _DETAILS_DEPTH) for key, value in details.items()}
+    size = len(json.dumps(cleaned, ensure_ascii=False).encode())
+    if size > DETAILS_LIMIT:
+        return {"left_out": f"details of {size} bytes exceed {DETAILS_LIMIT}"}
+    return cleaned
+
+
+def _clean_detail(key: str, value: Any, depth: int) -> Any:
+    if is_secret_key(key, REDACTED_TAG_KEYS):
+        return REDACTED
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if depth == 0:
+        return f"[{type(value).__name__}]"
+    if isinstance(value, Mapping):
+        return {
+            clean_text(str(name), _DETAIL_LENGTH): _clean_detail(str(name), item, depth - 1)
+            for name, item in value.items()
+        }
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_clean_detail(key, item, depth - 1) for item in value]
+    text = plain_text(value)
+    if text is None:
+        return f"[{type(value).__name__}]"
+    return REDACTED if _SECRET_VALUE.search(text[:_LOOK_AT]) else clean_text(text, _DETAIL_LENGTH)

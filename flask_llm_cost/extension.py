@@ -1,0 +1,297 @@
+"""``LLMCostTracker``: builds one frozen :class:`~flask_llm_cost.runtime.Runtime` per app and delegates to it."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import weakref
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from dataclasses import replace
+from datetime import UTC
+from datetime import datetime
+from typing import Any
+
+from flask import Blueprint
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+
+from . import capture
+from .analytics import CallQuery
+from .analytics import Report
+from .analytics import build_report
+from .cli import llm_cost
+from .config import Config
+from .context import Scope
+from .context import current_flask_app
+from .context import with_tags
+from .counters import Counters
+from .dashboard import create_blueprint
+from .errors import ConfigurationError
+from .events import Event
+from .ingest import CallableIngest
+from .ingest import Ingest
+from .ingest import InlineIngest
+from .ingest import LogIngest
+from .ingest import close_all
+from .ledger import LedgerSource
+from .ledger import attach_tables
+from .pricing import Catalog
+from .pricing import Price
+from .recorder import Recorder
+from .runtime import EXTENSION
+from .runtime import Runtime
+from .runtime import registry
+from .runtime import runtime_of
+from .usage import Usage
+
+DefaultTags = Mapping[str, object] | Callable[[], Mapping[str, object]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Options:
+    """What the constructor was given and ``init_app`` may give again."""
+
+    authorize: Callable[[], Any] | None = None
+    default_tags: DefaultTags | None = None
+    user_loader: Callable[[], object] | None = None
+    storage: Callable[[Event], object] | None = None
+    default: bool = False
+
+    def overridden_by(self, given: Mapping[str, Any]) -> _Options:
+        return replace(self, **{name: value for name, value in given.items() if value not in (None, False)})
+
+
+class LLMCostTracker:
+    """Record, price and attribute every LLM call of a Flask app.
+
+    ``LLMCostTracker(app)``, ``LLMCostTracker(app, db)`` and the factory form with :meth:`init_app` all work,
+    and one tracker serves several apps. Arguments of ``init_app`` win over those given here; what differs
+    per deployment is read from ``LLM_COST_*`` keys of ``app.config``.
+
+    :param db: the app's ``SQLAlchemy`` object; found in ``app.extensions`` where it is not given.
+    :param authorize: who may see the dashboard: called in each of its requests, sync or async. ``True`` lets
+        in, a response is passed on, anything else is 403. Without it only a debug app on this machine shows it.
+    :param default_tags: tags of every call: a mapping, or a callable asked when a call begins.
+    :param user_loader: returns the user a call belongs to (model object or id) where no ``with_tags`` says so;
+        without it the user that Flask-Login knows of.
+    :param storage: a callable that takes each :class:`~flask_llm_cost.events.Event` and owns persistence.
+    :param default: calls outside any app context belong to this app; needed only with several tracked apps.
+    """
+
+    def __init__(
+        self,
+        app: Flask | None = None,
+        db: SQLAlchemy | None = None,
+        *,
+        authorize: Callable[[], Any] | None = None,
+        default_tags: DefaultTags | None = None,
+        user_loader: Callable[[], object] | None = None,
+        storage: Callable[[Event], object] | None = None,
+    ) -> None:
+        self._db = db
+        self._options = _Options(
+            authorize=authorize, default_tags=default_tags, user_loader=user_loader, storage=storage
+        )
+        self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(
+        self,
+        app: Flask,
+        db: SQLAlchemy | None = None,
+        *,
+        authorize: Callable[[], Any] | None = None,
+        default_tags: DefaultTags | None = None,
+        user_loader: Callable[[], object] | None = None,
+        storage: Callable[[Event], object] | None = None,
+        default: bool = False,
+    ) -> None:
+        """Set the app up: read its configuration, add tables, commands and dashboard, tap the SDKs.
+
+        :raises ConfigurationError: a ``LLM_COST_*`` key is unknown or invalid, no database is found, the app
+            was initialised before, or a table of ours clashes with one of the app.
+        :raises CaptureContractError: an SDK named in ``LLM_COST_INSTRUMENT`` is missing or incompatible.
+        """
+        if EXTENSION in app.extensions:
+            raise ConfigurationError(f"A tracker was initialised for the app {app.name!r} before.")
+        options = self._options.overridden_by(
+            {
+                "authorize": authorize,
+                "default_tags": default_tags,
+                "user_loader": user_loader,
+                "storage": storage,
+                "default": default,
+            }
+        )
+        runtime = build_runtime(app, db or self._db, options)
+        if runtime.config.enabled:
+            capture.install(runtime.config.instrument)
+        app.extensions[EXTENSION] = runtime
+        self._apps.add(app)
+        registry.add(app, default=options.default)
+        app.cli.add_command(llm_cost)
+        if runtime.config.dashboard:
+            app.register_blueprint(create_blueprint(runtime.config), url_prefix=runtime.config.url_prefix)
+
+    @property
+    def config(self) -> Config:
+        """The frozen settings of the current app."""
+        return self._runtime.config
+
+    @property
+    def calls(self) -> CallQuery:
+        """All recorded calls of the current app, to be narrowed and asked."""
+        return self._runtime.calls
+
+    @property
+    def blueprint(self) -> Blueprint | None:
+        """The current app's dashboard, or ``None`` where ``LLM_COST_DASHBOARD`` is false."""
+        return self._app.blueprints.get("llm_cost")
+
+    def track(self, **call: Any) -> Event:
+        """Record a call by hand; see :func:`flask_llm_cost.track`."""
+        return capture.track(runtime=self._runtime, **call)
+
+    def track_stream(self, **call: Any) -> AbstractContextManager[capture.StreamCollector]:
+        """Record a streamed call by hand; see :func:`flask_llm_cost.track_stream`."""
+        return capture.track_stream(runtime=self._runtime, **call)
+
+    def with_tags(self, tags: Mapping[str, object] | None = None, /, **named: object) -> with_tags:
+        """Attribute every call inside the block; see :class:`flask_llm_cost.with_tags`."""
+        return with_tags(tags, **named)
+
+    def price(
+        self,
+        *,
+        provider: str,
+        model: str,
+        usage: Usage,
+        pricing_mode: str | None = None,
+        at: datetime | None = None,
+    ) -> Price:
+        """What a call would cost. Nothing is recorded.
+
+        :param at: the moment whose prices apply, an aware datetime; now where it is not given.
+        """
+        moment = at or datetime.now(UTC)
+        return self._runtime.catalog.price(
+            provider=provider, model=model, usage=usage, pricing_mode=pricing_mode, at=moment
+        )
+
+    def report(
+        self, start: datetime | None = None, end: datetime | None = None, *, tag_keys: Sequence[str] = ()
+    ) -> Report:
+        """The report of a range (the last 30 days where none is given), as ``flask llm-cost report`` prints it.
+
+        :raises InvalidFilterError: the range is reversed, or lacks a time zone.
+        """
+        calls = self.calls
+        query = calls.between(start, end or datetime.now(UTC)) if start else calls.last_days(30)
+        return build_report(query, tag_keys=tag_keys)
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Write what waits in this process; ``False`` where something is still pending after ``timeout`` s."""
+        return self._runtime.flush(timeout)
+
+    def shutdown(self, timeout: float | None = None) -> None:
+        """Write what waits and stop tracking the current app; done by itself at interpreter exit.
+
+        :param timeout: seconds; ``LLM_COST_SHUTDOWN_TIMEOUT`` where it is not given.
+        """
+        runtime = self._runtime
+        registry.discard(self._app)
+        runtime.ingest.close(runtime.config.shutdown_timeout if timeout is None else timeout)
+
+    @property
+    def _app(self) -> Flask:
+        app = current_flask_app()
+        if app is not None and app in self._apps:
+            return app
+        apps = list(self._apps)
+        if app is None and len(apps) == 1:
+            return apps[0]
+        raise ConfigurationError(
+            "No app of this tracker is active. Call tracker.init_app(app) first, and use it inside "
+            "'with app.app_context():' where it serves several apps."
+        )
+
+    @property
+    def _runtime(self) -> Runtime:
+        runtime = runtime_of(self._app)
+        assert runtime is not None, "init_app stores the runtime before it remembers the app"  # noqa: S101
+        return runtime
+
+
+def build_runtime(app: Flask, db: SQLAlchemy | None, options: _Options) -> Runtime:
+    """Read the app's configuration and put the parts together."""
+    config = Config.from_mapping(app.config)
+    counters = Counters()
+    catalog = Catalog.load(
+        overrides=config.pricing_overrides,
+        prices_file=_absolute(app, config.prices_file),
+        discounts=config.discounts,
+    )
+    source = _ledger_source(app, db, config) if _wants_ledger(config, options) else None
+    ingest = _ingest(app, config, counters, source, options)
+    recorder = Recorder(
+        app,
+        config,
+        catalog,
+        ingest,
+        counters,
+        default_tags=Scope.of(options.default_tags)
+        if isinstance(options.default_tags, Mapping)
+        else options.default_tags,
+        user_loader=options.user_loader,
+    )
+    return Runtime(
+        config=config,
+        catalog=catalog,
+        counters=counters,
+        ingest=ingest,
+        recorder=recorder,
+        ledger_source=source,
+        authorize=options.authorize,
+    )
+
+
+def _wants_ledger(config: Config, options: _Options) -> bool:
+    return config.storage == "database" and options.storage is None
+
+
+def _ledger_source(app: Flask, db: SQLAlchemy | None, config: Config) -> LedgerSource:
+    found = db or app.extensions.get("sqlalchemy")
+    if found is None:
+        raise ConfigurationError(
+            "No database: pass it, as in LLMCostTracker(app, db), or call db.init_app(app) before the tracker's. "
+            "For a try without one set LLM_COST_STORAGE to 'log'."
+        )
+    attach_tables(found, config.bind_key)
+    return LedgerSource(app, found, config.bind_key)
+
+
+def _ingest(
+    app: Flask, config: Config, counters: Counters, source: LedgerSource | None, options: _Options
+) -> Ingest:
+    if options.storage is not None:
+        return CallableIngest(options.storage, config.storage_error, counters)
+    if source is None:
+        return LogIngest(app.logger)
+    ingest = InlineIngest(app, config, source, counters)
+    # Flask runs teardown functions last to first: the first one runs when the host's session is gone,
+    # whichever of the extensions was initialised first.
+    app.teardown_appcontext_funcs.insert(0, lambda error: ingest.context_ended())
+    return ingest
+
+
+def _absolute(app: Flask, path: str | None) -> str | None:
+    """A prices file's path; a relative one counts from the app's root, as Flask's own config files do."""
+    return None if path is None else os.path.join(app.root_path, path)
+
+
+atexit.register(close_all)

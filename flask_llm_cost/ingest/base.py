@@ -1,0 +1,34 @@
+"""What every way of storing events answers to."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ..events import Event
+
+
+class Ingest(Protocol):
+    """Takes events and sees that they are stored."""
+
+    #: The mode's name and why it was chosen, for the log and doctor.
+    mode: str
+    reason: str
+
+    def accept(self, event: Event) -> None:
+        """Take an event over. Returns quickly; never runs SQL of the host's transaction.
+
+        :raises StorageError: it could not be kept, and the host asked to be told.
+        """
+
+    def accept_later(self, event: Event) -> None:
+        """Take an event over from a finalizer: no lock, no thread, no I/O, no exception."""
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Store what is pending, waiting at most ``timeout`` seconds; whether nothing is left."""
+
+    @property
+    def pending(self) -> int:
+        """How many accepted events are not stored yet."""
+
+    def close(self, timeout: float) -> None:
+        """Flush for at most ``timeout`` seconds and stop."""

@@ -1,0 +1,254 @@
+"""Events wait in memory until the host is out of the way, then go to the ledger in one transaction.
+
+They are written when an app context ends (after the host's session is gone), at :meth:`InlineIngest.flush`,
+when a reader asks, at exit, and by a background thread for contexts that never end. While testing, and on a
+connection that is shared with the host (in-memory SQLite), there is no thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import threading
+import time
+import weakref
+from collections import deque
+
+from flask import Flask
+from sqlalchemy import Engine
+
+from ..config import Config
+from ..counters import Counters
+from ..counters import log
+from ..counters import log_failure
+from ..errors import StorageError
+from ..events import Event
+from ..ledger import LedgerSource
+from ..ledger import shared_connection
+
+BATCH = 500
+#: The background thread writes when this many calls wait, or after so many seconds.
+GATHERED_CALLS = 100
+GATHERED_SECONDS = 5.0
+
+_SERVERLESS = ("AWS_LAMBDA_FUNCTION_NAME", "K_SERVICE", "FUNCTIONS_WORKER_RUNTIME", "VERCEL")
+
+
+class InlineIngest:
+    """A bounded buffer in front of the ledger.
+
+    :param source: makes the app's ledger at the first write.
+    """
+
+    mode = "inline"
+
+    def __init__(self, app: Flask, config: Config, source: LedgerSource, counters: Counters) -> None:
+        self._app = weakref.ref(app)
+        self._config = config
+        self._source = source
+        self._counters = counters
+        self._waiting: deque[Event] = deque()
+        self._writing: list[Event] = []
+        self._thread: threading.Thread | None = None
+        self._reset_threads()
+        _live.add(self)
+
+    @property
+    def reason(self) -> str:
+        """Why events are written this way, in words for the log and doctor."""
+        if self._testing:
+            return "the app is testing"
+        if shared_connection(self._source.get().engine):
+            return "the database is in memory, on one connection shared with the app"
+        for name in _SERVERLESS:
+            if os.environ.get(name):
+                return f"serverless environment ({name} is set)"
+        return "calls are written when their request ends"
+
+    @property
+    def pending(self) -> int:
+        return len(self._waiting) + len(self._writing)
+
+    def accept(self, event: Event) -> None:
+        if self.pending >= self._config.buffer_size:
+            self._drop()
+            return
+        self._waiting.append(event)
+        if self._thread is None and not self._testing:
+            self._start_thread()
+        if len(self._waiting) >= GATHERED_CALLS:
+            self._wake.set()
+
+    def accept_later(self, event: Event) -> None:
+        self._waiting.append(event)
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Write what waits, in the calling thread; ``False`` where something is still pending.
+
+        :raises StorageError: the database refused and ``LLM_COST_STORAGE_ERROR`` is "raise".
+        """
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        # Whoever holds the lock takes along what waits now; without a timeout there is nothing to hurry for.
+        if not self._flushing.acquire(timeout=-1 if timeout is None else max(timeout, 0)):
+            return False
+        try:
+            while self._waiting and self._write_batch() and time.monotonic() < deadline:
+                pass
+        finally:
+            self._flushing.release()
+        return self.pending == 0
+
+    def context_ended(self) -> None:
+        """Write now, if that disturbs nobody. Never raises: it is one of the host's teardown functions."""
+        if not self._waiting:
+            return
+        if _event_loop_runs():
+            self._wake.set()
+            return
+        try:
+            self.flush(timeout=0)  # another thread that writes takes these along
+        except Exception as error:
+            log_failure(
+                self._counters, "storage_errors", "Calls wait in memory: they could not be written", error
+            )
+
+    def write_in_background(self) -> None:
+        """What the background thread does; a connection shared with the host is left to the host's thread."""
+        try:
+            if not self._stopped and self._waiting and not shared_connection(self._source.get().engine):
+                self.flush()
+        except Exception as error:
+            log_failure(
+                self._counters, "storage_errors", "Calls wait in memory: they could not be written", error
+            )
+
+    def close(self, timeout: float) -> None:
+        """Write what waits, for at most ``timeout`` seconds, and stop the background thread."""
+        self._stopped = True
+        self._wake.set()
+        try:
+            self.flush(timeout)
+        except StorageError as error:
+            log_failure(self._counters, "storage_errors", "Calls could not be written at shutdown", error)
+        if self.pending:
+            log.error("%d calls were not written before shutdown and are lost", self.pending)
+            self._counters.add("lost", self.pending)
+        _live.discard(self)
+
+    @property
+    def _testing(self) -> bool:
+        app = self._app()
+        return app is None or app.testing
+
+    def _write_batch(self) -> bool:
+        """Write the oldest events; ``False`` when they have to wait. The caller holds the flush lock."""
+        try:
+            ledger = self._source.get()
+            if _host_transaction_open(ledger.engine):
+                return False
+            self._take()
+            ledger.write_or_quarantine(self._writing)
+        except Exception as error:
+            self._put_back()
+            self._failed(error)
+            return False
+        self._counters.add("written", len(self._writing))
+        self._writing = []
+        return True
+
+    def _take(self) -> None:
+        while self._waiting and len(self._writing) < BATCH:
+            self._writing.append(self._waiting.popleft())
+
+    def _put_back(self) -> None:
+        self._waiting.extendleft(reversed(self._writing))
+        self._writing = []
+
+    def _failed(self, error: Exception) -> None:
+        if self._config.storage_error == "raise":
+            raise StorageError(
+                f"{self.pending} calls wait in memory: they could not be written. "
+                "flask llm-cost doctor says why."
+            ) from error
+        if self._config.storage_error == "warn":
+            what = "Calls wait in memory: they could not be written; flask llm-cost doctor says why"
+            log_failure(self._counters, "storage_errors", what, error)
+
+    def _drop(self) -> None:
+        dropped = self._counters.add("dropped")
+        message = f"A call is not recorded: {self.pending} others wait already (LLM_COST_BUFFER_SIZE)"
+        if self._config.storage_error == "raise":
+            raise StorageError(message)
+        if dropped == 1 or dropped % 100 == 0:
+            log.error("%s (%d so far)", message, dropped)
+
+    def _start_thread(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=_write_forever, args=(weakref.ref(self),), name="llm-cost-inline", daemon=True
+                )
+                self._thread.start()
+
+    def _reset_threads(self) -> None:
+        self._flushing = threading.Lock()
+        self._starting = threading.Lock()
+        self._wake = threading.Event()
+        self._thread = None
+        self._stopped = False
+
+    def forked(self) -> None:
+        """In a forked child: what waits is the parent's to write, and its thread did not come along."""
+        self._waiting.clear()
+        self._writing = []
+        self._reset_threads()
+        self._source.forked()
+
+
+def _host_transaction_open(engine: Engine) -> bool:
+    """Whether the host is in the middle of a transaction on the connection it shares with us.
+
+    Asked of the driver without a checkout: giving a checked-out connection back would roll it back.
+    """
+    if not shared_connection(engine):
+        return False
+    record = getattr(engine.pool, "connection")  # noqa: B009  # StaticPool's one connection record
+    return bool(getattr(record.dbapi_connection, "in_transaction", False))
+
+
+def _event_loop_runs() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _write_forever(reference: weakref.ref[InlineIngest]) -> None:
+    """The background thread. It holds no reference while it sleeps, so that the app can be collected."""
+    while (ingest := reference()) is not None and not ingest._stopped:
+        wake = ingest._wake
+        del ingest
+        wake.wait(GATHERED_SECONDS)
+        wake.clear()
+        if (ingest := reference()) is not None:
+            ingest.write_in_background()
+
+
+_live: weakref.WeakSet[InlineIngest] = weakref.WeakSet()
+
+
+def close_all() -> None:
+    """At interpreter exit: write what waits, each app within its ``LLM_COST_SHUTDOWN_TIMEOUT``."""
+    for ingest in list(_live):
+        ingest.close(ingest._config.shutdown_timeout)
+
+
+def _after_fork_in_child() -> None:
+    for ingest in list(_live):
+        ingest.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

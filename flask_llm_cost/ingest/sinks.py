@@ -1,0 +1,106 @@
+"""Ways to store events without a ledger: the app's log, and a callable of the host's."""
+
+from __future__ import annotations
+
+import json
+import logging
+from abc import ABC
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Callable
+
+from ..counters import Counters
+from ..counters import log_failure
+from ..errors import StorageError
+from ..events import Event
+
+
+class _Direct(ABC):
+    """Events are stored in the moment they are accepted; only those of finalizers wait for the next one."""
+
+    def __init__(self) -> None:
+        self._later: deque[Event] = deque()
+
+    @property
+    def pending(self) -> int:
+        return len(self._later)
+
+    def accept(self, event: Event) -> None:
+        self.flush()
+        self._store(event)
+
+    def accept_later(self, event: Event) -> None:
+        self._later.append(event)
+
+    def flush(self, timeout: float | None = None) -> bool:
+        while self._later:
+            try:
+                event = self._later.popleft()
+            except IndexError:  # another thread took the last one
+                break
+            self._store(event)
+        return True
+
+    def close(self, timeout: float) -> None:
+        self.flush()
+
+    @abstractmethod
+    def _store(self, event: Event) -> None:
+        """Store one event now."""
+
+
+class LogIngest(_Direct):
+    """One line per call through the app's logger, for a try without a database."""
+
+    mode = "log"
+    reason = "LLM_COST_STORAGE is 'log'"
+
+    def __init__(self, logger: logging.Logger) -> None:
+        super().__init__()
+        self._logger = logger
+        # A logger nobody configured swallows INFO: the one thing this mode is for would be lost.
+        if logger.getEffectiveLevel() > logging.INFO:
+            logger.setLevel(logging.INFO)
+
+    def _store(self, event: Event) -> None:
+        self._logger.info("%s", log_line(event))
+
+
+class CallableIngest(_Direct):
+    """The host's callable owns persistence. It gets the ``Event`` in the thread that made the call."""
+
+    mode = "callable"
+    reason = "storage= was given"
+
+    def __init__(self, storage: Callable[[Event], object], storage_error: str, counters: Counters) -> None:
+        super().__init__()
+        self._storage = storage
+        self._storage_error = storage_error
+        self._counters = counters
+
+    def _store(self, event: Event) -> None:
+        try:
+            self._storage(event)
+        except Exception as error:
+            if self._storage_error == "raise":
+                raise StorageError("The storage callable failed; the call is not recorded.") from error
+            if self._storage_error == "warn":
+                log_failure(self._counters, "storage_errors", "The storage callable failed", error)
+
+
+def log_line(event: Event) -> str:
+    """A call in one line: model, tokens, cost, latency, tags. Unknown numbers say so."""
+    cost = "unknown" if event.total_cost is None else f"${event.total_cost.normalize():f}"
+    parts = [
+        f"llm call {event.provider}/{event.model}",
+        f"operation={event.operation} status={event.status}",
+        f"input_tokens={_count(event.input_tokens)} cached={_count(event.cache_read_input_tokens)}",
+        f"output_tokens={_count(event.output_tokens)} cost={cost} cost_status={event.cost_status}",
+        f"latency_ms={_count(event.latency_ms)} user={event.user_id or '-'} endpoint={event.endpoint or '-'}",
+        f"tags={json.dumps(dict(event.tags), ensure_ascii=False)}",
+    ]
+    return " ".join(parts)
+
+
+def _count(value: int | None) -> str:
+    return "unknown" if value is None else str(value)

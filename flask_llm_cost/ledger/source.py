@@ -1,0 +1,74 @@
+"""The app's ledger, made at its first use."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from contextlib import AbstractContextManager
+from contextlib import nullcontext
+
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import Engine
+from sqlalchemy.pool import StaticPool
+
+from ..context import current_flask_app
+from ..errors import ConfigurationError
+from .engine import create_ledger_engine
+from .writer import Ledger
+
+
+class LedgerSource:
+    """Makes the ledger when it is first asked for, not in ``init_app``.
+
+    By then ``db.init_app`` was called whatever the order, and a pre-forking server has forked, so that no
+    connection is inherited.
+    """
+
+    def __init__(self, app: Flask, db: SQLAlchemy, bind_key: str | None) -> None:
+        self._app = weakref.ref(app)
+        self._db = db
+        self._bind_key = bind_key
+        self._lock = threading.Lock()
+        self._ledger: Ledger | None = None
+
+    def get(self) -> Ledger:
+        """The ledger.
+
+        :raises ConfigurationError: the database is not initialised for the app, or has no such bind key.
+        """
+        if self._ledger is None:
+            host_engine = self._host_engine()
+            with self._lock:
+                if self._ledger is None:
+                    self._ledger = Ledger(create_ledger_engine(host_engine))
+        return self._ledger
+
+    def forked(self) -> None:
+        """In a forked child: forget the parent's connections without closing them."""
+        self._lock = threading.Lock()
+        if self._ledger is not None:
+            self._ledger.engine.dispose(close=False)
+
+    def _host_engine(self) -> Engine:
+        app = self._app()
+        if app is None:
+            raise ConfigurationError("The Flask app of this tracker is gone.")
+        here = current_flask_app() is app
+        context: AbstractContextManager[object] = nullcontext() if here else app.app_context()
+        try:
+            with context:
+                return self._db.engines[self._bind_key]
+        except KeyError as error:
+            raise ConfigurationError(
+                f"LLM_COST_BIND_KEY is {self._bind_key!r}, but SQLALCHEMY_BINDS has no such key."
+            ) from error
+        except RuntimeError as error:
+            raise ConfigurationError(
+                "The database is not initialised for this app: call db.init_app(app)."
+            ) from error
+
+
+def shared_connection(engine: Engine) -> bool:
+    """Whether the ledger and the host use one and the same connection."""
+    return isinstance(engine.pool, StaticPool)

@@ -1,0 +1,251 @@
+"""One call's way from beginning to stored event: :meth:`Recorder.begin`, ``finish``, ``record``.
+
+Everything here runs on the request thread between the SDK's answer and the return to the host: no I/O but
+the ingest's own.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from collections.abc import Mapping
+from datetime import UTC
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from flask import Flask
+
+from .config import Config
+from .context import Scope
+from .context import attribution
+from .counters import Counters
+from .counters import log
+from .counters import log_failure
+from .errors import UnknownPricingError
+from .events import CallStart
+from .events import Event
+from .events import Observation
+from .events import OpenCall
+from .events import PricedItem
+from .ingest import Ingest
+from .money import MONEY_LIMIT
+from .money import MONEY_SCALE
+from .money import to_scale
+from .pricing import Catalog
+from .pricing import Price
+from .sanitize import clean_details
+from .sanitize import clean_text
+from .signals import call_recorded
+from .usage import TOKEN_FIELDS
+
+#: Usage fields that have a column in the ledger.
+_TOKEN_COLUMNS = tuple(name for name in TOKEN_FIELDS if name in Event.__dataclass_fields__)
+_NAME_LENGTH = 191
+_PROVIDER_LENGTH = 64
+
+
+class Recorder:
+    """Turns observed calls into events, prices them and hands them to the ingest."""
+
+    def __init__(
+        self,
+        app: Flask,
+        config: Config,
+        catalog: Catalog,
+        ingest: Ingest,
+        counters: Counters,
+        default_tags: Scope | Callable[[], Mapping[str, object]] | None = None,
+        user_loader: Callable[[], object] | None = None,
+    ) -> None:
+        self._app = app
+        self._config = config
+        self._catalog = catalog
+        self._ingest = ingest
+        self._counters = counters
+        self._default_tags = default_tags
+        self._user_loader = user_loader
+        self._service = config.service or app.name
+        self._warned_models: set[tuple[str, str]] = set()
+
+    def begin(self, start: CallStart) -> OpenCall:
+        """Freeze what a call belongs to and when it began."""
+        return OpenCall(
+            event_id=str(uuid.uuid4()),
+            occurred_at=datetime.now(UTC),
+            started_ns=time.monotonic_ns(),
+            start=start,
+            attribution=attribution(
+                self._default_tags,
+                self._user_loader,
+                max_tags=self._config.max_tags,
+                redacted_keys=self._config.redacted_tag_keys,
+            ),
+        )
+
+    def finish(
+        self,
+        call: OpenCall,
+        observation: Observation,
+        *,
+        cost: Decimal | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> Event:
+        """Price what was observed and build the event. ``cost`` is the caller's own exact charge in USD."""
+        for problem in observation.problems:
+            self._note_problem(call.start.provider, problem)
+        mode = observation.pricing_mode if observation.mode_told else call.start.requested_mode
+        model = observation.model or call.start.requested_model or "unknown"
+        price = self._price(call, observation, model, mode)
+        if cost is not None:
+            price = caller_price(cost)
+        return self._event(call, observation, model, mode, price, details)
+
+    def record(self, event: Event, *, from_finalizer: bool = False) -> None:
+        """Hand the event over and tell the receivers of ``call_recorded``.
+
+        From a finalizer only the hand-over happens: it may run in any thread, at any moment, inside any lock.
+
+        :raises StorageError: it could not be kept and ``LLM_COST_STORAGE_ERROR`` is "raise".
+        :raises UnknownPricingError: it has no complete price and ``LLM_COST_UNKNOWN_PRICING`` is "raise".
+        """
+        if from_finalizer:
+            self._ingest.accept_later(event)
+            return
+        self._ingest.accept(event)
+        self._counters.add("recorded")
+        for receiver in call_recorded.receivers_for(self._app):
+            try:
+                receiver(self._app, event=event)
+            except Exception as error:
+                log_failure(self._counters, "signal_errors", "A receiver of call_recorded failed", error)
+        self._check_priced(event)
+
+    def _price(self, call: OpenCall, observation: Observation, model: str, mode: str | None) -> Price:
+        if observation.usage is None and not observation.iterations and observation.provider_cost is None:
+            return _unpriced(observation)
+        return self._catalog.price(
+            provider=call.start.provider,
+            model=model,
+            usage=observation.usage,
+            pricing_mode=mode,
+            at=call.occurred_at,
+            iterations=observation.iterations,
+            provider_cost=observation.provider_cost,
+            provider_fields=observation.provider_fields,
+        )
+
+    def _event(
+        self,
+        call: OpenCall,
+        observation: Observation,
+        model: str,
+        mode: str | None,
+        price: Price,
+        details: Mapping[str, Any] | None,
+    ) -> Event:
+        who = call.attribution
+        return Event(
+            event_id=call.event_id,
+            occurred_at=call.occurred_at,
+            service=self._service,
+            provider=clean_text(call.start.provider, _PROVIDER_LENGTH),
+            provider_account=_name(observation.provider_account),
+            model=_name(model) or "unknown",
+            requested_model=_name(call.start.requested_model),
+            operation=call.start.operation,
+            status=observation.status,
+            http_status=observation.http_status,
+            error_type=_name(observation.error_type),
+            attempts=max(1, observation.attempts),
+            stream=call.start.stream,
+            usage_source=observation.usage_source,
+            provider_response_id=_name(observation.provider_response_id),
+            **_token_counts(observation),
+            pricing_mode=mode,
+            total_cost=price.total_cost,
+            cost_status=price.cost_status,
+            cost_source=price.cost_source,
+            pricing_snapshot=price.snapshot,
+            latency_ms=observation.latency_ms,
+            time_to_first_token_ms=observation.time_to_first_token_ms,
+            user_id=who.user_id,
+            request_type=who.request_type,
+            trackable_type=who.trackable_type,
+            trackable_id=who.trackable_id,
+            endpoint=who.endpoint,
+            tags=who.tags,
+            details=None if details is None else clean_details(details),
+            line_items=price.line_items,
+        )
+
+    def _note_problem(self, provider: str, problem: str) -> None:
+        if self._counters.add(f"problem:{provider}:{problem}") == 1:
+            log.warning("%s: %s", provider, problem)
+        self._counters.add("answer_problems")
+
+    def _check_priced(self, event: Event) -> None:
+        if event.cost_status not in ("unknown", "partial") or self._config.unknown_pricing == "ignore":
+            return
+        if event.usage_source == "unknown":
+            return  # no usage was told: that is not a question of prices
+        message = (
+            f"{event.provider}/{event.model} has no complete price; the call is recorded with cost "
+            f"{event.cost_status}. Add it to LLM_COST_PRICING_OVERRIDES or LLM_COST_PRICES_FILE, or see "
+            f"flask llm-cost prices explain --provider {event.provider} --model {event.model}."
+        )
+        if self._config.unknown_pricing == "raise":
+            raise UnknownPricingError(message)
+        if (event.provider, event.model) not in self._warned_models:
+            self._warned_models.add((event.provider, event.model))
+            log.warning("%s", message)
+
+
+def _unpriced(observation: Observation) -> Price:
+    # A provider that refuses a request with an HTTP error bills nothing; what was cut off may be billed.
+    refused = observation.status == "error" and (observation.http_status or 0) >= 400
+    return Price(
+        total_cost=None,
+        line_items=(),
+        cost_status="free" if refused or observation.status == "blocked" else "unknown",
+        cost_source=None,
+        snapshot=None,
+    )
+
+
+def caller_price(cost: Decimal) -> Price:
+    """The price of a call whose exact charge the caller knows: one line item, no rate of ours."""
+    amount = to_scale(cost, MONEY_SCALE)
+    if not 0 <= amount < MONEY_LIMIT:
+        raise ValueError(f"cost must be from 0 to {MONEY_LIMIT} USD, got {cost}")
+    item = PricedItem(
+        component="billed_cost",
+        quantity=Decimal(1),
+        unit="call",
+        rate=amount,
+        rate_basis="per_unit",
+        cost=amount,
+        cost_status="complete",
+    )
+    return Price(
+        total_cost=amount,
+        line_items=(item,),
+        cost_status="complete",
+        cost_source="caller",
+        snapshot={"source": "caller", "cost": str(amount)},
+    )
+
+
+def _token_counts(observation: Observation) -> dict[str, Any]:
+    """All tokens that were billed, those of further iterations included; nothing told stays ``None``."""
+    usage = observation.usage
+    for iteration in observation.iterations:
+        usage = iteration.usage if usage is None else usage + iteration.usage
+    if usage is None:
+        return {}
+    return {name: getattr(usage, name) for name in _TOKEN_COLUMNS}
+
+
+def _name(text: str | None) -> str | None:
+    return (clean_text(text, _NAME_LENGTH) or None) if text else None

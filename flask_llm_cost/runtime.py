@@ -1,0 +1,137 @@
+"""What one app's tracker is made of, and which app a call belongs to."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC
+from datetime import datetime
+from typing import Any
+
+from flask import Flask
+
+from .analytics import CallQuery
+from .config import Config
+from .context import current_flask_app
+from .counters import Counters
+from .errors import StorageError
+from .ingest import Ingest
+from .ledger import Ledger
+from .ledger import LedgerSource
+from .pricing import Catalog
+from .recorder import Recorder
+
+#: Where an app keeps its runtime: ``app.extensions["llm_cost"]``.
+EXTENSION = "llm_cost"
+
+#: Counts of calls that belonged to no tracked app.
+untracked = Counters()
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Runtime:
+    """The parts of one app's tracker, built once by the extension and never changed."""
+
+    config: Config
+    catalog: Catalog
+    counters: Counters
+    ingest: Ingest
+    recorder: Recorder
+    ledger_source: LedgerSource | None = None
+    authorize: Callable[[], Any] | None = None
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """The ledger, or ``None`` where calls go to the log or to a callable of the host's."""
+        return self.ledger_source.get() if self.ledger_source else None
+
+    @property
+    def calls(self) -> CallQuery:
+        """All recorded calls, to be narrowed and asked. What waits in this process is written first.
+
+        :raises StorageError: there is no ledger to ask.
+        """
+        ledger = self.ledger
+        if ledger is None:
+            raise StorageError(f"There is no ledger to ask: {self.ingest.reason}.")
+        return CallQuery(ledger, self.config.timezone, self.flush_quietly, _utc_now)
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Store what waits; whether nothing is left after at most ``timeout`` seconds."""
+        return self.ingest.flush(timeout)
+
+    def flush_quietly(self) -> None:
+        """Store what waits before a reader asks; the reader shows what is still pending."""
+        try:
+            self.ingest.flush(timeout=1.0)
+        except StorageError:
+            return  # counted and shown; the answer is about what is stored
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class _Registry:
+    """The tracked apps of this process, held weakly."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
+        self._default: weakref.ref[Flask] | None = None
+        self._swept = False
+
+    def add(self, app: Flask, *, default: bool) -> None:
+        with self._lock:
+            self._apps.add(app)
+            self._swept = False
+            if default:
+                self._default = weakref.ref(app)
+
+    def discard(self, app: Flask) -> None:
+        with self._lock:
+            self._apps.discard(app)
+
+    def only_or_default(self) -> Flask | None:
+        """The app initialised with ``default=True``, else the only one."""
+        with self._lock:
+            default = self._default() if self._default else None
+            if default is not None and default in self._apps:
+                return default
+            apps = list(self._apps)
+            if len(apps) > 1 and not self._swept:
+                # Apps that nobody holds any more (a test suite makes many) live on in reference cycles.
+                del apps
+                gc.collect()
+                self._swept = True
+                apps = list(self._apps)
+            return apps[0] if len(apps) == 1 else None
+
+
+registry = _Registry()
+
+
+def runtime_of(app: Flask) -> Runtime | None:
+    """The runtime of an app, or ``None`` where no tracker was initialised for it."""
+    found = app.extensions.get(EXTENSION)
+    return found if isinstance(found, Runtime) else None
+
+
+def resolve() -> Runtime | None:
+    """The runtime that a call beginning now belongs to; ``None`` lets the call pass untracked.
+
+    With an app context that is the context's app. Without one it is the process's only tracked app, or the
+    one initialised with ``default=True``; otherwise the call is counted in :data:`untracked`.
+    """
+    app = current_flask_app() or registry.only_or_default()
+    if app is None:
+        untracked.add("no_app")
+        return None
+    runtime = runtime_of(app)
+    if runtime is None:
+        untracked.add("untracked_app")
+        return None
+    return runtime if runtime.config.enabled else None
