@@ -1,0 +1,74 @@
+"""Numbers as people read them in a terminal. Unknown is the word, never 0 and never an empty cell."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP
+from decimal import Context
+from decimal import Decimal
+
+from .output import Cell
+
+UNKNOWN = "unknown"
+_CENT = Decimal("0.01")
+_SIX_DIGITS = Context(prec=6, rounding=ROUND_HALF_UP)
+_ROUND = Context(prec=60, rounding=ROUND_HALF_UP)
+
+
+def money(value: Cell) -> str:
+    """US dollars as the dashboard shows them: two decimals from 1 on, four below, six digits below 0.01.
+
+    >>> money(Decimal("1234.5")), money(Decimal("0.0213")), money(Decimal("0.000001234567"))
+    ('$1,234.50', '$0.0213', '$0.00000123457')
+    """
+    if value is None:
+        return UNKNOWN
+    amount = Decimal(str(value))
+    return f"{'-' if amount < 0 else ''}${_rounded(abs(amount))}"
+
+
+def _rounded(size: Decimal) -> str:
+    if size == 0:
+        return "0.00"
+    small = size.normalize(_SIX_DIGITS)
+    if small < _CENT:
+        return f"{small:f}"
+    middle = size.quantize(Decimal("0.0001"), context=_ROUND)
+    return f"{middle:f}" if middle < 1 else f"{size.quantize(_CENT, context=_ROUND):,f}"
+
+
+def rate(value: Cell) -> str:
+    """A rate in full: it is compared with a provider's price list, digit by digit."""
+    if value is None:
+        return UNKNOWN
+    text = format(Decimal(str(value)).normalize(), "f")
+    return f"${text}"
+
+
+def count(value: Cell) -> str:
+    """A whole number with thousands separators.
+
+    >>> count(1234567), count(None)
+    ('1,234,567', 'unknown')
+    """
+    return UNKNOWN if value is None else f"{int(str(value)):,}"
+
+
+def quantity(value: Cell) -> str:
+    """A quantity without needless zeros: tokens are whole, minutes may have a fraction."""
+    if value is None:
+        return UNKNOWN
+    text = f"{Decimal(str(value)):,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def duration(value: Cell) -> str:
+    """Milliseconds as ``812 ms`` or ``4.2 s``."""
+    if value is None:
+        return UNKNOWN
+    milliseconds = Decimal(str(value))
+    return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
+
+
+def share(value: Cell) -> str:
+    """A part of one as a percentage."""
+    return UNKNOWN if value is None else f"{Decimal(str(value)) * 100:.1f} %"
