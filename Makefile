@@ -1,0 +1,68 @@
+# `make demo` and `make test` need nothing but Python 3.11 or newer and the network for pip.
+# Every target makes what it needs in .venv; a stamp in there says what has been installed.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 5000
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: demo test check lint types docs bench prices screenshots help clean
+
+demo: $(VENV)/.demo  ## Serve the example app with 60 days of made-up history (PORT=5000)
+	@cd examples && PORT=$(PORT) exec ../$(BIN)/python -m support_desk
+
+test: $(VENV)/.dev  ## Run the tests (PYTEST_ARGS="-k ledger")
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# The tests come last: their summary is what one looks for at the end of the output.
+check: lint types docs test  ## Everything that must hold before a merge
+
+lint: $(VENV)/.dev  ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev  ## mypy --strict over the package and over code as its users write it
+	$(BIN)/mypy
+
+docs: $(VENV)/.dev  ## Build the documentation; a warning is an error
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+bench: $(VENV)/.dev  ## Measure what the tracker adds to a call (prints numbers, asserts nothing)
+	$(BIN)/python -m tests.benchmarks.bench_overhead
+
+prices: $(VENV)/.dev  ## Regenerate the bundled price list from the published sources (network)
+	$(BIN)/python tools/build_prices.py
+
+screenshots: $(VENV)/.dev  ## Take the README's screenshots of the running example (needs Chromium)
+	$(BIN)/python docs/make_screenshots.py
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+clean:  ## Remove the virtual environment, caches, built files and the demo's database
+	rm -rf $(VENV) docs/_build build dist examples/instance
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The first Python that is new enough. `python3.11` may exist without working (a pyenv shim), so it is tried.
+$(BIN)/python:
+	@for python in python3.11 python3 python; do \
+	  if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    echo "Making $(VENV) with $$(command -v $$python)"; \
+	    $$python -m venv $(VENV) && exit 0; \
+	    echo "Python could not make a virtual environment. On Debian: apt-get install python3-venv" >&2; \
+	    rm -rf $(VENV); exit 1; \
+	  fi; \
+	done; \
+	echo "Python 3.11 or newer is needed, and neither python3.11 nor python3 is one." >&2; exit 1
+
+$(VENV)/.demo: pyproject.toml examples/support_desk/requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e . -r examples/support_desk/requirements.txt
+	@touch $@
+
+# What the tests need contains what the demo needs.
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[dev]"
+	@touch $@ $(VENV)/.demo
