@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
 from dataclasses import fields
 from decimal import Decimal
 from decimal import InvalidOperation
@@ -37,6 +38,10 @@ REDACTED_TAG_KEYS = (
 )
 
 
+def _nothing() -> Mapping[str, Any]:
+    return MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The settings of one app. Every field is one ``LLM_COST_*`` key in lower case."""
@@ -51,10 +56,10 @@ class Config:
     timezone: ZoneInfo = _UTC
     currency: str = "USD"
     prices_file: str | None = None
-    pricing_overrides: Mapping[str, Any] = MappingProxyType({})
-    discounts: Mapping[str, Decimal] = MappingProxyType({})
+    pricing_overrides: Mapping[str, Any] = field(default_factory=_nothing)
+    discounts: Mapping[str, Decimal] = field(default_factory=_nothing)
     unknown_pricing: Literal["warn", "ignore", "raise"] = "warn"
-    provider_hosts: Mapping[str, str] = MappingProxyType({})
+    provider_hosts: Mapping[str, str] = field(default_factory=_nothing)
     dashboard: bool = True
     url_prefix: str = "/llm-costs"
     max_tags: int = 50
