@@ -15,6 +15,7 @@ from collections.abc import Callable
 from collections.abc import Generator
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
 from types import MappingProxyType
 from types import TracebackType
 from typing import Any
@@ -49,7 +50,6 @@ log = logging.getLogger("flask_llm_cost")
 #: More tags than this in one scope are a bug in the host; the newest are kept.
 SCOPE_LIMIT = 1_000
 _ID_LENGTH = 191
-_EMPTY: Mapping[str, str] = MappingProxyType({})
 
 #: The name under which a host may leave tags for the rest of a request: ``g.llm_cost_tags = {...}``.
 REQUEST_TAGS = "llm_cost_tags"
@@ -59,7 +59,7 @@ REQUEST_TAGS = "llm_cost_tags"
 class Scope:
     """What a ``with_tags`` block says, sanitised. ``None`` means that it says nothing."""
 
-    tags: Mapping[str, str | None] = _EMPTY
+    tags: Mapping[str, str | None] = field(default_factory=dict)
     user_id: str | None = None
     request_type: str | None = None
     trackable: tuple[str, str] | None = None
