@@ -22,6 +22,7 @@ from ..config import Config
 from ..counters import Counters
 from ..counters import log
 from ..counters import log_failure
+from ..errors import LLMCostError
 from ..errors import StorageError
 from ..events import Event
 from ..ledger import LedgerSource
@@ -31,6 +32,8 @@ BATCH = 500
 #: The background thread writes when this many calls wait, or after so many seconds.
 GATHERED_CALLS = 100
 GATHERED_SECONDS = 5.0
+#: Seconds that the end of a request, or a test, waits for somebody else's lock on the database.
+SHORT_LOCK_WAIT = 0.1
 
 _SERVERLESS = ("AWS_LAMBDA_FUNCTION_NAME", "K_SERVICE", "FUNCTIONS_WORKER_RUNTIME", "VERCEL")
 
@@ -88,12 +91,15 @@ class InlineIngest:
 
         :raises StorageError: the database refused and ``LLM_COST_STORAGE_ERROR`` is "raise".
         """
+        return self._flush(timeout, SHORT_LOCK_WAIT if self._testing else timeout)
+
+    def _flush(self, timeout: float | None, lock_wait: float | None) -> bool:
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         # Whoever holds the lock takes along what waits now; without a timeout there is nothing to hurry for.
         if not self._flushing.acquire(timeout=-1 if timeout is None else max(timeout, 0)):
             return False
         try:
-            while self._waiting and self._write_batch() and time.monotonic() < deadline:
+            while self._waiting and self._write_batch(lock_wait) and time.monotonic() < deadline:
                 pass
         finally:
             self._flushing.release()
@@ -107,21 +113,17 @@ class InlineIngest:
             self._wake.set()
             return
         try:
-            self.flush(timeout=0)  # another thread that writes takes these along
-        except Exception as error:
-            log_failure(
-                self._counters, "storage_errors", "Calls wait in memory: they could not be written", error
-            )
+            self._flush(0, SHORT_LOCK_WAIT)  # another thread that writes takes these along
+        except StorageError as error:
+            self._log(error)
 
     def write_in_background(self) -> None:
         """What the background thread does; a connection shared with the host is left to the host's thread."""
         try:
             if not self._stopped and self._waiting and not shared_connection(self._source.get().engine):
-                self.flush()
-        except Exception as error:
-            log_failure(
-                self._counters, "storage_errors", "Calls wait in memory: they could not be written", error
-            )
+                self._flush(None, None)
+        except LLMCostError as error:
+            self._log(error)
 
     def close(self, timeout: float) -> None:
         """Write what waits, for at most ``timeout`` seconds, and stop the background thread."""
@@ -130,7 +132,7 @@ class InlineIngest:
         try:
             self.flush(timeout)
         except StorageError as error:
-            log_failure(self._counters, "storage_errors", "Calls could not be written at shutdown", error)
+            self._log(error)
         if self.pending:
             log.error("%d calls were not written before shutdown and are lost", self.pending)
             self._counters.add("lost", self.pending)
@@ -141,14 +143,14 @@ class InlineIngest:
         app = self._app()
         return app is None or app.testing
 
-    def _write_batch(self) -> bool:
+    def _write_batch(self, lock_wait: float | None) -> bool:
         """Write the oldest events; ``False`` when they have to wait. The caller holds the flush lock."""
         try:
             ledger = self._source.get()
             if _host_transaction_open(ledger.engine):
                 return False
             self._take()
-            ledger.write_or_quarantine(self._writing)
+            ledger.write_or_quarantine(self._writing, lock_wait=lock_wait)
         except Exception as error:
             self._put_back()
             self._failed(error)
@@ -172,8 +174,11 @@ class InlineIngest:
                 "flask llm-cost doctor says why."
             ) from error
         if self._config.storage_error == "warn":
-            what = "Calls wait in memory: they could not be written; flask llm-cost doctor says why"
-            log_failure(self._counters, "storage_errors", what, error)
+            self._log(error)
+
+    def _log(self, error: BaseException) -> None:
+        what = "Calls wait in memory: they could not be written; flask llm-cost doctor says why"
+        log_failure(self._counters, "storage_errors", what, error.__cause__ or error)
 
     def _drop(self) -> None:
         dropped = self._counters.add("dropped")
