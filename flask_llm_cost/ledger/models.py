@@ -40,6 +40,7 @@ SCHEMA_VERSION = 1
 TAG_KEY_LENGTH = 64
 TAG_VALUE_LENGTH = 255
 NAME_LENGTH = 191
+REASON_LENGTH = 255
 
 _MYSQL = {
     "mysql_engine": "InnoDB",
@@ -190,6 +191,7 @@ class Rollup(Base):
     failed_calls: Mapped[int] = mapped_column(BigInteger())
     unknown_cost_calls: Mapped[int] = mapped_column(BigInteger())
     partial_cost_calls: Mapped[int] = mapped_column(BigInteger())
+    priced_calls: Mapped[int] = mapped_column(BigInteger())
     input_tokens: Mapped[int] = mapped_column(BigInteger())
     cache_read_input_tokens: Mapped[int] = mapped_column(BigInteger())
     cache_write_input_tokens: Mapped[int] = mapped_column(BigInteger())
@@ -218,7 +220,7 @@ class Quarantine(Base):
     id: Mapped[int] = mapped_column(id_column(), autoincrement=True)
     event_id: Mapped[str] = mapped_column(key_column(36))
     occurred_at: Mapped[datetime | None] = mapped_column(UTCDateTime())
-    reason: Mapped[str] = mapped_column(String(255))
+    reason: Mapped[str] = mapped_column(String(REASON_LENGTH))
     event: Mapped[str] = mapped_column(Text())
     created_at: Mapped[datetime] = mapped_column(UTCDateTime())
 

@@ -10,7 +10,6 @@ from contextlib import nullcontext
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine
-from sqlalchemy.pool import StaticPool
 
 from ..context import current_flask_app
 from ..errors import ConfigurationError
@@ -67,8 +66,3 @@ class LedgerSource:
             raise ConfigurationError(
                 "The database is not initialised for this app: call db.init_app(app)."
             ) from error
-
-
-def shared_connection(engine: Engine) -> bool:
-    """Whether the ledger and the host use one and the same connection."""
-    return isinstance(engine.pool, StaticPool)

@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from sqlalchemy import JSON
 from sqlalchemy import BigInteger
 from sqlalchemy import DateTime
 from sqlalchemy import Dialect
@@ -80,6 +81,8 @@ class _Exact(TypeDecorator[Decimal]):
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
         if value is None:
             return None
+        if not Decimal(value).is_finite():
+            raise ValueError("an amount must be a finite number")  # PostgreSQL would store NaN
         amount = to_scale(Decimal(value), self.scale)
         return int(amount.scaleb(self.scale, context=EXACT)) if dialect.name == "sqlite" else amount
 
@@ -126,3 +129,17 @@ class UTCDateTime(TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return None if value is None else value.replace(tzinfo=UTC)
+
+
+def stock_type(declared: TypeEngine[Any]) -> TypeEngine[Any]:
+    """The type of SQLAlchemy's own that stores what ``declared`` does, for the host's metadata.
+
+    A migration generated from it needs no import from this package.
+    """
+    if isinstance(declared, _Exact):
+        return decimal_column(declared.scale)
+    if isinstance(declared, UTCDateTime):
+        return time_column()
+    if isinstance(declared, JSON):
+        return JSON()
+    return declared

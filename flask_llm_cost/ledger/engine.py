@@ -1,0 +1,124 @@
+"""The ledger's own engine: the host's database, a connection of our own.
+
+Rows of the ledger must survive the host's rollback and must not commit its half-done work, so they never
+travel on the host's connections. In-memory SQLite is the exception: it has only one connection.
+"""
+
+from __future__ import annotations
+
+import math
+from sqlite3 import Connection as SQLiteConnection
+
+from sqlalchemy import Connection
+from sqlalchemy import Engine
+from sqlalchemy import create_engine
+from sqlalchemy import event
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import StaticPool
+
+from ..errors import ConfigurationError
+
+#: Seconds a write waits for another one's lock before it gives up; the events are kept and tried again.
+LOCK_WAIT = 5.0
+#: Seconds to wait for one of our two connections.
+POOL_TIMEOUT = 10.0
+
+#: Execution option of a connection that is about to write: how long to wait for locks, in seconds.
+WRITE_LOCK_WAIT = "llm_cost_write_lock_wait"
+
+_SUPPORTED = ("sqlite", "postgresql", "mysql", "mariadb")
+
+
+def shared_connection(engine: Engine) -> bool:
+    """Whether the ledger and the host use one and the same connection."""
+    return isinstance(engine.pool, StaticPool)
+
+
+def create_ledger_engine(host_engine: Engine) -> Engine:
+    """An engine like ``host_engine`` with a pool of its own, or ``host_engine`` itself on a static pool.
+
+    Connections are made exactly as the host's are: same URL, connect arguments, ``creator``, ``do_connect``
+    handlers and pool listeners (a ``PRAGMA`` on connect, say). Listeners of the engine (statement logs) and
+    its execution options stay the host's.
+
+    :raises ConfigurationError: the database is not one the ledger knows, or in-memory SQLite without a static
+        pool, which would be another, empty database on each connection.
+    """
+    dialect = host_engine.dialect.name
+    if dialect not in _SUPPORTED:
+        raise ConfigurationError(
+            f"The ledger cannot live in a {dialect} database: use SQLite, PostgreSQL, MySQL or MariaDB, for "
+            "example through LLM_COST_BIND_KEY."
+        )
+    if shared_connection(host_engine):
+        return host_engine
+    if dialect == "sqlite":
+        if host_engine.url.database in (None, "", ":memory:"):
+            raise ConfigurationError(
+                "In-memory SQLite needs SQLAlchemy's StaticPool, which is Flask-SQLAlchemy's default."
+            )
+        return _sqlite_engine(host_engine)
+    engine = create_engine(
+        host_engine.url,
+        pool=_own_pool(host_engine),
+        isolation_level="READ COMMITTED",
+        hide_parameters=True,
+    )
+    event.listen(engine, "begin", _limit_lock_wait)
+    return engine
+
+
+def _own_pool(host_engine: Engine) -> QueuePool:
+    """One connection and one more at need, made and listened to as the host's are.
+
+    ``Pool.recreate()`` copies creator and listeners in the same way, but also the host's pool size.
+    """
+    source = host_engine.pool
+    return QueuePool(
+        source._creator,
+        pool_size=1,
+        max_overflow=1,
+        timeout=POOL_TIMEOUT,
+        recycle=source._recycle,
+        pre_ping=True,
+        _dispatch=source.dispatch,
+    )
+
+
+def _sqlite_engine(host_engine: Engine) -> Engine:
+    engine = create_engine(host_engine.url, pool=_own_pool(host_engine), hide_parameters=True)
+    event.listen(engine, "connect", _begin_by_hand)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _begin_by_hand(connection: SQLiteConnection, record: ConnectionPoolEntry) -> None:
+    """Keep the driver from beginning transactions, whatever a listener of the host's has set."""
+    if hasattr(connection, "autocommit"):  # Python 3.12
+        connection.autocommit = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL
+    connection.isolation_level = None
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Take the write lock at once: a transaction that reads first can lose it without a wait."""
+    lock_wait: float | None = connection.get_execution_options().get(WRITE_LOCK_WAIT)
+    milliseconds = int((LOCK_WAIT if lock_wait is None else lock_wait) * 1000)
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds}")
+    connection.exec_driver_sql("BEGIN" if lock_wait is None else "BEGIN IMMEDIATE")
+
+
+def _limit_lock_wait(connection: Connection) -> None:
+    lock_wait: float | None = connection.get_execution_options().get(WRITE_LOCK_WAIT)
+    if lock_wait is None:
+        return
+    if connection.dialect.name == "postgresql":
+        # LOCAL: a pooler between us and the server may hand the session to somebody else afterwards.
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {max(1, int(lock_wait * 1000))}")
+        return
+    seconds = max(1, math.ceil(lock_wait))
+    if connection.info.get(WRITE_LOCK_WAIT) != seconds:
+        connection.exec_driver_sql(
+            f"SET SESSION innodb_lock_wait_timeout = {seconds}, SESSION lock_wait_timeout = {seconds}"
+        )
+        connection.info[WRITE_LOCK_WAIT] = seconds

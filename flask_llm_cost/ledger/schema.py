@@ -1,0 +1,124 @@
+"""Does the live database have the tables this version writes to, and what mends it if not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column
+from sqlalchemy import Connection
+from sqlalchemy import Engine
+from sqlalchemy import String
+from sqlalchemy import Table
+from sqlalchemy import inspect
+from sqlalchemy.exc import SQLAlchemyError
+
+from .failures import reason_of
+from .meta import SCHEMA_VERSION_KEY
+from .meta import read_meta
+from .models import SCHEMA_VERSION
+from .models import Base
+
+_BINARY_COLLATION = "utf8mb4_bin"
+_ALEMBIC = "alembic_version"
+
+_CREATE = "db.create_all() in an app context, or with migrations: flask db migrate && flask db upgrade"
+_MIGRATE = "flask db migrate && flask db upgrade"
+_UPGRADE_PACKAGE = "pip install --upgrade flask-llm-cost"
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaReport:
+    """What :meth:`Ledger.check_schema` found.
+
+    :param problems: one sentence each; empty where all is well.
+    :param fix: the command that mends it, or ``None``.
+    :param reachable: whether the database answered at all.
+    """
+
+    missing_tables: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    fix: str | None = None
+    reachable: bool = True
+
+    @property
+    def ok(self) -> bool:
+        """Whether calls can be written and read."""
+        return not self.problems
+
+
+def check_schema(engine: Engine) -> SchemaReport:
+    """Compare the tables in the database with the models. Never raises; takes some milliseconds."""
+    try:
+        with engine.connect() as connection:
+            live = _live_columns(connection)
+            version = read_meta(connection, SCHEMA_VERSION_KEY) if "llm_cost_meta" in live else None
+    except SQLAlchemyError as error:
+        problem = f"The ledger's database cannot be read ({reason_of(error)})."
+        return SchemaReport(problems=(problem,), reachable=False)
+    missing = tuple(name for name in sorted(Base.metadata.tables) if name not in live)
+    problems = [f"Table {name} is missing." for name in missing]
+    for table in Base.metadata.sorted_tables:
+        if table.name in live:
+            problems += _column_problems(table, live[table.name])
+    if version is not None and int(version) > SCHEMA_VERSION:
+        problems.append(
+            f"The database has version {version} of the ledger's tables; this version of flask-llm-cost "
+            f"knows version {SCHEMA_VERSION}."
+        )
+        return SchemaReport(missing, tuple(problems), _UPGRADE_PACKAGE)
+    if not problems:
+        return SchemaReport()
+    migrated = _ALEMBIC in live or len(problems) > len(missing)
+    return SchemaReport(missing, tuple(problems), _MIGRATE if migrated else _CREATE)
+
+
+def _live_columns(connection: Connection) -> dict[str, dict[str, Mapping[str, Any]]]:
+    names = [*Base.metadata.tables, _ALEMBIC]
+    found = inspect(connection).get_multi_columns(filter_names=names)
+    return {
+        name: {str(column["name"]): column for column in columns}
+        for (_, name), columns in found.items()
+        if columns
+    }
+
+
+def _column_problems(table: Table, live: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    for column in table.columns:
+        place = f"{table.name}.{column.name}"
+        present = live.get(column.name)
+        if present is None:
+            yield f"Column {place} is missing."
+            continue
+        if column.nullable and not present["nullable"]:
+            yield f'Column {place} must allow NULL, which stands for "not told".'
+        yield from _text_problems(place, column, present["type"])
+    for name, present in live.items():
+        if name not in table.columns and not _fills_itself(present):
+            yield f"Column {table.name}.{name} is unknown to this version and has no default."
+
+
+def _text_problems(place: str, column: Column[Any], present: object) -> Iterator[str]:
+    if not isinstance(column.type, String) or not isinstance(present, String):
+        return
+    wanted = column.type.length
+    if wanted and present.length and present.length < wanted:
+        yield f"Column {place} holds {present.length} characters; {wanted} are needed."
+    # Only MySQL reflects a collation that differs from the database's own.
+    binary = any(getattr(kind, "collation", None) == _BINARY_COLLATION for kind in _variants(column.type))
+    if binary and present.collation and not present.collation.endswith("_bin"):
+        yield (
+            f"Column {place} has the collation {present.collation}, which takes 'Acme' and 'acme' for one "
+            f"value; {_BINARY_COLLATION} is needed."
+        )
+
+
+def _variants(kind: String) -> Sequence[object]:
+    return tuple(kind._variant_mapping.values())
+
+
+def _fills_itself(column: Mapping[str, Any]) -> bool:
+    return column["nullable"] or column.get("default") is not None or column.get("autoincrement") is True

@@ -1,0 +1,209 @@
+"""The ledger's write path: every event exactly once, with its line items, tags and rollups, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from datetime import UTC
+from datetime import datetime
+from functools import partial
+from itertools import islice
+from typing import TypeVar
+from uuid import uuid4
+
+from sqlalchemy import Connection
+from sqlalchemy import Engine
+from sqlalchemy import Select
+from sqlalchemy import delete
+from sqlalchemy import insert
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ..events import Event
+from .engine import LOCK_WAIT
+from .engine import WRITE_LOCK_WAIT
+from .failures import EventRefused
+from .failures import retrying
+from .meta import SCHEMA_VERSION_KEY
+from .meta import pruned_before
+from .models import SCHEMA_VERSION
+from .quarantine import PRUNED
+from .quarantine import quarantine_row
+from .rollups import add_to_rollups
+from .rollups import rollups_of
+from .rows import CALLS
+from .rows import LINE_ITEMS
+from .rows import META
+from .rows import QUARANTINE
+from .rows import TAGS
+from .rows import CallRows
+from .rows import Row
+from .rows import rows_of
+from .schema import SchemaReport
+from .schema import check_schema
+from .statements import insert_ignoring
+
+T = TypeVar("T")
+
+#: Ids in one ``IN (...)``: below every database's limit on parameters.
+_IDS_AT_ONCE = 500
+
+
+class Ledger:
+    """Writes calls to one database and answers whether its tables are as they should be.
+
+    :param engine: from :func:`~flask_llm_cost.ledger.create_ledger_engine`. On a connection shared with the
+        host the caller sees to it that the host has no transaction open.
+    :param lock_wait: seconds a write waits for somebody else's lock.
+    """
+
+    def __init__(self, engine: Engine, *, lock_wait: float = LOCK_WAIT) -> None:
+        self.engine = engine
+        self._lock_wait = lock_wait
+        self._stamped = False
+
+    def write(self, events: Sequence[Event], *, lock_wait: float | None = None) -> int:
+        """Store ``events`` in one transaction; those that are there already are left as they are.
+
+        Events older than the last prune go to the quarantine: nobody can tell whether they were there.
+
+        :returns: how many calls were inserted.
+        :raises LedgerUnavailable: nothing was stored; keep the events and try again.
+        :raises EventRefused: nothing was stored, one of the events never can be.
+        """
+        rows = rows_of(events)
+        if not rows:
+            return 0
+        inserted = self.transaction(lambda connection: self._insert(connection, rows), lock_wait)
+        self._stamped = True
+        return inserted
+
+    def write_or_quarantine(self, events: Sequence[Event], *, lock_wait: float | None = None) -> None:
+        """Store ``events``; what can never be stored goes to the quarantine, without its personal parts.
+
+        :raises LedgerUnavailable: some may be stored, others not; write all of them again later.
+        """
+        try:
+            self.write(events, lock_wait=lock_wait)
+        except EventRefused as refusal:
+            if len(events) > 1:
+                middle = len(events) // 2
+                self.write_or_quarantine(events[:middle], lock_wait=lock_wait)
+                self.write_or_quarantine(events[middle:], lock_wait=lock_wait)
+            else:
+                rows = [quarantine_row(events[0], refusal.reason)]
+                self.transaction(lambda connection: _quarantine(connection, rows), lock_wait)
+
+    def delete_calls(self, event_ids: Iterable[str], *, keep_rollups: bool) -> int:
+        """Delete calls with their line items and tags, and unless ``keep_rollups`` their part of the sums.
+
+        :returns: how many calls were deleted.
+        :raises LedgerUnavailable: the calls of the failed and the following batches are still there.
+        """
+        deleted = 0
+        for some in _chunks(dict.fromkeys(event_ids), _IDS_AT_ONCE):
+            deleted += self.transaction(partial(_delete, event_ids=some, keep_rollups=keep_rollups))
+        return deleted
+
+    def transaction(self, work: Callable[[Connection], T], lock_wait: float | None = None) -> T:
+        """Run ``work`` in a transaction of its own that may write, again if another one was in the way.
+
+        :raises LedgerUnavailable: it could not be committed for now.
+        :raises EventRefused: the data is at fault.
+        """
+        seconds = self._lock_wait if lock_wait is None else lock_wait
+
+        def attempt() -> T:
+            with self.engine.connect() as connection:
+                connection = connection.execution_options(**{WRITE_LOCK_WAIT: seconds})
+                with connection.begin():
+                    return work(connection)
+
+        return retrying(attempt, seconds)
+
+    def session(self) -> Session:
+        """A session for reading, to be used in a ``with`` statement and closed soon.
+
+        The engine has two connections: whoever keeps a session open for long holds up the writer.
+        """
+        return Session(self.engine, expire_on_commit=False)
+
+    def check_schema(self) -> SchemaReport:
+        """Compare the database with the models. Never raises; takes some milliseconds."""
+        return check_schema(self.engine)
+
+    def _insert(self, connection: Connection, rows: Sequence[CallRows]) -> int:
+        # A fresh one for each attempt: after a commit that was answered with a broken connection the next
+        # attempt must not take the rows of the first for its own.
+        batch_id = str(uuid4())
+        now = datetime.now(UTC)
+        dialect = connection.dialect.name
+        connection.execute(
+            insert_ignoring(CALLS, "event_id", dialect),
+            [{**row.call, "batch_id": batch_id, "created_at": now} for row in rows],
+        )
+        ids = {row.event_id: row.id for row in connection.execute(_of_batch(batch_id))}
+        # Asked after the insert: what made the event insertable, a prune, had told so before.
+        horizon = pruned_before(connection)
+        new = [row for row in rows if row.event_id in ids]
+        if horizon is not None:
+            stale = [row for row in new if row.call["occurred_at"] < horizon]
+            new = [row for row in new if row.call["occurred_at"] >= horizon]
+            _send_away(connection, stale, ids)
+        _insert_children(connection, new, ids)
+        add_to_rollups(connection, rollups_of(row.call for row in new))
+        if not self._stamped:
+            version = {"key": SCHEMA_VERSION_KEY, "value": str(SCHEMA_VERSION)}
+            connection.execute(insert_ignoring(META, "key", dialect), version)
+        return len(new)
+
+
+def _of_batch(batch_id: str) -> Select[int, str]:
+    return select(CALLS.columns.id, CALLS.columns.event_id).where(CALLS.columns.batch_id == batch_id)
+
+
+def _insert_children(connection: Connection, calls: Sequence[CallRows], ids: Mapping[str, int]) -> None:
+    items = [{"call_id": ids[call.event_id], **item} for call in calls for item in call.line_items]
+    tags = [{"call_id": ids[call.event_id], **tag} for call in calls for tag in call.tags]
+    if items:
+        connection.execute(insert(LINE_ITEMS), items)
+    if tags:
+        connection.execute(insert(TAGS), tags)
+
+
+def _send_away(connection: Connection, stale: Sequence[CallRows], ids: Mapping[str, int]) -> None:
+    """Events from before the last prune: whether they are replayed or new, nobody can tell."""
+    if stale:
+        connection.execute(delete(CALLS).where(CALLS.columns.id.in_([ids[row.event_id] for row in stale])))
+        _quarantine(connection, [quarantine_row(row.event, PRUNED) for row in stale])
+
+
+def _quarantine(connection: Connection, rows: Sequence[Row]) -> None:
+    connection.execute(insert_ignoring(QUARANTINE, "event_id", connection.dialect.name), rows)
+
+
+def _delete(connection: Connection, event_ids: Sequence[str], keep_rollups: bool) -> int:
+    # Locked, so that of two who delete the same call only one takes it out of the rollups.
+    found = connection.execute(
+        select(CALLS)
+        .where(CALLS.columns.event_id.in_(event_ids))
+        .order_by(CALLS.columns.id)
+        .with_for_update()
+    ).mappings()
+    calls = found.all()
+    ids = [call["id"] for call in calls]
+    for table in (LINE_ITEMS, TAGS):
+        connection.execute(delete(table).where(table.columns.call_id.in_(ids)))
+    connection.execute(delete(CALLS).where(CALLS.columns.id.in_(ids)))
+    if not keep_rollups:
+        add_to_rollups(connection, rollups_of(calls, sign=-1))
+    return len(ids)
+
+
+def _chunks(values: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
+    remaining = iter(values)
+    while some := tuple(islice(remaining, size)):
+        yield some
