@@ -1,4 +1,4 @@
-"""``LLMCostTracker``: builds one frozen :class:`~flask_llm_cost.runtime.Runtime` per app and delegates to it."""
+"""``LLMCostTracker``: builds one frozen :class:`~.runtime.Runtime` per app and delegates to it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,6 @@ from .ingest import CallableIngest
 from .ingest import Ingest
 from .ingest import InlineIngest
 from .ingest import LogIngest
-from .ingest import close_all
 from .ledger import LedgerSource
 from .ledger import attach_tables
 from .pricing import Catalog
@@ -73,11 +72,12 @@ class LLMCostTracker:
     per deployment is read from ``LLM_COST_*`` keys of ``app.config``.
 
     :param db: the app's ``SQLAlchemy`` object; found in ``app.extensions`` where it is not given.
-    :param authorize: who may see the dashboard: called in each of its requests, sync or async. ``True`` lets
-        in, a response is passed on, anything else is 403. Without it only a debug app on this machine shows it.
+    :param authorize: who may see the dashboard: called in each of its requests, sync or async. ``True``
+        lets in, a response is passed on, anything else is 403. Without it only a debug app on this machine
+        shows it.
     :param default_tags: tags of every call: a mapping, or a callable asked when a call begins.
-    :param user_loader: returns the user a call belongs to (model object or id) where no ``with_tags`` says so;
-        without it the user that Flask-Login knows of.
+    :param user_loader: returns the user a call belongs to (model object or id) where no ``with_tags`` says
+        so; without it the user that Flask-Login knows of.
     :param storage: a callable that takes each :class:`~flask_llm_cost.events.Event` and owns persistence.
     :param default: calls outside any app context belong to this app; needed only with several tracked apps.
     """
@@ -186,7 +186,7 @@ class LLMCostTracker:
     def report(
         self, start: datetime | None = None, end: datetime | None = None, *, tag_keys: Sequence[str] = ()
     ) -> Report:
-        """The report of a range (the last 30 days where none is given), as ``flask llm-cost report`` prints it.
+        """The report of a range, the last 30 days where none is given; ``flask llm-cost report`` prints it.
 
         :raises InvalidFilterError: the range is reversed, or lacks a time zone.
         """
@@ -195,7 +195,7 @@ class LLMCostTracker:
         return build_report(query, tag_keys=tag_keys)
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Write what waits in this process; ``False`` where something is still pending after ``timeout`` s."""
+        """Write what waits in this process; ``False`` where something is left after ``timeout`` seconds."""
         return self._runtime.flush(timeout)
 
     def shutdown(self, timeout: float | None = None) -> None:
@@ -203,9 +203,7 @@ class LLMCostTracker:
 
         :param timeout: seconds; ``LLM_COST_SHUTDOWN_TIMEOUT`` where it is not given.
         """
-        runtime = self._runtime
-        registry.discard(self._app)
-        runtime.ingest.close(runtime.config.shutdown_timeout if timeout is None else timeout)
+        _close(self._app, timeout)
 
     @property
     def _app(self) -> Flask:
@@ -249,6 +247,8 @@ def build_runtime(app: Flask, db: SQLAlchemy | None, options: _Options) -> Runti
         else options.default_tags,
         user_loader=options.user_loader,
     )
+    if isinstance(ingest, InlineIngest):
+        ingest.before_flush = recorder.catch_up
     return Runtime(
         config=config,
         catalog=catalog,
@@ -268,8 +268,8 @@ def _ledger_source(app: Flask, db: SQLAlchemy | None, config: Config) -> LedgerS
     found = db or app.extensions.get("sqlalchemy")
     if found is None:
         raise ConfigurationError(
-            "No database: pass it, as in LLMCostTracker(app, db), or call db.init_app(app) before the tracker's. "
-            "For a try without one set LLM_COST_STORAGE to 'log'."
+            "No database: pass it, as in LLMCostTracker(app, db), or call db.init_app(app) before the "
+            "tracker's. For a try without one set LLM_COST_STORAGE to 'log'."
         )
     attach_tables(found, config.bind_key)
     return LedgerSource(app, found, config.bind_key)
@@ -294,4 +294,18 @@ def _absolute(app: Flask, path: str | None) -> str | None:
     return None if path is None else os.path.join(app.root_path, path)
 
 
-atexit.register(close_all)
+def _close(app: Flask, timeout: float | None) -> None:
+    """Record the streams nobody read to their end, write what waits, and track the app no longer."""
+    runtime = runtime_of(app)
+    registry.discard(app)
+    if runtime is not None:
+        capture.abandon_open_calls(runtime)
+        runtime.close(runtime.config.shutdown_timeout if timeout is None else timeout)
+
+
+def _close_all() -> None:
+    for app in registry.apps():
+        _close(app, None)
+
+
+atexit.register(_close_all)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable
 from collections.abc import Mapping
 from datetime import UTC
@@ -23,6 +24,7 @@ from .context import attribution
 from .counters import Counters
 from .counters import log
 from .counters import log_failure
+from .errors import LLMCostError
 from .errors import UnknownPricingError
 from .events import CallStart
 from .events import Event
@@ -67,6 +69,7 @@ class Recorder:
         self._default_tags = default_tags
         self._user_loader = user_loader
         self._service = config.service or app.name
+        self._abandoned: deque[Event] = deque()
         self._warned_models: set[tuple[str, str]] = set()
 
     def begin(self, start: CallStart) -> OpenCall:
@@ -105,14 +108,42 @@ class Recorder:
     def record(self, event: Event, *, from_finalizer: bool = False) -> None:
         """Hand the event over and tell the receivers of ``call_recorded``.
 
-        From a finalizer only the hand-over happens: it may run in any thread, at any moment, inside any lock.
+        A finalizer may run in any thread, at any moment, inside any lock: its event only waits here until
+        :meth:`catch_up`.
 
         :raises StorageError: it could not be kept and ``LLM_COST_STORAGE_ERROR`` is "raise".
         :raises UnknownPricingError: it has no complete price and ``LLM_COST_UNKNOWN_PRICING`` is "raise".
         """
         if from_finalizer:
-            self._ingest.accept_later(event)
+            self._abandoned.append(event)
             return
+        if self._abandoned:
+            self.catch_up()
+        self._accept(event)
+        self._check_priced(event)
+
+    def catch_up(self) -> None:
+        """Record what finalizers have left. Never raises: the calls it is about are long over."""
+        while self._abandoned:
+            try:
+                event = self._abandoned.popleft()
+            except IndexError:  # another thread took the last one
+                return
+            try:
+                self._accept(event)
+            except LLMCostError as error:
+                log_failure(self._counters, "storage_errors", "A call could not be recorded", error)
+
+    @property
+    def pending(self) -> int:
+        """How many events of finalizers wait to be recorded."""
+        return len(self._abandoned)
+
+    def forked(self) -> None:
+        """In a forked child: what waits is the parent's to record."""
+        self._abandoned.clear()
+
+    def _accept(self, event: Event) -> None:
         self._ingest.accept(event)
         self._counters.add("recorded")
         for receiver in call_recorded.receivers_for(self._app):
@@ -120,7 +151,6 @@ class Recorder:
                 receiver(self._app, event=event)
             except Exception as error:
                 log_failure(self._counters, "signal_errors", "A receiver of call_recorded failed", error)
-        self._check_priced(event)
 
     def _price(self, call: OpenCall, observation: Observation, model: str, mode: str | None) -> Price:
         if observation.usage is None and not observation.iterations and observation.provider_cost is None:

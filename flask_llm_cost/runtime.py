@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -61,12 +62,28 @@ class Runtime:
 
     def flush(self, timeout: float | None = None) -> bool:
         """Store what waits; whether nothing is left after at most ``timeout`` seconds."""
+        self.recorder.catch_up()
         return self.ingest.flush(timeout)
+
+    @property
+    def pending(self) -> int:
+        """How many calls of this process are not stored yet."""
+        return self.recorder.pending + self.ingest.pending
+
+    def close(self, timeout: float) -> None:
+        """Store what waits, for at most ``timeout`` seconds, and stop."""
+        self.recorder.catch_up()
+        self.ingest.close(timeout)
+
+    def forked(self) -> None:
+        """In a forked child: what waits here is the parent's to store."""
+        self.recorder.forked()
+        self.ingest.forked()
 
     def flush_quietly(self) -> None:
         """Store what waits before a reader asks; the reader shows what is still pending."""
         try:
-            self.ingest.flush(timeout=1.0)
+            self.flush(timeout=1.0)
         except StorageError:
             return  # counted and shown; the answer is about what is stored
 
@@ -91,9 +108,18 @@ class _Registry:
             if default:
                 self._default = weakref.ref(app)
 
+    def forked(self) -> None:
+        """In a forked child: a thread that held the lock did not come along."""
+        self._lock = threading.Lock()
+
     def discard(self, app: Flask) -> None:
         with self._lock:
             self._apps.discard(app)
+
+    def apps(self) -> list[Flask]:
+        """Every tracked app that still lives."""
+        with self._lock:
+            return list(self._apps)
 
     def only_or_default(self) -> Flask | None:
         """The app initialised with ``default=True``, else the only one."""
@@ -135,3 +161,14 @@ def resolve() -> Runtime | None:
         untracked.add("untracked_app")
         return None
     return runtime if runtime.config.enabled else None
+
+
+def _after_fork_in_child() -> None:
+    registry.forked()
+    for app in registry.apps():
+        if (runtime := runtime_of(app)) is not None:
+            runtime.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from .base import Ingest
 from .inline import InlineIngest
-from .inline import close_all
 from .sinks import CallableIngest
 from .sinks import LogIngest
 
-__all__ = ["CallableIngest", "Ingest", "InlineIngest", "LogIngest", "close_all"]
+__all__ = ["CallableIngest", "Ingest", "InlineIngest", "LogIngest"]

@@ -20,9 +20,6 @@ class Ingest(Protocol):
         :raises StorageError: it could not be kept, and the host asked to be told.
         """
 
-    def accept_later(self, event: Event) -> None:
-        """Take an event over from a finalizer: no lock, no thread, no I/O, no exception."""
-
     def flush(self, timeout: float | None = None) -> bool:
         """Store what is pending, waiting at most ``timeout`` seconds; whether nothing is left."""
 
@@ -32,3 +29,6 @@ class Ingest(Protocol):
 
     def close(self, timeout: float) -> None:
         """Flush for at most ``timeout`` seconds and stop."""
+
+    def forked(self) -> None:
+        """In a forked child: what waits, threads and connections are the parent's."""

@@ -14,6 +14,7 @@ import threading
 import time
 import weakref
 from collections import deque
+from collections.abc import Callable
 
 from flask import Flask
 from sqlalchemy import Engine
@@ -53,9 +54,10 @@ class InlineIngest:
         self._counters = counters
         self._waiting: deque[Event] = deque()
         self._writing: list[Event] = []
+        #: Called before each write: brings along what finalizers have left.
+        self.before_flush: Callable[[], None] = _nothing
         self._thread: threading.Thread | None = None
         self._reset_threads()
-        _live.add(self)
 
     @property
     def reason(self) -> str:
@@ -83,9 +85,6 @@ class InlineIngest:
         if len(self._waiting) >= GATHERED_CALLS:
             self._wake.set()
 
-    def accept_later(self, event: Event) -> None:
-        self._waiting.append(event)
-
     def flush(self, timeout: float | None = None) -> bool:
         """Write what waits, in the calling thread; ``False`` where something is still pending.
 
@@ -94,6 +93,7 @@ class InlineIngest:
         return self._flush(timeout, SHORT_LOCK_WAIT if self._testing else timeout)
 
     def _flush(self, timeout: float | None, lock_wait: float | None) -> bool:
+        self.before_flush()
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         # Whoever holds the lock takes along what waits now; without a timeout there is nothing to hurry for.
         if not self._flushing.acquire(timeout=-1 if timeout is None else max(timeout, 0)):
@@ -107,8 +107,6 @@ class InlineIngest:
 
     def context_ended(self) -> None:
         """Write now, if that disturbs nobody. Never raises: it is one of the host's teardown functions."""
-        if not self._waiting:
-            return
         if _event_loop_runs():
             self._wake.set()
             return
@@ -120,7 +118,7 @@ class InlineIngest:
     def write_in_background(self) -> None:
         """What the background thread does; a connection shared with the host is left to the host's thread."""
         try:
-            if not self._stopped and self._waiting and not shared_connection(self._source.get().engine):
+            if not self._stopped and not shared_connection(self._source.get().engine):
                 self._flush(None, None)
         except LLMCostError as error:
             self._log(error)
@@ -136,7 +134,6 @@ class InlineIngest:
         if self.pending:
             log.error("%d calls were not written before shutdown and are lost", self.pending)
             self._counters.add("lost", self.pending)
-        _live.discard(self)
 
     @property
     def _testing(self) -> bool:
@@ -222,6 +219,10 @@ def _host_transaction_open(engine: Engine) -> bool:
     return bool(getattr(record.dbapi_connection, "in_transaction", False))
 
 
+def _nothing() -> None:
+    return None
+
+
 def _event_loop_runs() -> bool:
     try:
         asyncio.get_running_loop()
@@ -239,21 +240,3 @@ def _write_forever(reference: weakref.ref[InlineIngest]) -> None:
         wake.clear()
         if (ingest := reference()) is not None:
             ingest.write_in_background()
-
-
-_live: weakref.WeakSet[InlineIngest] = weakref.WeakSet()
-
-
-def close_all() -> None:
-    """At interpreter exit: write what waits, each app within its ``LLM_COST_SHUTDOWN_TIMEOUT``."""
-    for ingest in list(_live):
-        ingest.close(ingest._config.shutdown_timeout)
-
-
-def _after_fork_in_child() -> None:
-    for ingest in list(_live):
-        ingest.forked()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from abc import ABC
-from abc import abstractmethod
-from collections import deque
 from collections.abc import Callable
 
 from ..counters import Counters
@@ -15,38 +12,19 @@ from ..errors import StorageError
 from ..events import Event
 
 
-class _Direct(ABC):
-    """Events are stored in the moment they are accepted; only those of finalizers wait for the next one."""
+class _Direct:
+    """Events are stored in the moment they are accepted; nothing is ever pending."""
 
-    def __init__(self) -> None:
-        self._later: deque[Event] = deque()
-
-    @property
-    def pending(self) -> int:
-        return len(self._later)
-
-    def accept(self, event: Event) -> None:
-        self.flush()
-        self._store(event)
-
-    def accept_later(self, event: Event) -> None:
-        self._later.append(event)
+    pending = 0
 
     def flush(self, timeout: float | None = None) -> bool:
-        while self._later:
-            try:
-                event = self._later.popleft()
-            except IndexError:  # another thread took the last one
-                break
-            self._store(event)
         return True
 
     def close(self, timeout: float) -> None:
-        self.flush()
+        return None
 
-    @abstractmethod
-    def _store(self, event: Event) -> None:
-        """Store one event now."""
+    def forked(self) -> None:
+        return None
 
 
 class LogIngest(_Direct):
@@ -56,13 +34,12 @@ class LogIngest(_Direct):
     reason = "LLM_COST_STORAGE is 'log'"
 
     def __init__(self, logger: logging.Logger) -> None:
-        super().__init__()
         self._logger = logger
         # A logger nobody configured swallows INFO: the one thing this mode is for would be lost.
         if logger.getEffectiveLevel() > logging.INFO:
             logger.setLevel(logging.INFO)
 
-    def _store(self, event: Event) -> None:
+    def accept(self, event: Event) -> None:
         self._logger.info("%s", log_line(event))
 
 
@@ -73,12 +50,11 @@ class CallableIngest(_Direct):
     reason = "storage= was given"
 
     def __init__(self, storage: Callable[[Event], object], storage_error: str, counters: Counters) -> None:
-        super().__init__()
         self._storage = storage
         self._storage_error = storage_error
         self._counters = counters
 
-    def _store(self, event: Event) -> None:
+    def accept(self, event: Event) -> None:
         try:
             self._storage(event)
         except Exception as error:
