@@ -1,0 +1,102 @@
+"""The reference pages say what the code says: every key, command, table and column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from collections.abc import Mapping
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+import pytest
+
+import flask_llm_cost
+from flask_llm_cost.cli import llm_cost
+from flask_llm_cost.config import KEYS
+from flask_llm_cost.config import PREFIX
+from flask_llm_cost.config import Config
+from flask_llm_cost.ledger.models import Base
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def _rows(text: str) -> list[list[str]]:
+    """The cells of every table row whose first cell is code."""
+    lines = [line for line in text.splitlines() if line.startswith("| `")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def _as_documented(value: object) -> str:
+    if isinstance(value, Mapping):
+        value = dict(value)
+    if isinstance(value, ZoneInfo):
+        value = value.key
+    return repr(value).replace("'", '"')
+
+
+def test_every_configuration_key_is_documented_with_its_default() -> None:
+    rows = _rows((DOCS / "configuration.md").read_text("utf-8"))
+    defaults = Config()
+    expected = [
+        [f"`{key}`", f"`{_as_documented(getattr(defaults, key.removeprefix(PREFIX).lower()))}`"]
+        for key in KEYS
+    ]
+    assert [row[:2] for row in rows] == expected
+    assert all(len(row) == 4 and row[3] for row in rows)
+
+
+@pytest.mark.parametrize("table", sorted(Base.metadata.tables))
+def test_every_column_is_documented(table: str) -> None:
+    _, _, section = (DOCS / "data-model.md").read_text("utf-8").partition(f"\n## `{table}`\n")
+    section = section.partition("\n## ")[0]
+    documented = [row[0].strip("`") for row in _rows(section)]
+    assert documented == [column.name for column in Base.metadata.tables[table].columns]
+
+
+def _commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+    yield path, command
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from _commands(inner, f"{path} {name}")
+
+
+COMMANDS = dict(_commands(llm_cost, "flask llm-cost"))
+
+
+@pytest.mark.parametrize("path", [path for path in COMMANDS if path != "flask llm-cost"])
+def test_every_command_and_option_is_documented(path: str) -> None:
+    command = COMMANDS[path]
+    text = (DOCS / "cli.md").read_text("utf-8")
+    heading = re.search(rf"^#+ `{re.escape(path)}`$", text, re.MULTILINE)
+    assert heading, f"docs/cli.md has no heading for {path}"
+    section = re.split(r"^#+ ", text[heading.end() :], maxsplit=1, flags=re.MULTILINE)[0]
+    assert command.help, f"{path} has no help"
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and not parameter.hidden and parameter.name != "help":
+            assert f"`{parameter.opts[0]}" in section, f"{path}: {parameter.opts[0]} is not documented"
+
+
+def test_no_documented_command_is_gone() -> None:
+    text = (DOCS / "cli.md").read_text("utf-8")
+    documented = set(re.findall(r"^#+ `(flask llm-cost [^`]+)`$", text, re.MULTILINE))
+    assert documented <= set(COMMANDS)
+
+
+def test_every_public_name_is_in_the_api_reference() -> None:
+    text = (DOCS / "api.md").read_text("utf-8")
+    for name in flask_llm_cost.__all__:
+        assert re.search(rf"\b{name}\b", text), f"docs/api.md does not name {name}"
+
+
+def test_every_page_is_in_the_table_of_contents() -> None:
+    listed = set(re.findall(r"^([a-z-]+)$", (DOCS / "index.md").read_text("utf-8"), re.MULTILINE))
+    assert {page.stem for page in DOCS.glob("*.md")} - {"index"} <= listed
+
+
+def test_links_between_the_readme_and_the_repository_hold() -> None:
+    root = DOCS.parent
+    for page in ("README.md", "CONTRIBUTING.md"):
+        targets = re.findall(r"\]\(([^)#:]+)\)", (root / page).read_text("utf-8"))
+        missing = [target for target in targets if not (root / target).exists()]
+        assert not missing, f"{page} links to {missing}"

@@ -1,0 +1,144 @@
+"""The rooms of the package: imports go down one list, and what a room may know is checked in its source."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "flask_llm_cost"
+GROUND = (
+    "components", "config", "context", "counters", "errors", "events", "money", "sanitize", "signals", "usage"
+)  # fmt: skip
+#: Floors from the top down; rooms of one floor do not know each other, but the ground floor is one room.
+FLOORS = (
+    ("__init__",),
+    ("extension",),
+    ("cli", "dashboard"),
+    ("doctor",),
+    ("maintenance",),
+    ("capture",),
+    ("runtime",),
+    ("recorder",),
+    ("analytics",),
+    ("ingest",),
+    ("ledger",),
+    ("pricing",),
+    ("providers",),
+    GROUND,
+)
+FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+VALUES = {"pricing", "providers", *GROUND} - {"context"}
+FACES = {"cli", "dashboard"}
+HOST_STATE = {"current_app", "g", "request", "session", "has_app_context", "has_request_context"}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported name, seen from the file that imports it. ``module`` is absolute."""
+
+    path: Path
+    line: int
+    module: str
+    name: str | None
+
+    def __str__(self) -> str:
+        return f"{self.path.relative_to(PACKAGE.parent)}:{self.line} imports {self.module}.{self.name or ''}"
+
+    @property
+    def room(self) -> str | None:
+        """The room of ours that is imported, or ``None`` for somebody else's module."""
+        first, _, rest = self.module.partition(".")
+        if first != PACKAGE.name:
+            return None
+        if rest:
+            return rest.partition(".")[0]
+        return self.name if self.name in FLOOR_OF else "__init__"
+
+    @property
+    def top_level(self) -> str:
+        return self.module.partition(".")[0]
+
+
+def _sources() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def _room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def _imports(path: Path) -> Iterator[Import]:
+    """Every import of a file: inside functions and under TYPE_CHECKING too."""
+    package = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts[:-1])
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(path, node.lineno, alias.name, None)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                yield Import(path, node.lineno, module, alias.name)
+
+
+ALL_IMPORTS = [found for path in _sources() for found in _imports(path)]
+
+
+def test_every_file_belongs_to_a_room() -> None:
+    assert {_room_of(path) for path in _sources()} <= set(FLOOR_OF)
+
+
+def test_rooms_import_downward_only() -> None:
+    wrong = []
+    for found in ALL_IMPORTS:
+        importer, imported = _room_of(found.path), found.room
+        if imported is None or imported == importer or {importer, imported} <= set(GROUND):
+            continue
+        if imported not in FLOOR_OF or FLOOR_OF[importer] >= FLOOR_OF[imported]:
+            wrong.append(str(found))
+    assert not wrong
+
+
+def test_the_ground_floor_has_no_circles() -> None:
+    graph: dict[str, set[str]] = {room: set() for room in GROUND}
+    for found in ALL_IMPORTS:
+        if _room_of(found.path) in GROUND and found.room:
+            graph[_room_of(found.path)].add(found.room)
+    TopologicalSorter(graph).prepare()
+
+
+def test_values_know_neither_flask_nor_sql() -> None:
+    forbidden = {"flask", "flask_sqlalchemy", "sqlalchemy", "werkzeug"}
+    assert not [
+        str(found) for found in ALL_IMPORTS if _room_of(found.path) in VALUES and found.top_level in forbidden
+    ]
+
+
+def test_the_hosts_request_is_read_in_context_and_the_faces_only() -> None:
+    assert not [
+        str(found)
+        for found in ALL_IMPORTS
+        if found.top_level == "flask"
+        and found.name in HOST_STATE
+        and _room_of(found.path) not in FACES | {"context"}
+    ]
+
+
+def test_sdks_and_their_http_clients_are_never_imported_by_us() -> None:
+    sdks = {"openai", "anthropic", "httpx", "httpx2", "requests", "groq"}
+    assert not [str(found) for found in ALL_IMPORTS if found.top_level in sdks]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in _sources() if path.stat().st_size],
+    ids=lambda path: str(path.relative_to(PACKAGE)),
+)
+def test_annotations_are_not_evaluated(path: Path) -> None:
+    first = [node for node in ast.parse(path.read_text("utf-8")).body if not isinstance(node, ast.Expr)]
+    assert not first or (isinstance(first[0], ast.ImportFrom) and first[0].module == "__future__")
