@@ -1,0 +1,21 @@
+"""What a call costs: price tables, lookup, calculation, explanation. Values only: no Flask, SQL or network."""
+
+from __future__ import annotations
+
+from .catalog import AUTHORITATIVE_PROVIDERS
+from .catalog import Catalog
+from .catalog import Price
+from .entry import PriceEntry
+from .explanation import ExplainedLine
+from .explanation import Explanation
+from .lookup import Match
+
+__all__ = [
+    "Catalog",
+    "Price",
+    "Explanation",
+    "ExplainedLine",
+    "Match",
+    "PriceEntry",
+    "AUTHORITATIVE_PROVIDERS",
+]

@@ -1,0 +1,187 @@
+"""Quantities times rates. Every line is rounded once, to the scale of stored money; sums are exact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from ..components import RateBasis
+from ..components import components
+from ..events import CostStatus
+from ..events import PricedItem
+from ..money import EXACT
+from ..money import MONEY_LIMIT
+from ..money import MONEY_SCALE
+from ..money import QUANTITY_SCALE
+from ..money import to_scale
+from ..usage import Usage
+from .entry import Level
+from .entry import Rate
+from .entry import rate_of
+from .lookup import Match
+from .modes import BILLED_AS_STANDARD
+from .modes import ModeKey
+from .modes import mode_key
+
+_ZERO = Decimal(0)
+_ONE = Decimal(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What one usage costs at one model's rates.
+
+    :param told: whether there was anything to bill; without it nothing is known about the cost.
+    :param level: the rates that were asked for their price; ``None`` where no entry or mode matched.
+    """
+
+    model: str
+    match: Match | None
+    level: Level | None
+    mode: ModeKey
+    items: tuple[PricedItem, ...]
+    told: bool
+
+    @property
+    def mode_is_unknown(self) -> bool:
+        """Whether the entry exists but has no rates for the mode."""
+        return self.match is not None and self.level is None and not self.match.entry.free
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a bill is drawn up under, apart from the quantities."""
+
+    provider: str
+    mode: str | None
+    at: datetime
+    discount: Decimal
+    provider_fields: Mapping[str, str]
+
+
+def draw_up(model: str, match: Match | None, usage: Usage | None, terms: Terms) -> Bill:
+    """Price one usage."""
+    mode = mode_key(terms.mode)
+    level = None
+    if match is not None and not match.entry.free:
+        level = find_level(match, mode, terms, usage.tokens_in if usage else 0)
+    free = match is not None and match.entry.free
+    quantities = usage.quantities() if usage is not None else {}
+    items = tuple(
+        _line(name, quantity, _FREE if free else level.rates.get(name) if level else None, terms)
+        for name, quantity in quantities.items()
+        if quantity
+    )
+    return Bill(model, match, level, mode, items, free or _is_told(usage, quantities, items))
+
+
+def find_level(match: Match, mode: ModeKey, terms: Terms, tokens_in: int) -> Level | None:
+    """The rates that hold for this mode, moment and size; ``None`` where the entry cannot tell the mode."""
+    card = match.entry.card(mode, terms.at)
+    if card is None and (terms.provider, mode) in BILLED_AS_STANDARD:
+        card = match.entry.card((), terms.at)
+    return None if card is None else card.level(tokens_in)
+
+
+def _is_told(usage: Usage | None, quantities: Mapping[str, Decimal], items: Sequence[PricedItem]) -> bool:
+    """Zeros are an answer; silence, or a total without its parts, is none."""
+    if usage is None or not quantities:
+        return False
+    return bool(items) or not usage.total_tokens
+
+
+_FREE = rate_of(_ZERO, 1)
+_QUANTUM = to_scale(_ZERO, MONEY_SCALE)
+# Members of an enumeration look their value up each time; a line needs the plain text.
+_BASES = {basis: basis.value for basis in RateBasis}
+
+
+def _line(name: str, quantity: Decimal, rate: Rate | None, terms: Terms) -> PricedItem:
+    component = components()[name]
+    if component.usage is None:
+        # Minutes have no end of digits: bill what the ledger can store, so that the line stays true there.
+        quantity = to_scale(quantity, QUANTITY_SCALE)
+    amount: Decimal | None = None
+    cost: Decimal | None = None
+    status: CostStatus = "unknown"
+    if rate is not None:
+        amount, per_unit = rate.amount, rate.per_unit
+        if terms.discount:
+            share = EXACT.subtract(_ONE, terms.discount)
+            amount = to_scale(EXACT.multiply(amount, share), MONEY_SCALE)
+            per_unit = EXACT.divide(amount, Decimal(component.rate_basis.divisor))
+        cost = EXACT.multiply(quantity, per_unit).quantize(_QUANTUM, context=EXACT)
+        status = "complete" if cost else "free"
+    fields = terms.provider_fields
+    return PricedItem(
+        component=name,
+        quantity=quantity,
+        unit=component.unit,
+        rate=amount,
+        rate_basis=_BASES[component.rate_basis],
+        cost=cost,
+        cost_status=status,
+        provider_field=(fields.get(name) or fields.get(component.usage or "")) if fields else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Bills added up."""
+
+    total: Decimal | None
+    items: tuple[PricedItem, ...]
+    status: CostStatus
+
+
+def add_up(bills: Sequence[Bill]) -> Sum:
+    """The exact sum of all lines, and whether it is all there is.
+
+    A known part of zero beside an unknown one is not a cost of zero: the whole is unknown then.
+    """
+    items = bills[0].items if len(bills) == 1 else tuple(item for bill in bills for item in bill.items)
+    total, complete = _ZERO, all(bill.told for bill in bills)
+    for item in items:
+        if item.cost is None:
+            complete = False
+        else:
+            total = EXACT.add(total, item.cost)
+    if total >= MONEY_LIMIT:
+        return Sum(None, tuple(without_cost(item) for item in items), "unknown")
+    if complete:
+        return Sum(to_scale(total, MONEY_SCALE), items, "complete" if total else "free")
+    if total:
+        return Sum(to_scale(total, MONEY_SCALE), items, "partial")
+    return Sum(None, items, "unknown")
+
+
+def without_cost(item: PricedItem) -> PricedItem:
+    """The same line with its cost unknown, where a sum cannot be believed."""
+    return PricedItem(
+        component=item.component,
+        quantity=item.quantity,
+        unit=item.unit,
+        rate=item.rate,
+        rate_basis=item.rate_basis,
+        cost=None,
+        cost_status="unknown",
+        provider_field=item.provider_field,
+    )
+
+
+def as_billed(charge: Decimal, provider_field: str | None) -> PricedItem:
+    """The one line of a call whose provider told the charge itself; there is no rate behind it."""
+    component = components()["request"]
+    return PricedItem(
+        component=component.name,
+        quantity=_ONE,
+        unit=component.unit,
+        rate=None,
+        rate_basis=component.rate_basis.value,
+        cost=charge,
+        cost_status="complete" if charge else "free",
+        provider_field=provider_field,
+    )

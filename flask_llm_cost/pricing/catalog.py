@@ -1,0 +1,308 @@
+"""The door of pricing: :class:`Catalog` answers what a call costs, :class:`Price` is the answer."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigurationError
+from ..events import CostSource
+from ..events import CostStatus
+from ..events import Iteration
+from ..events import PricedItem
+from ..money import MONEY_LIMIT
+from ..money import MONEY_SCALE
+from ..money import to_scale
+from ..usage import Usage
+from .calculate import Bill
+from .calculate import Terms
+from .calculate import add_up
+from .calculate import as_billed
+from .calculate import draw_up
+from .documents import Signature
+from .documents import file_signature
+from .explanation import Explanation
+from .explanation import explain
+from .lookup import Lookup
+from .lookup import Match
+from .names import provider_name
+from .snapshot import provider_snapshot
+from .snapshot import take_snapshot
+from .tables import PriceTable
+from .tables import bundled_table
+from .tables import check_references
+from .tables import file_table
+from .tables import override_table
+
+logger = logging.getLogger(__name__)
+
+#: Providers that report what they charge for each call; their word stands above any table.
+AUTHORITATIVE_PROVIDERS = frozenset({"openrouter", "perplexity", "xai"})
+#: Seconds between two looks at the prices file's date.
+FILE_CHECK_INTERVAL = 1.0
+
+_ZERO = Decimal(0)
+_NO_FIELDS: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What a call costs, in USD.
+
+    ``total_cost`` is the exact sum of the line items' costs; ``None`` where nothing could be priced, which is
+    not zero. ``snapshot`` is the frozen reason: matched key and step, source, version, list rates, discount;
+    ``None`` where no entry matched.
+    """
+
+    total_cost: Decimal | None
+    line_items: tuple[PricedItem, ...] = ()
+    cost_status: CostStatus = "unknown"
+    cost_source: CostSource | None = None
+    snapshot: dict[str, Any] | None = None
+
+
+class Catalog:
+    """Every price this app knows: its overrides, its prices file, and the bundled table.
+
+    Safe to share between threads. The prices file is read again when it has changed; a bad new one is logged
+    once and the old prices stay. Nothing here touches the network.
+    """
+
+    def __init__(
+        self, tables: tuple[PriceTable, ...], discounts: Mapping[str, Decimal], watch: _Watch | None = None
+    ) -> None:
+        self._lookup = Lookup(tables)
+        self._discounts = discounts
+        self._watch = watch
+
+    @classmethod
+    def load(
+        cls,
+        *,
+        overrides: Mapping[str, Any] | None = None,
+        prices_file: str | Path | None = None,
+        discounts: Mapping[str, Decimal] | None = None,
+    ) -> Catalog:
+        """Build the catalog of one app.
+
+        :param overrides: entries that win over everything else.
+        :param prices_file: a YAML or JSON file of entries that win over the bundled ones.
+        :param discounts: a share from 0 to 1 by provider, taken off every rate of that provider's calls.
+        :raises ConfigurationError: an entry, the file or a discount is malformed.
+        """
+        tables: list[PriceTable] = []
+        watch = None
+        if overrides:
+            tables.append(override_table(overrides))
+        if prices_file is not None:
+            path = Path(prices_file)
+            watch = _Watch(path, len(tables), file_signature(path))
+            tables.append(file_table(path))
+        tables.append(bundled_table())
+        catalog = cls(tuple(tables), _checked_discounts(discounts or {}), watch)
+        _check(catalog._lookup)
+        return catalog
+
+    def price(
+        self,
+        *,
+        provider: str,
+        model: str,
+        usage: Usage | None,
+        pricing_mode: str | None = None,
+        at: datetime,
+        iterations: Sequence[Iteration] = (),
+        provider_cost: Decimal | None = None,
+        provider_fields: Mapping[str, str] = _NO_FIELDS,
+    ) -> Price:
+        """What a call costs, or cost at a moment in the past.
+
+        :param at: an aware moment; it chooses between dated prices.
+        :param iterations: usage billed on top of ``usage``, each at its own model.
+        :param provider_cost: the charge as told by the provider, where it is authoritative.
+        :param provider_fields: the provider's own names of what was counted, by component or usage field.
+        :raises ValueError: ``at`` has no time zone.
+        """
+        bills = self._bills(provider, model, usage, pricing_mode, at, iterations, provider_fields)
+        computed = add_up(bills)
+        discount = self._discount(provider)
+        charge = _charge(provider, provider_cost)
+        if charge is not None:
+            return Price(
+                total_cost=charge,
+                line_items=(as_billed(charge, provider_fields.get("request")),),
+                cost_status="complete" if charge else "free",
+                cost_source="provider",
+                snapshot=provider_snapshot(charge, computed.total, bills, discount),
+            )
+        return Price(
+            total_cost=computed.total,
+            line_items=computed.items,
+            cost_status=computed.status,
+            cost_source=None if computed.total is None else "computed",
+            snapshot=take_snapshot(bills, discount),
+        )
+
+    def explain(
+        self,
+        *,
+        provider: str,
+        model: str,
+        usage: Usage | None,
+        pricing_mode: str | None = None,
+        at: datetime,
+        iterations: Sequence[Iteration] = (),
+        provider_cost: Decimal | None = None,
+        provider_fields: Mapping[str, str] = _NO_FIELDS,
+    ) -> Explanation:
+        """Why :meth:`price` answers what it answers. Takes the same arguments."""
+        price = self.price(
+            provider=provider,
+            model=model,
+            usage=usage,
+            pricing_mode=pricing_mode,
+            at=at,
+            iterations=iterations,
+            provider_cost=provider_cost,
+            provider_fields=provider_fields,
+        )
+        bills = self._bills(provider, model, usage, pricing_mode, at, iterations, provider_fields)
+        terms = self._terms(provider, pricing_mode, at, provider_fields)
+        return explain(self._lookup, bills, terms, price, given=provider)
+
+    def find(self, provider: str, model: str) -> Match | None:
+        """The entry that prices a model, or ``None``."""
+        return self._current().find(provider, model)
+
+    def nearest(self, provider: str, model: str) -> list[str]:
+        """Price keys that look like this model's name, for a message."""
+        return self._current().nearest(provider, model)
+
+    def entries(self) -> Iterator[Match]:
+        """Every entry in force: each key once, from the table that wins."""
+        seen: set[str] = set()
+        for table in self._current().tables:
+            for key in table:
+                entry = table.entry(key)
+                if entry is not None and key not in seen:
+                    seen.add(key)
+                    yield Match(entry, key, "exact", table.source, table.version)
+
+    @property
+    def tables(self) -> tuple[PriceTable, ...]:
+        """The tables, the one that wins first."""
+        return self._current().tables
+
+    def _bills(
+        self,
+        provider: str,
+        model: str,
+        usage: Usage | None,
+        mode: str | None,
+        at: datetime,
+        iterations: Sequence[Iteration],
+        fields: Mapping[str, str],
+    ) -> list[Bill]:
+        if at.tzinfo is None:
+            raise ValueError("at needs a time zone: pass an aware datetime")
+        lookup = self._current()
+        terms = self._terms(provider, mode, at, fields)
+        bills = [draw_up(model, lookup.find(provider, model), usage, terms)]
+        for item in iterations:
+            name = item.model or model
+            bills.append(draw_up(name, lookup.find(provider, name), item.usage, terms))
+        return bills
+
+    def _terms(self, provider: str, mode: str | None, at: datetime, fields: Mapping[str, str]) -> Terms:
+        return Terms(provider_name(provider), mode, at, self._discount(provider), fields)
+
+    def _discount(self, provider: str) -> Decimal:
+        return self._discounts.get(provider_name(provider), _ZERO) if self._discounts else _ZERO
+
+    def _current(self) -> Lookup:
+        """The lookup over the tables as they are now; looks at the prices file's date about once a second."""
+        watch = self._watch
+        if watch is not None and watch.is_due():
+            table = watch.changed_table()
+            if table is not None:
+                self._replace(watch.position, table)
+        return self._lookup
+
+    def _replace(self, position: int, table: PriceTable) -> None:
+        tables = list(self._lookup.tables)
+        tables[position] = table
+        changed = Lookup(tuple(tables))
+        try:
+            _check(changed)
+        except ConfigurationError as error:
+            logger.warning("The changed prices file is not used, the old prices stay: %s", error)
+        else:
+            self._lookup = changed
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Notices that the prices file has changed. One thread at a time looks; the others do not wait for it."""
+
+    path: Path
+    position: int
+    signature: Signature | None
+    _next_look: float = field(default_factory=lambda: time.monotonic() + FILE_CHECK_INTERVAL)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def is_due(self) -> bool:
+        return time.monotonic() >= self._next_look
+
+    def changed_table(self) -> PriceTable | None:
+        """The new table, if the file has changed and can be read. A file is tried once per change."""
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            self._next_look = time.monotonic() + FILE_CHECK_INTERVAL
+            signature = file_signature(self.path)
+            if signature == self.signature:
+                return None
+            self.signature = signature
+            return file_table(self.path)
+        except ConfigurationError as error:
+            logger.warning("The changed prices file is not used, the old prices stay: %s", error)
+            return None
+        finally:
+            self._lock.release()
+
+
+def _check(lookup: Lookup) -> None:
+    check_references(lookup.tables, lambda key: lookup.nearest(*_split(key)))
+
+
+def _split(key: str) -> tuple[str, str]:
+    provider, slash, model = key.partition("/")
+    return (provider, model) if slash else ("", provider)
+
+
+def _charge(provider: str, told: Decimal | None) -> Decimal | None:
+    """The provider's own charge, where its word is final and can be true."""
+    if told is None or provider_name(provider) not in AUTHORITATIVE_PROVIDERS:
+        return None
+    if not told.is_finite() or not 0 <= told < MONEY_LIMIT:
+        return None
+    return to_scale(told, MONEY_SCALE)
+
+
+def _checked_discounts(discounts: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    for provider, share in discounts.items():
+        if not isinstance(share, Decimal) or not share.is_finite() or not 0 <= share <= 1:
+            raise ConfigurationError(
+                f"LLM_COST_DISCOUNTS: {provider}: must be a Decimal share from 0 to 1, got {share!r}."
+            )
+    return {provider_name(provider): share for provider, share in discounts.items()}

@@ -1,0 +1,142 @@
+"""Reading a price document from disk: bounded, safe, and never from the network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Hashable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from ..errors import ConfigurationError
+
+#: No prices file needs more; 750 models take 150 KB.
+SIZE_LIMIT = 2 * 1024 * 1024
+#: Entries nest five deep at most; deeper documents are meant to exhaust the parser.
+DEPTH_LIMIT = 20
+
+Signature = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a file held. ``version`` is the beginning of its SHA-256."""
+
+    content: object
+    version: str
+
+
+def file_signature(path: Path) -> Signature | None:
+    """Changes whenever the file does; ``None`` while there is no file."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def read_document(path: Path) -> Document:
+    """Parse a JSON (``.json``) or YAML (any other suffix) file.
+
+    :raises ConfigurationError: the file is missing, too large, not UTF-8 or malformed.
+    """
+    raw = _read(path)
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path}: not UTF-8 text (byte {error.start}).") from None
+    if not text.strip():
+        raise ConfigurationError(f"{path}: the file is empty.")
+    parse = _from_json if path.suffix.lower() == ".json" else _from_yaml
+    return Document(parse(path, text), hashlib.sha256(raw).hexdigest()[:12])
+
+
+def _read(path: Path) -> bytes:
+    try:
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
+            raise ConfigurationError(f"{path}: not a regular file.")
+        with path.open("rb") as stream:
+            raw = stream.read(SIZE_LIMIT + 1)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ConfigurationError(f"{path}: cannot read the prices file: {reason}.") from error
+    if len(raw) > SIZE_LIMIT:
+        raise ConfigurationError(f"{path}: larger than {SIZE_LIMIT:,} bytes.")
+    return raw
+
+
+def _from_json(path: Path, text: str) -> object:
+    try:
+        return json.loads(text, object_pairs_hook=_unique_pairs)
+    except _DuplicateKeyError as error:
+        raise ConfigurationError(f"{path}: the key {error} stands there twice.") from None
+    except RecursionError:
+        raise ConfigurationError(f"{path}: nested too deep.") from None
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: not valid JSON: {error}.") from error
+
+
+class _DuplicateKeyError(Exception):
+    """A key that stands twice in one mapping."""
+
+
+def _unique_pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _DuplicateKeyError(repr(next(key for key in keys if keys.count(key) > 1)))
+    return found
+
+
+if TYPE_CHECKING:
+    _SafeLoader = yaml.SafeLoader
+else:
+    # libyaml's loader where PyYAML was built with it: ten times faster, the same values.
+    _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _StrictLoader(_SafeLoader):
+    """YAML's safe subset, without a key that stands twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
+        found: dict[Hashable, object] = super().construct_mapping(node, deep)
+        if len(found) != len(node.value):
+            keys = [key.value for key, _ in node.value]
+            raise _DuplicateKeyError(repr(next((key for key in keys if keys.count(key) > 1), "?")))
+        return found
+
+
+def _from_yaml(path: Path, text: str) -> object:
+    try:
+        _refuse_bombs(path, text)
+        # A subclass of the safe loader: it builds plain values only.
+        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506
+    except _DuplicateKeyError as error:
+        raise ConfigurationError(f"{path}: the key {error} stands there twice.") from None
+    except yaml.YAMLError as error:
+        place = getattr(error, "problem_mark", None)
+        where = f" (line {place.line + 1})" if place is not None else ""
+        problem = getattr(error, "problem", None) or type(error).__name__
+        raise ConfigurationError(f"{path}: not valid YAML{where}: {problem}.") from error
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: not valid YAML: {error}.") from error
+
+
+def _refuse_bombs(path: Path, text: str) -> None:
+    """Aliases make a large structure of a small file, nesting exhausts the stack; neither has a use here."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise ConfigurationError(f"{path}: YAML aliases are not accepted; write the values out.")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > DEPTH_LIMIT:
+            raise ConfigurationError(f"{path}: nested deeper than {DEPTH_LIMIT} levels.")

@@ -1,0 +1,198 @@
+"""A price in words: which record matched by which step, the arithmetic of each line, what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from ..components import components
+from ..events import CostSource
+from ..events import CostStatus
+from ..events import PricedItem
+from .calculate import Bill
+from .calculate import Terms
+from .calculate import find_level
+from .lookup import STEPS
+from .lookup import Lookup
+from .modes import mode_name
+
+if TYPE_CHECKING:
+    from .catalog import Price
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedLine:
+    """One line item with its arithmetic, such as ``1200 x 1.25 / 1000000 = 0.0015``."""
+
+    model: str
+    component: str
+    quantity: Decimal
+    unit: str
+    rate: Decimal | None
+    rate_basis: str
+    cost: Decimal | None
+    arithmetic: str
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Why a call costs what it costs.
+
+    ``rates`` are the list rates in force for this model, mode, moment and size, used or not. ``missing`` names
+    the used components without a rate, ``nearest`` price keys that look alike where nothing matched, ``notes``
+    are full sentences.
+    """
+
+    provider: str
+    model: str
+    mode: str
+    at: datetime
+    key: str | None = None
+    step: str | None = None
+    source: str | None = None
+    version: str | None = None
+    provenance: Mapping[str, str]
+    tier: int | None = None
+    discount: Decimal
+    rates: Mapping[str, str]
+    lines: tuple[ExplainedLine, ...] = ()
+    total_cost: Decimal | None = None
+    cost_status: CostStatus = "unknown"
+    cost_source: CostSource | None = None
+    missing: tuple[str, ...] = ()
+    nearest: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything that was used has a price."""
+        return self.cost_status in ("complete", "free")
+
+    def text(self) -> str:
+        """The whole explanation as plain lines, for a terminal."""
+        total = "unknown" if self.total_cost is None else f"${plain(self.total_cost)}"
+        head = [
+            f"{self.provider}/{self.model}, {self.mode}, at {self.at.isoformat()}",
+            f"Total: {total} ({self.cost_status})",
+        ]
+        body = [f"  {line.component}: {line.arithmetic}" for line in self.lines]
+        return "\n".join((*head, *body, *self.notes))
+
+
+def explain(lookup: Lookup, bills: Sequence[Bill], terms: Terms, price: Price, *, given: str) -> Explanation:
+    """Put a price that was computed from ``bills`` into words."""
+    main = bills[0]
+    match = main.match
+    level = main.level
+    if level is None and match is not None and not match.entry.free:
+        level = find_level(match, main.mode, terms, 0)
+    lines = tuple(_line(bill, item) for bill in bills for item in bill.items)
+    missing = tuple(dict.fromkeys(line.component for line in lines if line.rate is None))
+    nearest = () if match else tuple(lookup.nearest(given, main.model))
+    return Explanation(
+        provider=terms.provider or "unknown",
+        model=main.model,
+        mode=mode_name(main.mode),
+        at=terms.at,
+        key=match.key if match else None,
+        step=match.step if match else None,
+        source=match.source if match else None,
+        version=match.version if match else None,
+        provenance=match.entry.provenance if match else {},
+        tier=level.over if level else None,
+        discount=terms.discount,
+        rates={name: rate.text for name, rate in level.rates.items()} if level else {},
+        lines=lines,
+        total_cost=price.total_cost,
+        cost_status=price.cost_status,
+        cost_source=price.cost_source,
+        missing=missing,
+        nearest=nearest,
+        notes=tuple(_notes(lookup, bills, terms, price, missing, nearest)),
+    )
+
+
+def _line(bill: Bill, item: PricedItem) -> ExplainedLine:
+    rate = bill.level.rates.get(item.component) if bill.level else None
+    note = f"no rate of its own: billed at the {rate.lent_by} rate" if rate and rate.lent_by else None
+    return ExplainedLine(
+        model=bill.model,
+        component=item.component,
+        quantity=item.quantity,
+        unit=item.unit,
+        rate=item.rate,
+        rate_basis=item.rate_basis,
+        cost=item.cost,
+        arithmetic=_arithmetic(item, note),
+        note=note,
+    )
+
+
+def _arithmetic(item: PricedItem, note: str | None) -> str:
+    if item.rate is None:
+        return f"{plain(item.quantity)} {item.unit}s, no rate"
+    divisor = components()[item.component].rate_basis.divisor
+    by = f" / {divisor}" if divisor > 1 else ""
+    cost = "unknown" if item.cost is None else plain(item.cost)
+    tail = f" ({note})" if note else ""
+    return f"{plain(item.quantity)} x {plain(item.rate)}{by} = {cost}{tail}"
+
+
+def _notes(
+    lookup: Lookup,
+    bills: Sequence[Bill],
+    terms: Terms,
+    price: Price,
+    missing: Sequence[str],
+    nearest: Sequence[str],
+) -> list[str]:
+    notes: list[str] = []
+    for bill in bills:
+        notes += _bill_notes(bill) if bill.match else _no_match_notes(lookup, bill, terms, nearest)
+    if missing:
+        notes.append(f"No rate for {', '.join(missing)}: that part of the cost is unknown.")
+    if not all(bill.told for bill in bills):
+        notes.append("The provider told no usage for this call, so there is nothing to multiply.")
+    if terms.discount:
+        notes.append(f"A discount of {plain(terms.discount * 100)}% is taken off every rate.")
+    if price.cost_source == "provider":
+        notes.append("The provider told its own charge, which stands above the computed lines.")
+    return list(dict.fromkeys(notes))
+
+
+def _bill_notes(bill: Bill) -> list[str]:
+    match = bill.match
+    if match is None:
+        return []
+    steps = ", ".join(STEPS[step] for step in match.step.split("+"))
+    notes = [f"{bill.model} is priced by {match.key} ({match.source}, {match.version}): {steps}."]
+    if match.entry.free:
+        notes.append("The entry says that this model is free.")
+    if bill.mode_is_unknown:
+        known = ", ".join(mode_name(mode) for mode in match.entry.modes()) or "none"
+        notes.append(f"{match.key} has no rates for the mode {mode_name(bill.mode)} (known: {known}).")
+    if bill.level is not None and bill.level.over is not None:
+        notes.append(f"The whole call is billed by the tier over {bill.level.over} tokens of input.")
+    return notes
+
+
+def _no_match_notes(lookup: Lookup, bill: Bill, terms: Terms, nearest: Sequence[str]) -> list[str]:
+    sellers = lookup.sellers(bill.model.strip().lower())
+    notes = [f"No price entry for {terms.provider or 'unknown'}/{bill.model}."]
+    if len(sellers) > 1 and not terms.provider:
+        notes.append(f"Several providers sell it, which one is not known: {', '.join(sellers[:5])}.")
+    elif nearest:
+        notes.append(f"Nearest names: {', '.join(nearest)}.")
+    key = f"{terms.provider}/{bill.model}" if terms.provider else bill.model
+    notes.append(f"Add {key!r} to LLM_COST_PRICING_OVERRIDES or to the prices file.")
+    return notes
+
+
+def plain(amount: Decimal) -> str:
+    """A number in plain digits, without trailing zeros."""
+    return format(amount.normalize(), "f")

@@ -1,0 +1,413 @@
+"""Strict reading of price entries: one grammar for overrides, prices files and the bundled table.
+
+A parser, so longer than other files. Every refusal is a :class:`ConfigurationError` that names the table, the
+entry, the key and the accepted form; nothing is guessed and nothing is ignored.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from datetime import date
+from datetime import datetime
+from datetime import time
+from decimal import Decimal
+
+from ..components import components
+from ..errors import ConfigurationError
+from ..money import MONEY_SCALE
+from .entry import Mode
+from .entry import Period
+from .entry import PriceEntry
+from .entry import Sheet
+from .entry import Tier
+from .entry import Window
+from .modes import KNOWN_MODES
+from .modes import ModeKey
+from .modes import mode_key
+from .names import price_key
+
+#: Who said so, and when it was looked at. Kept with the entry, shown, never used to compute.
+PROVENANCE_KEYS = ("source", "source_version", "confidence", "checked_on", "url", "notes")
+#: Dearer than this per rate basis is a slip of the unit: the dearest token sold costs 600 USD per million.
+RATE_CEILINGS = {"token": 1_000, "character": 1_000, "request": 10_000, "minute": 1_000}
+RATE_CEILING = 1_000
+#: Keys longer than this fit no ledger column.
+KEY_LENGTH = 255
+
+_SHEET_KEYS = ("modes", "tiers")
+_PERIOD_KEYS = (*_SHEET_KEYS, "time_windows", "from", "until")
+_ENTRY_KEYS = (
+    *_SHEET_KEYS,
+    "time_windows",
+    "periods",
+    "aliases",
+    "free",
+    "same_as",
+    "currency",
+    *PROVENANCE_KEYS,
+)
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_MONEY = re.compile(r"\d{1,9}(\.\d{1,12})?")
+_MODE_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_CLOCK = re.compile(r"(\d\d):(\d\d)")
+_MONEY_FORM = 'a plain decimal in quotes, such as "1.25", or a whole number'
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in which table something stands, for error messages."""
+
+    table: str
+    path: str = ""
+
+    def __truediv__(self, step: str | int) -> Place:
+        text = f"[{step}]" if isinstance(step, int) else f".{step}" if self.path else step
+        return Place(self.table, self.path + text)
+
+    def refuse(self, problem: str) -> ConfigurationError:
+        """The error to raise."""
+        return ConfigurationError(f"{self.table}: {self.path}: {problem}")
+
+
+def parse_entries(table: str, entries: Mapping[str, object]) -> dict[str, PriceEntry]:
+    """Every entry of a table by its key in the usual spelling.
+
+    :param table: how error messages call the table.
+    :raises ConfigurationError: an entry is malformed, or two of them claim one name.
+    """
+    found: dict[str, PriceEntry] = {}
+    claimed: dict[str, str] = {}
+    for key, raw in entries.items():
+        entry = parse_entry(table, key, raw)
+        for name in (entry.key, *entry.aliases):
+            if name in claimed:
+                raise Place(table, key).refuse(f"{name!r} is already named by the entry {claimed[name]!r}")
+            claimed[name] = key
+        found[entry.key] = entry
+    return found
+
+
+def parse_entry(table: str, key: object, raw: object) -> PriceEntry:
+    """One entry.
+
+    :raises ConfigurationError: the key or the entry is malformed.
+    """
+    place = Place(table, str(key))
+    if not isinstance(key, str) or not key.strip() or key.startswith("/") or key.endswith("/"):
+        raise place.refuse('the key must be "provider/model" or a model name, as a string')
+    if len(key) > KEY_LENGTH:
+        raise place.refuse(f"the key is longer than {KEY_LENGTH} characters")
+    body = _mapping(place, raw)
+    _known_keys(place, body, _ENTRY_KEYS)
+    _currency(place, body.get("currency", "USD"))
+    name = price_key(key)
+    same_as = _same_as(place, body)
+    free = _flag(place / "free", body.get("free", False))
+    sheet = _sheet(place, body)
+    _check_content(place, sheet, free, same_as, has_periods="periods" in body)
+    return PriceEntry(
+        key=name,
+        sheet=sheet,
+        periods=_periods(place / "periods", body.get("periods", [])),
+        aliases=_aliases(place / "aliases", name, body.get("aliases", [])),
+        free=free,
+        same_as=same_as,
+        provenance={key: str(body[key]) for key in PROVENANCE_KEYS if key in body},
+    )
+
+
+def _check_content(place: Place, sheet: Sheet, free: bool, same_as: str | None, *, has_periods: bool) -> None:
+    priced = bool(sheet.rates or sheet.modes or sheet.tiers or sheet.windows or has_periods)
+    if (free or same_as) and priced:
+        only = "free: true" if free else "same_as"
+        raise place.refuse(f"an entry with {only} has no rates of its own; remove one or the other")
+    if free and same_as:
+        raise place.refuse("free and same_as exclude each other")
+    if not (free or same_as or priced):
+        raise place.refuse('no rates: name at least one, such as input: "1.25", or write free: true')
+    if sheet.rates and not any(sheet.rates.values()) and not sheet.modes and not has_periods:
+        raise place.refuse("every rate is zero; write free: true if the model costs nothing")
+
+
+def _sheet(place: Place, body: Mapping[str, object]) -> Sheet:
+    """The rates, modes, tiers and windows that a mapping names."""
+    rates = _rates(place, body)
+    tiers = _tiers(place / "tiers", body["tiers"]) if "tiers" in body else None
+    windows = _windows(place / "time_windows", body["time_windows"]) if "time_windows" in body else None
+    return Sheet(rates=rates, tiers=tiers, modes=_modes(place, body), windows=windows)
+
+
+def _rates(place: Place, body: Mapping[str, object]) -> dict[str, Decimal]:
+    return {name: _money(place / name, name, body[name]) for name in components() if name in body}
+
+
+def _money(place: Place, component: str, value: object) -> Decimal:
+    if isinstance(value, float):
+        raise place.refuse(
+            f'{value!r} is a binary fraction, which money must not be; put it in quotes: "{value!r}"'
+        )
+    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
+        raise place.refuse(f"must be {_MONEY_FORM}, got {value!r}")
+    amount = Decimal(value) if isinstance(value, Decimal) or _MONEY.fullmatch(str(value)) else None
+    if amount is None or not amount.is_finite() or amount < 0:
+        raise place.refuse(f"must be {_MONEY_FORM} and not negative, got {value!r}")
+    exponent = amount.normalize().as_tuple().exponent
+    if isinstance(exponent, int) and -exponent > MONEY_SCALE:
+        raise place.refuse(f"has more than {MONEY_SCALE} digits behind the point: {value!r}")
+    kind = components()[component]
+    ceiling = RATE_CEILINGS.get(kind.unit, RATE_CEILING)
+    if amount > ceiling:
+        basis = kind.rate_basis.divisor
+        per = kind.unit if basis == 1 else f"{basis:,} {kind.unit}s"
+        raise place.refuse(f"{value} is over the ceiling of {ceiling}; the rate is in USD per {per}")
+    return amount
+
+
+def _modes(place: Place, body: Mapping[str, object]) -> dict[ModeKey, Mode]:
+    found: dict[ModeKey, Mode] = {}
+    for name, raw in _mapping(place / "modes", body.get("modes", {})).items():
+        spot = place / "modes" / str(name)
+        key = _mode_name(spot, name)
+        if key in found:
+            raise spot.refuse("this mode is named twice")
+        found[key] = _mode(spot, raw)
+    for flat in body:
+        split = _split_flat(flat)
+        if split is None:
+            continue
+        key, component = split
+        before = found.get(key, Mode(rates={}))
+        if component in before.rates or before.multiplier is not None:
+            raise (place / flat).refuse("this rate is given twice: once here, once under modes")
+        rates = {**before.rates, component: _money(place / flat, component, body[flat])}
+        found[key] = Mode(rates=rates, tiers=before.tiers)
+    return found
+
+
+def _mode_name(place: Place, name: object) -> ModeKey:
+    if not isinstance(name, str) or not _MODE_NAME.fullmatch(name):
+        raise place.refuse("a mode's name must be lower-case letters, digits and underscores, such as batch")
+    key = mode_key(name)
+    if not key:
+        raise place.refuse("standard rates stand in the entry itself, not under modes")
+    for part in key:
+        near = difflib.get_close_matches(part, KNOWN_MODES, n=1, cutoff=0.75)
+        if near and part not in KNOWN_MODES:
+            raise place.refuse(f"unknown mode {name!r}. Did you mean {name.replace(part, near[0])!r}?")
+    return key
+
+
+def _mode(place: Place, raw: object) -> Mode:
+    body = _mapping(place, raw)
+    _known_keys(place, body, ("tiers", "multiplier"), flat_modes=False)
+    rates = _rates(place, body)
+    tiers = _tiers(place / "tiers", body["tiers"]) if "tiers" in body else None
+    if "multiplier" not in body:
+        if not rates and tiers is None:
+            raise place.refuse("no rates: name at least one, or a multiplier")
+        return Mode(rates=rates, tiers=tiers)
+    if rates or tiers is not None:
+        raise place.refuse("a mode has either a multiplier or rates")
+    multiplier = _money(place / "multiplier", "input", body["multiplier"])
+    if not 0 < multiplier <= 10:
+        raise (place / "multiplier").refuse(f"must be over 0 and at most 10, got {multiplier}")
+    return Mode(rates={}, multiplier=multiplier)
+
+
+def _split_flat(key: str) -> tuple[ModeKey, str] | None:
+    """``batch_cache_read_input`` as (batch, cache_read_input); ``None`` for anything else."""
+    if key in components():
+        return None
+    for component in sorted(components(), key=len, reverse=True):
+        if key.endswith("_" + component):
+            mode = mode_key(key[: -len(component) - 1])
+            if mode and all(part in KNOWN_MODES for part in mode):
+                return mode, component
+    return None
+
+
+def _tiers(place: Place, raw: object) -> tuple[Tier, ...]:
+    found: list[Tier] = []
+    for index, item in enumerate(_list(place, raw)):
+        spot = place / index
+        body = _mapping(spot, item)
+        _known_keys(spot, body, ("over", "inclusive"), flat_modes=False)
+        over = body.get("over")
+        if not isinstance(over, int) or isinstance(over, bool) or not 0 < over <= 10**9:
+            raise (spot / "over").refuse(f"must be a number of input tokens such as 200000, got {over!r}")
+        rates = _rates(spot, body)
+        if not rates:
+            raise spot.refuse("no rates: name at least one")
+        tier = Tier(over, _flag(spot / "inclusive", body.get("inclusive", False)), rates)
+        if found and tier.least <= found[-1].least:
+            raise (spot / "over").refuse("thresholds must ascend")
+        found.append(tier)
+    return tuple(found)
+
+
+def _periods(place: Place, raw: object) -> tuple[Period, ...]:
+    found: list[Period] = []
+    for index, item in enumerate(_list(place, raw)):
+        spot = place / index
+        body = _mapping(spot, item)
+        _known_keys(spot, body, _PERIOD_KEYS)
+        if "from" not in body:
+            raise (spot / "from").refuse('is missing: the first day of the change, such as "2026-12-01"')
+        start = _moment(spot / "from", body["from"])
+        end = _moment(spot / "until", body["until"]) if "until" in body else None
+        if end is not None and end <= start:
+            raise (spot / "until").refuse("must be later than from")
+        if body.keys() <= {"from", "until"}:
+            raise spot.refuse("changes nothing: name at least one rate")
+        found.append(Period(start, end, _sheet(spot, body)))
+    return tuple(sorted(found, key=lambda period: period.start))
+
+
+def _windows(place: Place, raw: object) -> tuple[Window, ...]:
+    found: list[Window] = []
+    for index, item in enumerate(_list(place, raw)):
+        spot = place / index
+        body = _mapping(spot, item)
+        _known_keys(spot, body, (*_SHEET_KEYS, "from", "until", "days"))
+        start = _minute(spot / "from", body.get("from"))
+        end = _minute(spot / "until", body.get("until"))
+        if start == end:
+            raise (spot / "until").refuse("must differ from from")
+        if body.keys() <= {"from", "until", "days"}:
+            raise spot.refuse("changes nothing: name at least one rate")
+        found.append(
+            Window(start, end, _days(spot / "days", body.get("days", list(_DAYS))), _sheet(spot, body))
+        )
+    return tuple(found)
+
+
+def _minute(place: Place, value: object) -> int:
+    found = _CLOCK.fullmatch(value) if isinstance(value, str) else None
+    if found is None or not (int(found[1]) < 24 and int(found[2]) < 60):
+        raise place.refuse(f'must be a time of day in UTC in quotes, such as "16:30", got {value!r}')
+    return int(found[1]) * 60 + int(found[2])
+
+
+def _days(place: Place, raw: object) -> frozenset[int]:
+    days = _list(place, raw)
+    if not days or not all(day in _DAYS for day in days):
+        raise place.refuse(f"must be a list of some of {', '.join(_DAYS)}, got {raw!r}")
+    return frozenset(_DAYS.index(str(day)) for day in days)
+
+
+def _moment(place: Place, value: object) -> datetime:
+    """Midnight UTC of a day, or an instant with its zone."""
+    form = 'must be a day such as "2026-12-01" or an instant with a zone such as "2026-12-01T08:00:00Z"'
+    moment = value
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value) if "T" in value else date.fromisoformat(value)
+        except ValueError as error:
+            raise place.refuse(f"{form}, got {value!r}") from error
+    if isinstance(moment, datetime) and moment.tzinfo is not None:
+        return moment.astimezone(UTC)
+    if isinstance(moment, date) and not isinstance(moment, datetime):
+        return datetime.combine(moment, time(), tzinfo=UTC)
+    raise place.refuse(f"{form}, got {value!r}")
+
+
+def _aliases(place: Place, key: str, raw: object) -> tuple[str, ...]:
+    """Other names of the same model at the same provider, as full keys."""
+    provider, slash, _ = key.partition("/")
+    found: list[str] = []
+    for index, name in enumerate(_list(place, raw)):
+        if not isinstance(name, str) or not name.strip() or len(name) > KEY_LENGTH:
+            raise (place / index).refuse(f"must be a model name, got {name!r}")
+        alias = f"{provider}/{name.strip().lower()}" if slash else name.strip().lower()
+        if alias in found or alias == key:
+            raise (place / index).refuse(f"{name!r} is named twice")
+        found.append(alias)
+    return tuple(found)
+
+
+def _same_as(place: Place, body: Mapping[str, object]) -> str | None:
+    if "same_as" not in body:
+        return None
+    value = body["same_as"]
+    if not isinstance(value, str) or not value.strip():
+        raise (place / "same_as").refuse('must be the key of another entry, such as "openai/gpt-5-mini"')
+    return price_key(value)
+
+
+def _currency(place: Place, value: object) -> None:
+    if value != "USD":
+        raise (place / "currency").refuse(
+            f"must be 'USD', the only currency of the ledger so far, got {value!r}"
+        )
+
+
+def _flag(place: Place, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise place.refuse(f"must be true or false, got {value!r}")
+    return value
+
+
+def _mapping(place: Place, value: object) -> Mapping[str, object]:
+    if not isinstance(value, Mapping):
+        raise place.refuse(f"must be a mapping, got {type(value).__name__}")
+    return value
+
+
+def _list(place: Place, value: object) -> Sequence[object]:
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        raise place.refuse(f"must be a list, got {type(value).__name__}")
+    return value
+
+
+def _known_keys(
+    place: Place, body: Mapping[str, object], keys: Iterable[str], *, flat_modes: bool = True
+) -> None:
+    known = [*components(), *keys]
+    for key in body:
+        if key in known or (flat_modes and isinstance(key, str) and _split_flat(key) is not None):
+            continue
+        choices = [*known, *(_flat_keys() if flat_modes else ())]
+        near = difflib.get_close_matches(str(key), choices, n=1, cutoff=0.6)
+        hint = f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(known)}."
+        raise place.refuse(f"unknown key {key!r}.{hint}")
+
+
+def _flat_keys() -> list[str]:
+    return [f"{mode}_{component}" for mode in KNOWN_MODES for component in components()]
+
+
+#: Of price documents; another number means that this package would misread them.
+SCHEMA_VERSION = 1
+_DOCUMENT_KEYS = ("schema_version", "version", "generated_at", "currency", "sources", "models", "notes")
+
+
+def table_body(table: str, document: object) -> tuple[Mapping[str, object], str | None]:
+    """The entries of a price document and its own version, if it names one.
+
+    A document is either a mapping of entries, or has them under ``models`` beside ``schema_version``,
+    ``version``, ``currency`` and what else describes the table.
+
+    :raises ConfigurationError: it is neither, its schema is another one, or its money is not USD.
+    """
+    place = Place(table, "(top level)")
+    body = _mapping(place, document)
+    about = {key: value for key, value in body.items() if key in _DOCUMENT_KEYS and key != "models"}
+    _currency(place, about.get("currency", "USD"))
+    schema = about.get("schema_version", SCHEMA_VERSION)
+    if schema != SCHEMA_VERSION:
+        raise place.refuse(f"schema_version {schema!r} is not {SCHEMA_VERSION}, the one this package reads")
+    if "models" not in body:
+        if about:
+            raise place.refuse(f"beside {next(iter(about))!r} the entries must stand under models")
+        return body, None
+    for key in body:
+        if key not in _DOCUMENT_KEYS:
+            raise place.refuse(f"unknown key {key!r} beside models; entries stand under models")
+    version = about.get("version")
+    return _mapping(place / "models", body["models"]), None if version is None else str(version)
