@@ -18,6 +18,7 @@ from sqlalchemy import ForeignKeyConstraint
 from sqlalchemy import Index
 from sqlalchemy import Integer
 from sqlalchemy import LargeBinary
+from sqlalchemy import MetaData
 from sqlalchemy import PrimaryKeyConstraint
 from sqlalchemy import String
 from sqlalchemy import Text
@@ -28,6 +29,7 @@ from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import mapped_column
 from sqlalchemy.orm import relationship
 
+from .binding import BindOfCurrentApp
 from .types import Money
 from .types import Quantity
 from .types import UTCDateTime
@@ -52,6 +54,8 @@ _MYSQL = {
 
 class Base(DeclarativeBase):
     """The registry of the ledger's models, apart from the host's."""
+
+    metadata = MetaData(info=BindOfCurrentApp(owner="flask_llm_cost"))
 
 
 def _json() -> JSON:

@@ -132,6 +132,12 @@ def _rollup_row(key: Key, sums: Mapping[str, Number]) -> Row:
     }
 
 
+def correction(drift: Drift) -> Row:
+    """What has to be added to a rollup so that it equals its calls."""
+    missing = {name: told - kept for name, (told, kept) in drift.differences.items()}
+    return _rollup_row((drift.bucket, drift.provider, drift.model), dict.fromkeys(SUMS, 0) | missing)
+
+
 def add_to_rollups(connection: Connection, rows: list[Row]) -> None:
     """Add ``rows`` to the rollups; they come in lock order. Rows that nothing is left of are removed."""
     if not rows:
