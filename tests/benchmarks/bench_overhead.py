@@ -73,6 +73,7 @@ def tracked_app(url: str) -> Iterator[Flask]:
     """An app as hosts have it; its tables are dropped at the end."""
     app = Flask("bench")
     app.config["SQLALCHEMY_DATABASE_URI"] = url
+    app.config["LLM_COST_INSTRUMENT"] = []  # tapped block by block
     db = SQLAlchemy(app)
     tracker = LLMCostTracker(app, db)
     with app.app_context():
@@ -95,9 +96,9 @@ def measure(app: Flask, client: OpenAI, call: Callable[[OpenAI], None]) -> tuple
     for times in order:
         if times is on:
             capture.install(["openai"])
-        else:
-            capture.uninstall()
         run_block(app, client, call, times)
+        if times is on:
+            capture.uninstall(["openai"])
     return off, on
 
 
@@ -105,11 +106,10 @@ def run_block(app: Flask, client: OpenAI, call: Callable[[OpenAI], None], times:
     gc.collect()
     for _ in range(CALLS_PER_BLOCK):
         begun = time.perf_counter()
-        with app.app_context():
-            with with_tags(user="42", tenant="acme", feature="bench"):
-                entered = time.perf_counter()
-                call(client)
-                times.call.append(time.perf_counter() - entered)
+        with app.app_context(), with_tags(user="42", tenant="acme", feature="bench"):
+            entered = time.perf_counter()
+            call(client)
+            times.call.append(time.perf_counter() - entered)
         times.context.append(time.perf_counter() - begun)
 
 
