@@ -127,9 +127,7 @@ def _count(ledger: Ledger, horizon: datetime, keep_rollups: bool) -> PruneResult
             calls=count(select(func.count()).select_from(doomed.subquery())),
             line_items=count(select(func.count()).where(LINE_ITEMS.columns.call_id.in_(doomed))),
             tags=count(select(func.count()).where(TAGS.columns.call_id.in_(doomed))),
-            rollups=0
-            if keep_rollups
-            else count(select(func.count()).where(ROLLUPS.columns.bucket < horizon)),
+            rollups=0 if keep_rollups else count(summed),
             quarantined=count(select(func.count()).where(QUARANTINE.columns.created_at < horizon)),
             dry_run=True,
         )
