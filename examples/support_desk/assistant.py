@@ -16,9 +16,9 @@ from .handbook import HANDBOOK
 from .models import Ticket
 from .models import User
 
-CHAT_MODEL = "gpt-5-mini"
-SUMMARY_MODEL = "claude-sonnet-4-5"
-TRIAGE_MODEL = "gpt-5-mini"
+CHAT_MODEL = "gpt-5.4-mini"
+SUMMARY_MODEL = "claude-sonnet-4-6"
+TRIAGE_MODEL = "gpt-5.4-nano"
 SEARCH_MODEL = "text-embedding-3-small"
 
 #: A feature's calls carry its name as a tag, next to the user and the tenant.

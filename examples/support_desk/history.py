@@ -118,8 +118,8 @@ def _chat_model(rng: random.Random, user: User, age: int) -> str:
     if user.tenant.slug == "lumen" and age <= PREVIEW and rng.random() < 0.3:
         return "lumen-support-preview"  # in no price list: the dashboard says so
     if rng.random() < 0.14:
-        return "gpt-5"
-    return "gpt-4.1-mini" if age > MODEL_CHANGE else "gpt-5-mini"
+        return "gpt-5.4"
+    return "gpt-5-mini" if age > MODEL_CHANGE else "gpt-5.4-mini"
 
 
 def _chat(rng: random.Random, model: str) -> Made:
@@ -140,10 +140,10 @@ def _chat(rng: random.Random, model: str) -> Made:
 
 
 def _triage(rng: random.Random) -> Made:
-    start = CallStart(provider="openai", operation="responses", requested_model="gpt-5-mini")
+    start = CallStart(provider="openai", operation="responses", requested_model="gpt-5.4-nano")
     thinking = rng.choice((0, 64, 64, 128))
     usage = _usage(fresh=rng.randint(180, 900), output=thinking + rng.randint(4, 9), reasoning=thinking)
-    return start, _answered(_dated("gpt-5-mini"), usage, rng.randint(420, 1_900))
+    return start, _answered(_dated("gpt-5.4-nano"), usage, rng.randint(420, 1_900))
 
 
 def _search(rng: random.Random) -> Made:
@@ -154,12 +154,12 @@ def _search(rng: random.Random) -> Made:
 
 
 def _summary(rng: random.Random) -> Made:
-    start = CallStart(provider="anthropic", operation="messages", requested_model="claude-sonnet-4-5")
+    start = CallStart(provider="anthropic", operation="messages", requested_model="claude-sonnet-4-6")
     written, cached = rng.choice(((0, 1_180), (0, 1_180), (1_180, 0)))
     usage = _usage(
         fresh=rng.randint(1_500, 14_000), cached=cached, written=written, output=rng.randint(90, 480)
     )
-    return start, _answered(_dated("claude-sonnet-4-5"), usage, rng.randint(1_800, 7_500))
+    return start, _answered(_dated("claude-sonnet-4-6"), usage, rng.randint(1_800, 7_500))
 
 
 def _with_troubles(rng: random.Random, start: CallStart, observation: Observation) -> Observation:
@@ -201,10 +201,9 @@ def _usage(*, fresh: int, output: int, cached: int = 0, written: int = 0, reason
 
 def _dated(model: str) -> str:
     return {
-        "gpt-4.1-mini": "gpt-4.1-mini-2025-04-14",
-        "gpt-5": "gpt-5-2025-08-07",
         "gpt-5-mini": "gpt-5-mini-2025-08-07",
-        "claude-sonnet-4-5": "claude-sonnet-4-5-20250929",
+        "gpt-5.4-mini": "gpt-5.4-mini-2026-03-17",
+        "gpt-5.4-nano": "gpt-5.4-nano-2026-03-17",
     }.get(model, model)
 
 

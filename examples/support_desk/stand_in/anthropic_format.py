@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from .replies import Body
 from .replies import ServerEvent
+from .replies import answering_model
 from .replies import is_repeated
-from .replies import model
 from .replies import pieces
 from .replies import reply_to
 from .replies import text_of
@@ -22,7 +22,7 @@ def _anthropic_usage(body: Body, reply: str) -> Body:
     plain = "".join(block["text"] for block in blocks if not block.get("cache_control"))
     written = read = 0
     if marked:
-        written, read = (0, tokens(marked)) if is_repeated(marked) else (tokens(marked), 0)
+        written, read = (0, tokens(marked)) if is_repeated(body["model"], marked) else (tokens(marked), 0)
     fresh = sum(tokens(text_of(message["content"])) + 4 for message in body["messages"])
     return {
         "input_tokens": fresh + (tokens(plain) if plain else 0),
@@ -40,7 +40,7 @@ def message(body: Body) -> Body:
         "id": f"msg_{uuid.uuid4().hex}",
         "type": "message",
         "role": "assistant",
-        "model": model(body),
+        "model": answering_model(body),
         "content": [{"type": "text", "text": reply}],
         "stop_reason": "end_turn",
         "stop_sequence": None,

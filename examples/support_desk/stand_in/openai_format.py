@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from .replies import Body
 from .replies import ServerEvent
+from .replies import answering_model
 from .replies import is_repeated
-from .replies import model
 from .replies import pieces
 from .replies import reply_to
 from .replies import text_of
@@ -26,7 +26,9 @@ def _counts(body: Body, messages: list[Body], reply: str) -> dict[str, int]:
     prompt = sum(tokens(text_of(message.get("content"))) + 4 for message in messages)
     prefix = text_of(messages[0].get("content")) if messages else ""
     # The provider's cache starts at 1,024 tokens and grows in steps of 128.
-    cached = tokens(prefix) // 128 * 128 if tokens(prefix) >= 1024 and is_repeated(prefix) else 0
+    cached = (
+        tokens(prefix) // 128 * 128 if tokens(prefix) >= 1024 and is_repeated(body["model"], prefix) else 0
+    )
     return {
         "input": prompt,
         "cached": cached,
@@ -52,7 +54,7 @@ def chat(body: Body) -> Body:
         "id": f"chatcmpl-{uuid.uuid4().hex}",
         "object": "chat.completion",
         "created": int(time.time()),
-        "model": model(body),
+        "model": answering_model(body),
         "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
         "usage": _chat_usage(_counts(body, body["messages"], reply)),
         "service_tier": "default",
@@ -85,7 +87,7 @@ def response(body: Body) -> Body:
         "object": "response",
         "created_at": int(time.time()),
         "status": "completed",
-        "model": model(body),
+        "model": answering_model(body),
         "output": [
             {"type": "message", "id": f"msg_{uuid.uuid4().hex}", "role": "assistant", "status": "completed"}
             | {"content": content}

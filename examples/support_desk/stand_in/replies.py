@@ -10,10 +10,9 @@ LABEL = "[stand-in answer, no model was asked]"
 
 #: Providers answer an alias with the dated model behind it.
 _DATED = {
-    "gpt-5": "gpt-5-2025-08-07",
-    "gpt-5-mini": "gpt-5-mini-2025-08-07",
+    "gpt-5.4-mini": "gpt-5.4-mini-2026-03-17",
+    "gpt-5.4-nano": "gpt-5.4-nano-2026-03-17",
     "claude-haiku-4-5": "claude-haiku-4-5-20251001",
-    "claude-sonnet-4-5": "claude-sonnet-4-5-20250929",
 }
 
 Body = dict[str, Any]
@@ -56,13 +55,13 @@ def pieces(text: str) -> Iterator[str]:
         yield word if number == 0 else f" {word}"
 
 
-def is_repeated(prefix: str) -> bool:
+def is_repeated(model: str, prefix: str) -> bool:
     """Whether this beginning of a prompt came before: providers keep it in a cache for some minutes."""
-    digest = hashlib.sha256(prefix.encode()).hexdigest()
+    digest = hashlib.sha256(f"{model}\n{prefix}".encode()).hexdigest()
     repeated = digest in _seen_prefixes
     _seen_prefixes.add(digest)
     return repeated
 
 
-def model(body: Body) -> str:
+def answering_model(body: Body) -> str:
     return _DATED.get(body["model"], body["model"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from functools import cache
 from http.server import BaseHTTPRequestHandler
 from http.server import ThreadingHTTPServer
 from threading import Thread
+from typing import Any
 
 from . import anthropic_format
 from . import openai_format
@@ -31,10 +33,18 @@ ROUTES: dict[str, tuple[Callable[[Body], Body], Callable[[Body], Iterator[Server
 @cache
 def start() -> str:
     """Start the server of this process, once, and return its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), _Handler)
     Thread(target=server.serve_forever, name="stand-in", daemon=True).start()
     return f"http://127.0.0.1:{server.server_port}"
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is no news; everything else is printed."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
