@@ -1,0 +1,150 @@
+"""What every protocol's reader has in common: it is shown an answer, whole or in events, and keeps little."""
+
+from __future__ import annotations
+
+from abc import ABC
+from abc import abstractmethod
+from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from decimal import Decimal
+from typing import TypeVar
+
+from ..events import Iteration
+from ..events import Observation
+from ..events import Operation
+from ..events import Status
+from ..events import UsageSource
+from ..usage import Usage
+from .counted import Counted
+from .fields import Document
+from .fields import InvalidUsage
+from .fields import name
+from .modes import normalise_mode
+
+T = TypeVar("T")
+
+#: A stream may be odd in every event; the log needs to hear it a few times only.
+_PROBLEM_LIMIT = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What the kept numbers mean."""
+
+    usage: Usage | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    iterations: tuple[Iteration, ...] = ()
+    provider_cost: Decimal | None = None
+
+
+class AnswerReader(ABC):
+    """Keeps of one answer only what its cost depends on: ids, model, tier, the last usage.
+
+    A whole body goes through :meth:`whole`, a stream's events through :meth:`event`, in order. Neither
+    raises; numbers are judged once, by :meth:`observation`. Every event may be shown twice.
+    """
+
+    def __init__(self, provider: str, operation: Operation) -> None:
+        self.provider = provider
+        self.operation = operation
+        self.model: str | None = None
+        self.response_id: str | None = None
+        self.pricing_mode: str | None = None
+        self.mode_told = False
+        self.status: Status = "ok"
+        self.error_type: str | None = None
+        #: The terminal event was seen.
+        self.finished = False
+        #: The first piece of output was seen.
+        self.saw_output = False
+        self.problems: list[str] = []
+
+    @abstractmethod
+    def whole(self, document: Document) -> None:
+        """Take in a complete response body."""
+
+    @abstractmethod
+    def event(self, event_name: str, document: Document) -> None:
+        """Take in one event of a stream."""
+
+    @abstractmethod
+    def can_skip(self, raw: bytes) -> bool:
+        """Whether ``raw``, one event's data or several events' bytes, holds nothing to keep.
+
+        It looks for words in the bytes, which costs a tenth of parsing them. A JSON key stands there as
+        ``"key"``, whatever the order; in a text the quotes would be escaped.
+        """
+
+    @abstractmethod
+    def reading(self) -> Reading:
+        """Judge the kept numbers; what is wrong with them goes to :meth:`note`."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether the answer says that it failed."""
+        return self.status == "error"
+
+    def note(self, problem: str) -> None:
+        """Remember what was wrong with the answer, in words of ours."""
+        if problem not in self.problems and len(self.problems) < _PROBLEM_LIMIT:
+            self.problems.append(problem)
+
+    def judged(self, read: Callable[[], T]) -> T | None:
+        """What ``read`` makes of the numbers; ``None``, and a note, where they cannot be true."""
+        try:
+            return read()
+        except InvalidUsage as error:
+            self.note(f"usage: {error}")
+            return None
+
+    def usage_of(self, read: Callable[[], Counted]) -> tuple[Usage | None, Mapping[str, str]]:
+        """The usage that ``read`` counts, and where each component was told."""
+        counted = self.judged(read)
+        usage = None if counted is None else self.judged(counted.usage)
+        return (None, {}) if counted is None or usage is None else (usage, counted.fields)
+
+    def take_tier(self, tier: object) -> None:
+        """The tier that served the answer. ``auto`` is what was asked for, not what was served."""
+        if isinstance(tier, str) and tier and tier != "auto":
+            self.pricing_mode, self.mode_told = normalise_mode(tier), True
+
+    def fail(self, error_type: str) -> None:
+        self.status = "error"
+        self.error_type = error_type
+
+    def name_answer(self, document: Document) -> None:
+        """Take id and model from ``document``. Azure's first chunk has both empty: they stay unknown then."""
+        self.response_id = self.response_id or name(document.get("id"))
+        self.model = name(document.get("model")) or self.model
+
+    def observation(self, source: UsageSource) -> Observation:
+        """Everything that is known by now."""
+        reading = self.reading()
+        billed = reading.usage is not None or reading.iterations or reading.provider_cost is not None
+        return Observation(
+            status=self.status,
+            model=self.model,
+            provider_response_id=self.response_id,
+            usage=reading.usage,
+            iterations=reading.iterations,
+            usage_source=source if billed else "unknown",
+            pricing_mode=self.pricing_mode,
+            mode_told=self.mode_told,
+            provider_cost=reading.provider_cost,
+            provider_fields=reading.fields,
+            error_type=self.error_type,
+            problems=tuple(self.problems),
+        )
+
+
+def names_only_null(raw: bytes, key: bytes) -> bool:
+    """Whether every ``key`` (with its quotes) in ``raw`` has the value null."""
+    found = raw.count(key)
+    return found == 0 or found == raw.count(key + b":null") + raw.count(key + b": null")
+
+
+def has_error_event(raw: bytes) -> bool:
+    """Whether ``raw`` holds an event of the name ``error``."""
+    return b"event: error" in raw or b"event:error" in raw

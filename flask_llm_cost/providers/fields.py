@@ -1,0 +1,111 @@
+"""Reading single values out of a provider's JSON: counts, money, names. Nothing is guessed or clamped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+
+from ..money import MONEY_LIMIT
+from ..money import QUANTITY_LIMIT
+
+Document = Mapping[str, object]
+
+EMPTY: Document = {}
+#: Longer names are none: no provider has them, and they would be somebody's text.
+_NAME_LENGTH = 255
+#: What an error's class looks like: ``overloaded_error``, ``server_error``, ``502``. A sentence does not.
+_ERROR_CLASS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
+
+
+class InvalidUsage(ValueError):
+    """A number that cannot be true. Its text names the field and the reason, never a provider's words."""
+
+
+def mapping(value: object) -> Document:
+    """``value`` where it is a JSON object, else an empty one."""
+    return value if isinstance(value, dict) else EMPTY
+
+
+def count(usage: Document, *path: str) -> int | None:
+    """The number of tokens, requests and so on at ``path``; ``None`` where it is not told.
+
+    :raises InvalidUsage: something else stands there, or a number that is negative, fractional or absurd.
+    """
+    value = _value(usage, path)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise InvalidUsage(f"{'.'.join(path)} is not a number")
+    # NaN fails the comparison.
+    if not 0 <= value <= QUANTITY_LIMIT or value != int(value):
+        raise InvalidUsage(f"{'.'.join(path)} is not a possible count")
+    return int(value)
+
+
+def money(usage: Document, *path: str) -> Decimal | None:
+    """The amount at ``path``, exactly as written; ``None`` where it is not told.
+
+    :raises InvalidUsage: something else stands there, or an amount that is negative or absurd.
+    """
+    value = _value(usage, path)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise InvalidUsage(f"{'.'.join(path)} is not an amount")
+    if not 0 <= value < MONEY_LIMIT:
+        raise InvalidUsage(f"{'.'.join(path)} is not a possible amount")
+    return Decimal(value)
+
+
+def seconds(usage: Document, *path: str) -> Decimal | None:
+    """The duration at ``path``; ``None`` where it is not told.
+
+    :raises InvalidUsage: something else stands there, or a duration that is negative or absurd.
+    """
+    value = _value(usage, path)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise InvalidUsage(f"{'.'.join(path)} is not a duration")
+    if not 0 <= value <= QUANTITY_LIMIT:
+        raise InvalidUsage(f"{'.'.join(path)} is not a possible duration")
+    # A float keeps the digits it was written with.
+    return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+
+
+def _value(usage: Document, path: tuple[str, ...]) -> object:
+    value: object = usage
+    for depth, key in enumerate(path):
+        if not isinstance(value, dict):
+            # Some gateways write an empty object as an empty list.
+            if value is None or value == []:
+                return None
+            raise InvalidUsage(f"{'.'.join(path[:depth])} is not an object")
+        value = value.get(key)
+    return value
+
+
+def name(value: object) -> str | None:
+    """``value`` where it is a printable, non-empty name such as a model or an id, else ``None``."""
+    if not isinstance(value, str):
+        return None
+    text = value.strip()
+    return text if 0 < len(text) <= _NAME_LENGTH and text.isprintable() else None
+
+
+def error_class(error: object, *, fallback: str = "error") -> str:
+    """The class of a provider's error object: its ``type``, else its ``code``. Never its message."""
+    for key in ("type", "code"):
+        value = mapping(error).get(key)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1000:
+            return str(value)
+        # "error" says no more than that it is one.
+        if isinstance(value, str) and value != "error" and _ERROR_CLASS.fullmatch(value):
+            return value
+    return fallback
+
+
+def is_error(value: object) -> bool:
+    """Whether an ``error`` field says that there was one; it is null or empty where all went well."""
+    return isinstance(value, dict | str) and bool(value)

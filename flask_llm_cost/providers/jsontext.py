@@ -1,0 +1,36 @@
+"""JSON that strangers wrote: parsed without ever raising anything but :class:`Unreadable`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+
+# Control characters inside strings are tolerated. NaN and Infinity become floats, and only they do in an
+# exact parse; in both they are refused where a number is read, so that a NaN among log probabilities does
+# not cost a call its usage.
+_PLAIN = json.JSONDecoder(strict=False)
+_EXACT = json.JSONDecoder(strict=False, parse_float=Decimal)
+
+
+class Unreadable(ValueError):
+    """The bytes are not a JSON object. Its text names the reason and nothing of the content."""
+
+
+def read_object(data: bytes, *, exact: bool) -> Mapping[str, object]:
+    """The JSON object in ``data``.
+
+    :param exact: read fractions as ``Decimal``, where the answer names money. It is slower on the many
+        floats of an embedding.
+    :raises Unreadable: it is no JSON, no object, nested too deep or holds an absurdly long number.
+    """
+    text = data.decode("utf-8", "replace").lstrip("\ufeff")
+    try:
+        document = (_EXACT if exact else _PLAIN).decode(text)
+    except RecursionError:
+        raise Unreadable("nested too deep") from None
+    except (ValueError, ArithmeticError):
+        raise Unreadable("not JSON") from None
+    if not isinstance(document, dict):
+        raise Unreadable("not a JSON object")
+    return document

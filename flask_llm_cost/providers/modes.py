@@ -1,0 +1,43 @@
+"""Pricing modes: one spelling for the tiers that requests ask for and answers name."""
+
+from __future__ import annotations
+
+import re
+
+DATA_RESIDENCY = "data_residency"
+
+#: Words that mean the standard rates. Groq says ``on_demand``.
+_STANDARD = frozenset({"", "auto", "default", "standard", "standard_only", "on_demand"})
+#: The order in which a compound lists its parts.
+_ORDER = ("batch", "flex", "priority", "fast", "ultrafast", DATA_RESIDENCY)
+_WORD = re.compile(r"[a-z0-9][a-z0-9_]{0,62}")
+
+
+def normalise_mode(text: str | None) -> str | None:
+    """The canonical pricing mode of a tier's name; ``None`` for the standard rates.
+
+    Case and dashes do not matter. A compound keeps one order, whatever the order it was written in:
+    ``data_residency_batch`` becomes ``batch_data_residency``. A tier that is not known here keeps its name,
+    so that the price table may know it; what is no name at all counts as not told.
+    """
+    if not isinstance(text, str):
+        return None
+    word = text.strip().lower().replace("-", "_").replace(" ", "_")
+    if word in _STANDARD or not _WORD.fullmatch(word):
+        return None
+    return join_modes(*_parts(word))
+
+
+def join_modes(*modes: str | None) -> str | None:
+    """One mode made of several, for example ``priority`` served under data residency."""
+    parts = {mode for mode in modes if mode}
+    known = [mode for mode in _ORDER if mode in parts]
+    return "_".join([*sorted(parts.difference(_ORDER)), *known]) or None
+
+
+def _parts(word: str) -> list[str]:
+    rest = word.replace(DATA_RESIDENCY, "")
+    parts = [part for part in rest.split("_") if part and part not in _STANDARD]
+    if not all(part in _ORDER for part in parts):
+        return [word]
+    return [*parts, DATA_RESIDENCY] if rest != word else parts

@@ -1,0 +1,106 @@
+"""OpenAI chat completions, completions and embeddings, as OpenAI and its many imitators answer."""
+
+from __future__ import annotations
+
+from ..events import Operation
+from .answer_reader import AnswerReader
+from .answer_reader import Reading
+from .answer_reader import has_error_event
+from .answer_reader import names_only_null
+from .counted import Counted
+from .fields import EMPTY
+from .fields import Document
+from .fields import error_class
+from .fields import is_error
+from .fields import mapping
+from .openai_usage import CHAT
+from .openai_usage import read_cost
+from .openai_usage import read_input_only
+from .openai_usage import read_usage
+
+#: Answers that never name their model or id are looked at this often before that is given up.
+_PATIENCE = 8
+
+
+class ChatReader(AnswerReader):
+    """A chat completion, whole or in chunks, and the older completions, which have the same shape.
+
+    The last usage object counts: xAI sends a growing one with each chunk, OpenAI one at the end (if
+    ``include_usage`` asked for it). A stream that ends before its last one has told nothing yet.
+    """
+
+    def __init__(self, provider: str, operation: Operation) -> None:
+        super().__init__(provider, operation)
+        self._usage: Document = EMPTY
+        self._place = "usage"
+        self._is_final = False
+        self._events = 0
+
+    def whole(self, document: Document) -> None:
+        self._take(document)
+        self._is_final = True
+
+    def event(self, event_name: str, document: Document) -> None:
+        self._events += 1
+        if event_name == "error" and not is_error(document.get("error")):
+            self.fail(error_class(document))
+            return
+        self._take(document)
+        self._note_output(document)
+
+    def can_skip(self, raw: bytes) -> bool:
+        if not self.saw_output or (
+            (self.model is None or self.response_id is None) and self._events < _PATIENCE
+        ):
+            return False
+        return (
+            names_only_null(raw, b'"usage"')
+            and names_only_null(raw, b'"error"')
+            and not has_error_event(raw)
+            and b"[DONE]" not in raw
+        )
+
+    def reading(self) -> Reading:
+        if not self._usage or not (self._is_final or self.finished):
+            return Reading()
+        usage, fields = self.usage_of(self._count)
+        cost = self.judged(lambda: read_cost(self._usage, self.provider))
+        return Reading(usage=usage, fields=fields, provider_cost=cost)
+
+    def _count(self) -> Counted:
+        if self.operation == "embeddings":
+            return read_input_only(self._usage, CHAT, at=self._place)
+        return read_usage(self._usage, CHAT, self.provider, at=self._place)
+
+    def _take(self, document: Document) -> None:
+        self.name_answer(document)
+        self.take_tier(document.get("service_tier"))
+        for place, holder in (("usage", document), ("x_groq.usage", mapping(document.get("x_groq")))):
+            usage = mapping(holder.get("usage"))
+            if usage:
+                self._usage, self._place = usage, place
+                self._is_final = _ends_answer(document)
+                break
+        for holder in (document, mapping(document.get("x_groq"))):
+            if is_error(holder.get("error")):
+                self.fail(error_class(holder["error"]))
+
+    def _note_output(self, document: Document) -> None:
+        if not self.saw_output:
+            self.saw_output = any(_has_output(mapping(choice)) for choice in _choices(document))
+
+
+def _choices(document: Document) -> list[object]:
+    choices = document.get("choices")
+    return choices if isinstance(choices, list) else []
+
+
+def _ends_answer(document: Document) -> bool:
+    """Whether no later chunk can hold more tokens: there is no choice in it, or one that has finished."""
+    choices = _choices(document)
+    return not choices or any(mapping(choice).get("finish_reason") for choice in choices)
+
+
+def _has_output(choice: Document) -> bool:
+    delta = mapping(choice.get("delta"))
+    return bool(choice.get("text")) or any(value for key, value in delta.items() if key != "role")
