@@ -1,0 +1,206 @@
+"""One logical SDK call under way, from the request to its one event, however it ends."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from .. import runtime as runtimes
+from ..events import CallStart
+from ..events import Observation
+from ..events import OpenCall
+from ..events import Status
+from ..providers import Route
+from ..providers import find_route
+from ..providers import read_request
+from ..runtime import Runtime
+from .mute import is_muted
+from .mute import ours
+
+#: Client classes that speak an SDK's wire format to another provider, wherever their endpoint is.
+PROVIDER_OF_CLIENT = {
+    "AzureOpenAI": "azure",
+    "AsyncAzureOpenAI": "azure",
+    "BedrockOpenAI": "bedrock",
+    "AsyncBedrockOpenAI": "bedrock",
+    "AnthropicBedrock": "bedrock",
+    "AsyncAnthropicBedrock": "bedrock",
+    "AnthropicBedrockMantle": "bedrock",
+    "AsyncAnthropicBedrockMantle": "bedrock",
+    "AnthropicVertex": "vertex",
+    "AsyncAnthropicVertex": "vertex",
+    "AnthropicGoogleCloud": "vertex",
+    "AsyncAnthropicGoogleCloud": "vertex",
+    "AnthropicFoundry": "azure",
+    "AsyncAnthropicFoundry": "azure",
+}
+
+#: Response headers that name the account a call is billed to, the most specific last.
+_ACCOUNT_HEADERS = ("anthropic-organization-id", "openai-organization", "openai-project")
+
+
+class CapturedCall:
+    """What capture remembers of one call. :meth:`finish` makes its event, exactly once.
+
+    A call is answered by the last successful response its client processed: Anthropic's middleware may
+    see several. Without any response (a middleware answered from a cache) there is no row.
+    """
+
+    def __init__(self, runtime: Runtime, route: Route, opened: OpenCall) -> None:
+        self.route = route
+        self._runtime = runtime
+        self._open = opened
+        self._pid = os.getpid()
+        # Taken once and never released: an atomic flag that a finalizer can test inside any other lock.
+        self._finishing = threading.Lock()
+        self._attempts = 1
+        self._http_status: int | None = None
+        self._account: str | None = None
+        self._answered_ms: int | None = None
+        self._first_token_ms: int | None = None
+
+    @property
+    def runtime(self) -> Runtime:
+        return self._runtime
+
+    def answered(self, response: Any, retries_taken: int) -> None:
+        """A response arrived after this many retries."""
+        self._attempts = retries_taken + 1
+        self._http_status = response.status_code
+        self._account = _account(response.headers)
+        self._answered_ms = self._elapsed_ms()
+
+    def saw_output(self) -> None:
+        """The first content of a stream went by."""
+        if self._first_token_ms is None:
+            self._first_token_ms = self._elapsed_ms()
+
+    def finish_read(self, observation: Observation, *, silent: bool) -> None:
+        """The whole answer had arrived before the SDK parsed it; whether that succeeds changes no bill.
+
+        :raises LLMCostError: as :meth:`finish`.
+        """
+        self.finish(observation, latency_ms=self._answered_ms, silent=silent)
+
+    def finish_failure(self, error: BaseException) -> None:
+        """The request ended in an exception before there was an answer. A refusal by the SDK itself, which
+        sent nothing, is no call.
+        """
+        with ours(self._runtime.counters, "A failed call could not be recorded", silent=True):
+            if isinstance(error, Exception) and not _came_from_the_wire(error):
+                return
+            response = getattr(error, "response", None)
+            if response is not None:
+                self._http_status = response.status_code
+                self._account = _account(response.headers)
+            self._attempts = max(self._attempts, _attempts(error))
+            status: Status = "error" if isinstance(error, Exception) else "aborted"
+            self.finish(Observation(status=status, error_type=type(error).__name__), silent=True)
+
+    def finish(
+        self,
+        observation: Observation,
+        *,
+        latency_ms: int | None = None,
+        from_finalizer: bool = False,
+        silent: bool = False,
+    ) -> None:
+        """Record the call's event, the first time this is called.
+
+        :raises LLMCostError: the host opted into an exception, and neither ``silent`` nor ``from_finalizer``.
+        """
+        if not self._finishing.acquire(blocking=False):
+            return
+        if os.getpid() != self._pid:
+            return  # a forked child inherited the response; the parent records it
+        if self.route.billing == "unknown" and observation.usage is None:
+            return
+        with ours(self._runtime.counters, "A call could not be recorded", silent=silent or from_finalizer):
+            filled = replace(
+                observation,
+                http_status=observation.http_status or self._http_status,
+                provider_account=observation.provider_account or self._account,
+                attempts=self._attempts,
+                latency_ms=self._elapsed_ms() if latency_ms is None else latency_ms,
+                time_to_first_token_ms=self._first_token_ms,
+            )
+            recorder = self._runtime.recorder
+            recorder.record(recorder.finish(self._open, filled), from_finalizer=from_finalizer)
+
+    def _elapsed_ms(self) -> int:
+        return (time.monotonic_ns() - self._open.started_ns) // 1_000_000
+
+
+def begin_call(sdk: str, client: Any, options: Any, streamed: bool) -> CapturedCall | None:
+    """Open a call for a request that is about to be sent; ``None`` where it is not to be recorded."""
+    if is_muted():
+        runtimes.untracked.add("made_while_recording")
+        return None
+    runtime = runtimes.resolve()
+    if runtime is None:
+        return None
+    with ours(runtime.counters, "A call could not be tracked", silent=True):
+        if runtime.config.instrument == "auto" or sdk in runtime.config.instrument:
+            return _begin(runtime, sdk, client, options, streamed)
+    return None
+
+
+def _begin(runtime: Runtime, sdk: str, client: Any, options: Any, streamed: bool) -> CapturedCall | None:
+    method = str(options.method).upper()
+    route = _route(runtime, sdk, client, method, str(options.url))
+    # A GET reads what was billed before. That holds for batch results too: they are many calls in one body.
+    if route.billing == "free" or method != "POST":
+        return None
+    facts = read_request(route, _body(options))
+    start = CallStart(
+        provider=route.provider,
+        operation=route.operation,
+        requested_model=facts.model,
+        requested_mode=facts.pricing_mode,
+        stream=streamed or facts.stream,
+    )
+    return CapturedCall(runtime, route, runtime.recorder.begin(start))
+
+
+def _route(runtime: Runtime, sdk: str, client: Any, method: str, url: str) -> Route:
+    # Cloud clients rewrite the URL when they build the request; the options still hold the SDK's own path.
+    base = client.base_url
+    host = f"{base.host}:{base.port}" if base.port else str(base.host)
+    route = find_route(method, host, url, sdk=sdk, provider_hosts=runtime.config.provider_hosts)
+    if route.provider != sdk:
+        return route
+    names = [heir.__name__ for heir in type(client).__mro__]
+    known = next((name for name in names if name in PROVIDER_OF_CLIENT), None)
+    return route if known is None else replace(route, provider=PROVIDER_OF_CLIENT[known])
+
+
+def _body(options: Any) -> Mapping[str, Any] | None:
+    """The request's JSON or form fields, those of ``extra_body`` on top."""
+    body = options.json_data
+    if not isinstance(body, Mapping):
+        return None
+    extra = getattr(options, "extra_json", None)
+    return {**body, **extra} if isinstance(extra, Mapping) else body
+
+
+def _came_from_the_wire(error: Exception) -> bool:
+    """Whether the SDK raised this about an answer, or about the connection: its ``APIError`` and heirs."""
+    return any(base.__name__ == "APIError" for base in type(error).__mro__)
+
+
+def _attempts(error: BaseException) -> int:
+    """How often the SDK tried: it numbers its retries in a header of each request."""
+    request = getattr(error, "request", None)
+    told = str(request.headers.get("x-stainless-retry-count", "")) if request is not None else ""
+    return int(told) + 1 if told.isdigit() else 1
+
+
+def _account(headers: Any) -> str | None:
+    for name in _ACCOUNT_HEADERS:
+        if found := headers.get(name):
+            return str(found)
+    return None

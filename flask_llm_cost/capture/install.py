@@ -1,0 +1,158 @@
+"""Which SDKs are tapped in this process: once for all apps, at once or when they are imported."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import metadata
+from types import ModuleType
+from typing import Literal
+
+from ..config import INSTRUMENTS
+from ..errors import CaptureContractError
+from . import sdk_stainless
+from .import_hook import ImportWatcher
+
+log = logging.getLogger("flask_llm_cost")
+
+State = Literal["active", "waiting", "off", "missing", "incompatible"]
+
+
+@dataclass(frozen=True, slots=True)
+class SdkStatus:
+    """How it stands with one SDK.
+
+    :param state: ``active`` (its calls are seen), ``waiting`` (they will be, once the app imports it),
+        ``off`` (not asked for), ``missing`` (not installed) or ``incompatible``.
+    :param reason: one sentence for people.
+    """
+
+    sdk: str
+    version: str | None
+    state: State
+    reason: str
+
+
+_lock = threading.Lock()
+_users: Counter[str] = Counter()
+_refused: dict[str, str] = {}
+
+
+def install(instrument: Literal["auto"] | Iterable[str]) -> None:
+    """Tap SDKs for one more app. With ``"auto"`` none is imported: what is not loaded is tapped when it is.
+
+    :raises CaptureContractError: an SDK given by name is missing or does not look as expected.
+    """
+    names = INSTRUMENTS if instrument == "auto" else tuple(instrument)
+    if instrument != "auto":
+        for name in names:
+            _require(name)
+    with _lock:
+        _users.update(names)
+        _watcher.watch(_watched())
+    for name in names:
+        module = _loaded(name)
+        if module is not None:
+            _tap(module)
+
+
+def uninstall(instrument: Literal["auto"] | Iterable[str]) -> None:
+    """Undo one :func:`install`. The last one puts the SDKs' own methods back."""
+    with _lock:
+        for name in INSTRUMENTS if instrument == "auto" else tuple(instrument):
+            _users[name] = max(0, _users[name] - 1)
+        _watcher.watch(_watched())
+        idle = [name for name in INSTRUMENTS if not _users[name]]
+    for name in idle:
+        module = sys.modules.get(_module(name))
+        if module is not None:
+            sdk_stainless.unpatch(module)
+
+
+def status() -> list[SdkStatus]:
+    """Every SDK that can be tapped, and how it stands with it."""
+    return [_status(name) for name in INSTRUMENTS]
+
+
+def _status(name: str) -> SdkStatus:
+    version = _version(name)
+    module = sys.modules.get(_module(name))
+    if version is None and module is None:
+        return SdkStatus(name, None, "missing", f"{name} is not installed.")
+    if not _users[name]:
+        return SdkStatus(name, version, "off", f"LLM_COST_INSTRUMENT does not ask for {name}.")
+    if name in _refused:
+        return SdkStatus(name, version, "incompatible", f"{_refused[name]}; its calls are not recorded.")
+    if module is not None and sdk_stainless.is_patched(module):
+        return SdkStatus(name, version, "active", "Every call of its clients is seen.")
+    return SdkStatus(name, version, "waiting", "It will be tapped when the app imports it.")
+
+
+def _require(name: str) -> None:
+    """Import an SDK that was asked for by name, and check it. No lock of ours is held: importing may take
+    the import lock of a thread that waits for us.
+    """
+    try:
+        module = importlib.import_module(_module(name))
+    except ImportError as error:
+        raise CaptureContractError(
+            f"LLM_COST_INSTRUMENT names {name!r}, which cannot be imported. Install it "
+            f"(pip install 'flask-llm-cost[{name}]'), or take it out of the list."
+        ) from error
+    if problem := sdk_stainless.broken_contract(module):
+        raise CaptureContractError(
+            f"LLM_COST_INSTRUMENT names {name!r}, whose version {_version(name)} cannot be tapped: "
+            f"{problem}. Use a version that flask_llm_cost supports, or take it out of the list."
+        )
+
+
+def _loaded(name: str) -> ModuleType | None:
+    """The SDK's base client if it is loaded; one that another thread is importing is waited for."""
+    if _module(name) not in sys.modules:
+        return None
+    try:
+        return importlib.import_module(_module(name))
+    except ImportError:
+        return None  # that import failed; the watcher sees the next one
+
+
+def _tap(module: ModuleType) -> None:
+    """Patch a loaded SDK, or refuse it with one warning. Never raises: it runs inside the host's import."""
+    name = module.__name__.partition(".")[0]
+    try:
+        problem = sdk_stainless.broken_contract(module)
+        if problem is None:
+            _refused.pop(name, None)
+            if _users[name]:
+                sdk_stainless.patch(name, module)
+            return
+    except Exception as error:
+        problem = f"it could not be patched ({type(error).__name__})"
+    if _refused.get(name) != problem:
+        _refused[name] = problem
+        log.warning(
+            "%s %s cannot be tapped, its calls are not recorded: %s", name, _version(name) or "?", problem
+        )
+
+
+def _module(name: str) -> str:
+    return f"{name}._base_client"
+
+
+def _watched() -> list[str]:
+    return [_module(name) for name in INSTRUMENTS if _users[name]]
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+_watcher = ImportWatcher(_tap)

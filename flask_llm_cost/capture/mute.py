@@ -1,0 +1,50 @@
+"""Our own code and what must not come of it: errors in the host's call, and calls that record themselves."""
+
+from __future__ import annotations
+
+import contextvars
+from types import TracebackType
+
+from ..counters import Counters
+from ..counters import log_failure
+from ..errors import LLMCostError
+
+_muted: contextvars.ContextVar[bool] = contextvars.ContextVar("llm_cost_muted", default=False)
+
+
+def is_muted() -> bool:
+    """Whether our own code is running: an SDK call made there (by a callback, a receiver) passes through."""
+    return _muted.get()
+
+
+class ours:
+    """Everything of ours that runs inside a host's call stands in such a block.
+
+    What goes wrong is counted, and logged once per kind by its class only. An :class:`LLMCostError`, which
+    only leaves the recorder where the host opted in, passes; with ``silent`` (inside ``close``, a finalizer,
+    or while the host's own exception is on its way) it is counted like any other.
+    """
+
+    __slots__ = ("_counters", "_muted_before", "_silent", "_what")
+
+    def __init__(self, counters: Counters, what: str, *, silent: bool = False) -> None:
+        self._counters = counters
+        self._what = what
+        self._silent = silent
+        self._muted_before = False
+
+    def __enter__(self) -> None:
+        self._muted_before = _muted.get()
+        _muted.set(True)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        # Put back by value, not by token: a finalizer may run in a context of its own.
+        _muted.set(self._muted_before)
+        if not isinstance(error, Exception):
+            return False
+        if isinstance(error, LLMCostError) and not self._silent:
+            return False
+        log_failure(self._counters, "capture_errors", self._what, error)
+        return True

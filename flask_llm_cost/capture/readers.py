@@ -1,0 +1,108 @@
+"""How an answer is read along: as a stream of events, or as one JSON body."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+from typing import Protocol
+
+from ..events import Observation
+from ..providers import Route
+from ..providers import StreamReader
+from ..providers import read_body
+
+#: A JSON answer that is read piece by piece is kept for parsing up to this size (a batch of embeddings).
+BODY_LIMIT = 64 * 1024 * 1024
+
+
+class Reader(Protocol):
+    """Takes the decoded bytes of one answer."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the answer is over by its own word: its terminal event or an error event went by."""
+
+    @property
+    def saw_output(self) -> bool:
+        """Whether the first content of a stream went by."""
+
+    def feed(self, chunk: bytes) -> None:
+        """Read the next piece."""
+
+    def complete(self) -> Observation:
+        """What the whole answer said."""
+
+    def partial(self) -> Observation:
+        """What can be said of an answer that nobody read to its end."""
+
+
+def reader_for(route: Route, response: Any, *, streamed: bool) -> Reader:
+    """The reader for an answer, by its content type; a server may answer a stream request with plain JSON."""
+    content_type = str(response.headers.get("content-type", "")).lower()
+    if "event-stream" in content_type or (streamed and "json" not in content_type):
+        return _Events(route)
+    return _Body(route, content_type)
+
+
+def read_at_once(reader: Reader, body: bytes) -> Observation:
+    """What a body that is there already says."""
+    reader.feed(body)
+    return reader.complete()
+
+
+class _Events:
+    """A stream of server-sent events."""
+
+    def __init__(self, route: Route) -> None:
+        self._must_say_so = route.protocol in _TERMINATED
+        self._stream = StreamReader(route)
+
+    @property
+    def ended(self) -> bool:
+        return self._stream.finished or self._stream.failed
+
+    @property
+    def saw_output(self) -> bool:
+        return self._stream.saw_output
+
+    def feed(self, chunk: bytes) -> None:
+        self._stream.feed(chunk)
+
+    def complete(self) -> Observation:
+        found = self._stream.observation()
+        if self._must_say_so and not self.ended:
+            return replace(found, status="error", error_type="incomplete_stream")
+        return found
+
+    def partial(self) -> Observation:
+        return self._stream.observation()
+
+
+#: Streams that always say so when they are over; without it the server, or a proxy, broke off. Many
+#: imitators of OpenAI's chat format just stop.
+_TERMINATED = ("openai_responses", "anthropic_messages")
+
+
+class _Body:
+    """A whole JSON body, put together. Anything else (speech, images) is not kept."""
+
+    ended = False
+    saw_output = False
+
+    def __init__(self, route: Route, content_type: str) -> None:
+        self._route = route
+        self._parts: list[bytes] = []
+        self._room = BODY_LIMIT if "json" in content_type else 0
+
+    def feed(self, chunk: bytes) -> None:
+        self._room -= len(chunk)
+        if self._room >= 0:
+            self._parts.append(chunk)
+        else:
+            self._parts.clear()
+
+    def complete(self) -> Observation:
+        return read_body(self._route, b"".join(self._parts))
+
+    def partial(self) -> Observation:
+        return Observation()

@@ -1,0 +1,211 @@
+"""Reads along while the host reads a response: on the very object the SDK made, which stays what it is."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import AsyncIterator
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ..errors import LLMCostError
+from ..events import Observation
+from ..events import Status
+from ..runtime import Runtime
+from .call import CapturedCall
+from .mute import ours
+from .readers import reader_for
+
+_open: set[Tee] = set()
+
+
+class Tee:
+    """One unread response on its way to the host.
+
+    The instance gets its own ``iter_bytes``, ``aiter_bytes`` (decoded bytes: ``read``, ``iter_lines``, the
+    SDK's stream and its helpers all go through them), ``close`` and ``aclose``, until the call is finished.
+    Which of these comes first ends the call: the stream's terminal event, an error, the end of the body, a
+    close before that, or the garbage collector.
+    """
+
+    def __init__(self, call: CapturedCall, response: Any, *, streamed: bool) -> None:
+        self.call = call
+        self._ended = False
+        # While the response reads itself to the end it also closes itself: that is no early close.
+        self._reading = False
+        self._reader = reader_for(call.route, response, streamed=streamed)
+        # No strong reference, direct or through a tap, may lead from here to the response: the finalizer's
+        # registry holds this object.
+        self._response = weakref.ref(response)
+        self._finalizer = weakref.finalize(response, self._abandon)
+        self._finalizer.atexit = False  # abandon_open_calls() comes before the last flush
+        self._attach(response)
+        _open.add(self)
+
+    @property
+    def runtime(self) -> Runtime:
+        return self.call.runtime
+
+    def detach(self) -> None:
+        """Take everything off the response and forget it."""
+        self._ended = True
+        _open.discard(self)
+        self._finalizer.detach()
+        response = self._response()
+        if response is not None:
+            for name in TAPPED:
+                if getattr(vars(response).get(name), "llm_cost_tee", None) is self:
+                    delattr(response, name)
+
+    def fail(self, error: BaseException) -> None:
+        """The body ended in an exception, which is on its way to the host."""
+
+        def observed() -> Observation:
+            status: Status = "error" if isinstance(error, Exception) else "aborted"
+            return replace(self._reader.partial(), status=status, error_type=type(error).__name__)
+
+        self._end(observed, silent=True, from_finalizer=isinstance(error, GeneratorExit))
+
+    def _attach(self, response: Any) -> None:
+        for name, tap in TAPPED.items():
+            replacement = tap(self, getattr(response, name))
+            if name not in vars(response):  # what another tool put there stays under ours for good
+                replacement.llm_cost_tee = self
+            setattr(response, name, replacement)
+
+    def _feed(self, chunk: bytes) -> LLMCostError | None:
+        """Read along. At the terminal event the call is complete, whether or not the host reads on."""
+        if self._ended:
+            return None
+        with ours(self.runtime.counters, "A stream could not be read along"):
+            self._reader.feed(chunk)
+            if self._reader.saw_output:
+                self.call.saw_output()
+        return self._end_naturally() if self._reader.ended else None
+
+    def _end_of_body(self) -> LLMCostError | None:
+        return None if self._ended else self._end_naturally()
+
+    def _end_naturally(self) -> LLMCostError | None:
+        try:
+            self._end(self._reader.complete)
+        except LLMCostError as error:
+            return error
+        return None
+
+    def _close(self) -> None:
+        # An SDK's generator may be closed by the garbage collector, in any thread and inside any lock, and
+        # calls this: an early close is treated like a finalizer.
+        if not self._reading:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        self._end(lambda: replace(self._reader.partial(), status="aborted"), from_finalizer=True)
+
+    def _end(
+        self, observe: Callable[[], Observation], *, silent: bool = False, from_finalizer: bool = False
+    ) -> None:
+        if self._ended:
+            return
+        silent = silent or from_finalizer
+        with ours(self.runtime.counters, "A stream's end could not be recorded", silent=silent):
+            self.detach()
+            self.call.finish(observe(), silent=silent, from_finalizer=from_finalizer)
+
+
+def abandon_open_calls(runtime: Runtime) -> None:
+    """Record the streams of an app that nobody has read to their end yet: the process is about to end."""
+    for tee in list(_open):
+        if tee.runtime is runtime:
+            tee._abandon()
+
+
+def _tap_reading(tee: Tee, iter_bytes: Any) -> Any:
+    def tapped(*args: Any, **kwargs: Any) -> Iterator[bytes]:
+        source = iter(iter_bytes(*args, **kwargs))
+        while True:
+            tee._reading = True
+            try:
+                chunk = next(source)
+            except StopIteration:
+                break
+            except BaseException as error:
+                tee.fail(error)
+                raise
+            finally:
+                tee._reading = False
+            problem = tee._feed(chunk)
+            yield chunk if problem is None else before_end(chunk)
+            if problem is not None:
+                raise problem
+        if (problem := tee._end_of_body()) is not None:
+            raise problem
+
+    return tapped
+
+
+def _tap_async_reading(tee: Tee, aiter_bytes: Any) -> Any:
+    async def tapped(*args: Any, **kwargs: Any) -> AsyncIterator[bytes]:
+        source = aiter_bytes(*args, **kwargs)
+        try:
+            while True:
+                tee._reading = True
+                try:
+                    chunk = await anext(source)
+                except StopAsyncIteration:
+                    break
+                except BaseException as error:
+                    tee.fail(error)
+                    raise
+                finally:
+                    tee._reading = False
+                problem = tee._feed(chunk)
+                yield chunk if problem is None else before_end(chunk)
+                if problem is not None:
+                    raise problem
+        finally:
+            if hasattr(source, "aclose"):
+                await source.aclose()
+        if (problem := tee._end_of_body()) is not None:
+            raise problem
+
+    return tapped
+
+
+def before_end(chunk: bytes) -> bytes:
+    """``chunk`` without OpenAI's closing ``[DONE]``, at which the SDK would stop and not meet the exception
+    that the host asked for.
+    """
+    head, mark, _ = chunk.rpartition(b"[DONE]")
+    return head if mark else chunk
+
+
+def _tap_close(tee: Tee, close: Any) -> Any:
+    def tapped() -> None:
+        try:
+            close()
+        finally:
+            tee._close()
+
+    return tapped
+
+
+def _tap_async_close(tee: Tee, aclose: Any) -> Any:
+    async def tapped() -> None:
+        try:
+            await aclose()
+        finally:
+            tee._close()
+
+    return tapped
+
+
+#: What is replaced on the response, and by what.
+TAPPED: Mapping[str, Callable[[Tee, Any], Any]] = {
+    "iter_bytes": _tap_reading,
+    "aiter_bytes": _tap_async_reading,
+    "close": _tap_close,
+    "aclose": _tap_async_close,
+}
