@@ -1,0 +1,133 @@
+"""What a query narrows the calls to: validated values, and the SQL conditions they become."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import ColumnElement
+from sqlalchemy import and_
+from sqlalchemy import select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from ..context import identity
+from ..context import trackable_identity
+from ..errors import InvalidFilterError
+from ..ledger.models import CallTag
+from ..ledger.models import LlmCall
+from ..sanitize import clean_value
+from ..sanitize import plain_text
+from .dimensions import CLOSED
+from .dimensions import COLUMNS
+from .dimensions import choice
+from .dimensions import tag_key
+
+#: Aware and half-open: the start is in, the end is out.
+DateRange = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Conditions that all hold. A second one on the same column narrows further; it never replaces.
+
+    So a query that was narrowed to a tenant cannot be widened by a filter added later. The range of time
+    is one, and a new one takes the old one's place.
+    """
+
+    columns: tuple[tuple[str, str | bool | None], ...] = ()
+    tags: tuple[tuple[str, str | None], ...] = ()
+    range: DateRange | None = None
+
+    def where(self, wanted: Mapping[str, object]) -> Filters:
+        """Narrow by columns; ``None`` asks for calls without a value."""
+        found = tuple((choice("filter", name, COLUMNS), _column_value(name, wanted[name])) for name in wanted)
+        return replace(self, columns=tuple(dict.fromkeys((*self.columns, *found))))
+
+    def tagged(self, wanted: Mapping[str, object]) -> Filters:
+        """Narrow by tags; ``None`` and ``""`` ask for calls without that tag."""
+        found = tuple((tag_key(key, "tag"), _tag_value(key, value)) for key, value in wanted.items())
+        return replace(self, tags=tuple(dict.fromkeys((*self.tags, *found))))
+
+    def user(self, user: object) -> Filters:
+        """Narrow to one user, given as an id or as the host's object."""
+        user_id = identity(user)
+        if user_id is None:
+            raise InvalidFilterError(
+                "user",
+                f"a {type(user).__name__} has no id; where(user_id=None) asks for calls without a user",
+            )
+        return self.where({"user_id": user_id})
+
+    def trackable(self, trackable: object) -> Filters:
+        """Narrow to the object that calls are about, given as itself or as (type, id)."""
+        pair = trackable_identity(trackable)
+        if pair is None:
+            raise InvalidFilterError(
+                "trackable", f"a stored model object or a (type, id) pair, got a {type(trackable).__name__}"
+            )
+        found = (("trackable_type", pair[0]), ("trackable_id", pair[1]))
+        return replace(self, columns=tuple(dict.fromkeys((*self.columns, *found))))
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """The WHERE clause over ``llm_cost_calls``, to be joined by AND."""
+        found = in_range(LlmCall.occurred_at, self.range)
+        # IS NULL for None, = for everything else: SQLAlchemy's == does both.
+        found += [getattr(LlmCall, name) == value for name, value in self.columns]
+        found += [self._tag_condition(key, value) for key, value in self.tags]
+        return found
+
+    def _tag_condition(self, key: str, value: str | None) -> ColumnElement[bool]:
+        if value is None:
+            here = select(1).where(CallTag.call_id == LlmCall.id, CallTag.key == key)
+            return ~here.correlate(LlmCall).exists()
+        # The range once more: it makes the subquery read a span of the (key, value, occurred_at) index.
+        there = select(CallTag.call_id).where(
+            CallTag.key == key, CallTag.value == value, *in_range(CallTag.occurred_at, self.range)
+        )
+        return LlmCall.id.in_(there)
+
+
+#: Every call.
+NO_FILTERS = Filters()
+
+
+def in_range(column: InstrumentedAttribute[datetime], span: DateRange | None) -> list[ColumnElement[bool]]:
+    """The conditions that keep ``column`` in the half-open ``span``."""
+    return [] if span is None else [and_(column >= span[0], column < span[1])]
+
+
+def _column_value(name: str, value: object) -> str | bool | None:
+    if name == "stream":
+        if not isinstance(value, bool):
+            raise InvalidFilterError(name, f"True or False, got {type(value).__name__}")
+        return value
+    if value is None:
+        return None
+    text = None if isinstance(value, bool) else plain_text(value)
+    if text is None:
+        raise InvalidFilterError(name, f"a text or None, got {type(value).__name__}")
+    if "\x00" in text or not _is_unicode(text):
+        raise InvalidFilterError(name, "a text without NUL characters and lone surrogates")
+    return choice(name, text, CLOSED[name]) if name in CLOSED else text
+
+
+def _tag_value(key: str, value: object) -> str | None:
+    if value is None:
+        return None
+    text = plain_text(value)
+    if text is None:
+        text = identity(value)
+    if text is None:
+        raise InvalidFilterError(f"tag {key}", f"a {type(value).__name__} is no tag value")
+    # Cleaned as it was when it was stored, or it could not be found.
+    return clean_value(text) or None
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

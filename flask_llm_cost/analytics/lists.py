@@ -1,0 +1,104 @@
+"""Short lists read from the ledger: filter options, tag keys, billed components, models without a price."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import func
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ..components import components as declared
+from ..ledger.models import CallTag
+from ..ledger.models import LineItem
+from ..ledger.models import LlmCall
+from .breakdown import check_limit
+from .dimensions import dimension
+from .filters import Filters
+from .filters import in_range
+from .measures import count_where
+from .planner import plan
+from .values import ComponentCost
+from .values import TagKey
+from .values import UnpricedModel
+
+
+def distinct(session: Session, filters: Filters, column: str, limit: int) -> tuple[str, ...]:
+    """The most frequent values of a dimension, in alphabetical order."""
+    by = dimension(column, "column")
+    check_limit(limit)
+    source = plan(session, filters, by=column)(filters)
+    value = by.column(source.entity)
+    statement = source.select(value, by=by).where(value.is_not(None)).group_by(value)
+    found = session.scalars(statement.order_by(source.sums["calls"].desc(), value).limit(limit))
+    return tuple(sorted(found))
+
+
+def tag_keys(session: Session, filters: Filters, limit: int) -> tuple[TagKey, ...]:
+    """The tag keys of the calls, the most frequent first."""
+    check_limit(limit)
+    calls = func.count().label("calls")
+    statement = select(CallTag.key, calls, func.count(CallTag.value.distinct()).label("value_count"))
+    # The range is in the tag table too; only another filter needs the calls.
+    if filters.columns or filters.tags:
+        statement = statement.join(LlmCall, LlmCall.id == CallTag.call_id).where(*filters.conditions())
+    statement = statement.where(*in_range(CallTag.occurred_at, filters.range)).group_by(CallTag.key)
+    rows = session.execute(statement.order_by(calls.desc(), CallTag.key).limit(limit))
+    return tuple(TagKey(key=row.key, calls=row.calls, values=row.value_count) for row in rows)
+
+
+def components(session: Session, filters: Filters) -> tuple[ComponentCost, ...]:
+    """What was billed, by component, in the order in which components are declared."""
+    statement = (
+        select(
+            LineItem.component,
+            LineItem.unit,
+            func.count().label("line_count"),
+            count_where(LineItem.cost.is_(None)).label("unknown_count"),
+            func.sum(LineItem.quantity).label("quantity"),
+            func.sum(LineItem.cost).label("cost"),
+        )
+        .join(LlmCall, LlmCall.id == LineItem.call_id)
+        .where(*filters.conditions())
+        .group_by(LineItem.component, LineItem.unit)
+    )
+    order = {name: place for place, name in enumerate(declared())}
+    rows = sorted(
+        session.execute(statement),
+        key=lambda row: (order.get(row.component, len(order)), row.component, row.unit),
+    )
+    return tuple(_component(row) for row in rows)
+
+
+def _component(row: Any) -> ComponentCost:
+    return ComponentCost(
+        component=row.component,
+        unit=row.unit,
+        lines=row.line_count,
+        unknown_lines=row.unknown_count,
+        quantity=row.quantity,
+        cost=row.cost,
+    )
+
+
+def unpriced_models(session: Session, filters: Filters, limit: int) -> tuple[UnpricedModel, ...]:
+    """The models with most calls whose cost is unknown or partial."""
+    check_limit(limit)
+    unknown = count_where(LlmCall.cost_status == "unknown").label("unknown_count")
+    partial = count_where(LlmCall.cost_status == "partial").label("partial_count")
+    statement = (
+        select(LlmCall.provider, LlmCall.model, unknown, partial)
+        .where(*filters.conditions(), LlmCall.cost_status.in_(("unknown", "partial")))
+        .group_by(LlmCall.provider, LlmCall.model)
+        .order_by(func.count().desc(), LlmCall.provider, LlmCall.model)
+        .limit(limit)
+    )
+    return tuple(
+        UnpricedModel(
+            provider=row.provider,
+            model=row.model,
+            unknown_cost_calls=row.unknown_count,
+            partial_cost_calls=row.partial_count,
+        )
+        for row in session.execute(statement)
+    )

@@ -1,0 +1,90 @@
+"""The sums every answer is made of: which there are, and how result rows become :class:`Totals`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import ColumnElement
+from sqlalchemy import FromClause
+from sqlalchemy import RowMapping
+from sqlalchemy import case
+from sqlalchemy import func
+
+from ..ledger.models import LlmCall
+from ..ledger.models import Rollup
+from .values import TOKENS
+from .values import Totals
+from .values import add_costs
+
+_COUNTS = (
+    "calls",
+    "failed_calls",
+    "unknown_cost_calls",
+    "partial_cost_calls",
+    "priced_calls",
+    "timed_calls",
+    "latency_ms",
+)
+MEASURES = (*_COUNTS, "total_cost", *TOKENS)
+
+Sums = Mapping[str, ColumnElement[Any]]
+
+
+def sums_of_calls() -> Sums:
+    """The measures as SQL over the calls. NULL costs add nothing; the sum of none is NULL."""
+    return {
+        "calls": func.count(),
+        "failed_calls": count_where(LlmCall.status != "ok"),
+        "unknown_cost_calls": count_where(LlmCall.cost_status == "unknown"),
+        "partial_cost_calls": count_where(LlmCall.cost_status == "partial"),
+        "priced_calls": func.count(LlmCall.total_cost),
+        "timed_calls": func.count(LlmCall.latency_ms),
+        "latency_ms": func.sum(LlmCall.latency_ms),
+        "total_cost": func.sum(LlmCall.total_cost),
+        **{name: func.sum(getattr(LlmCall, name)) for name in TOKENS},
+    }
+
+
+def sums_of_rollups() -> Sums:
+    """The same over the rollups, where a cost of NULL was added as zero: without a priced call it is NULL."""
+    sums = {name: func.sum(getattr(Rollup, name)) for name in MEASURES}
+    return {**sums, "total_cost": case((sums["priced_calls"] > 0, sums["total_cost"]))}
+
+
+def sums_of_groups(groups: FromClause) -> Sums:
+    """The same over groups that carry them as columns."""
+    return {name: func.sum(groups.c[name]) for name in MEASURES}
+
+
+def labelled(sums: Sums) -> list[ColumnElement[Any]]:
+    """``sums`` as columns of a SELECT."""
+    return [expression.label(name) for name, expression in sums.items()]
+
+
+def count_where(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    """How many rows satisfy ``condition``; a CASE, as MySQL knows no FILTER."""
+    return func.count(case((condition, 1)))
+
+
+def known_cost(calls: int, priced_calls: int, cost: Decimal | None) -> Decimal | None:
+    """Zero where there are no calls, ``None`` where there are calls and none has a cost."""
+    if priced_calls:
+        return cost
+    return None if calls else Decimal(0)
+
+
+def totals_of(rows: Iterable[RowMapping]) -> Totals:
+    """The totals over result rows that carry :data:`MEASURES`; over none, the totals of no calls."""
+    found = list(rows)
+    # PostgreSQL and MySQL answer SUM(BIGINT) with a NUMERIC.
+    counts = {name: sum(int(row[name] or 0) for row in found) for name in (*_COUNTS, *TOKENS)}
+    cost = add_costs(row["total_cost"] for row in found)
+    return Totals(
+        **{name: counts[name] for name in _COUNTS},
+        total_cost=known_cost(counts["calls"], counts["priced_calls"], cost),
+        tokens=MappingProxyType({name: counts[name] for name in TOKENS}),
+    )

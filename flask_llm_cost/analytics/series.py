@@ -1,0 +1,206 @@
+"""Calls over time. The database puts each call into its bucket by the bucket's own edges: exact in any zone.
+
+The edges are searched in halves (CASE within CASE), some seven comparisons a call. Long series are asked in
+pieces of :data:`_PIECE` buckets, each over its own span: PostgreSQL takes seconds to compile a CASE of a
+thousand branches.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import replace
+from datetime import datetime
+from datetime import timedelta
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement
+from sqlalchemy import Select
+from sqlalchemy import case
+from sqlalchemy import func
+from sqlalchemy import literal_column
+from sqlalchemy import select
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import Session
+
+from ..ledger.models import LlmCall
+from .breakdown import breakdown
+from .dimensions import Dimension
+from .dimensions import dimension
+from .filters import DateRange
+from .filters import Filters
+from .measures import known_cost
+from .periods import bucket_edges
+from .planner import Source
+from .planner import plan
+from .values import Bucket
+from .values import Series
+from .values import SeriesPart
+from .values import add_costs
+
+_PIECE = 64
+_MEASURES = ("calls", "unknown_cost_calls", "priced_calls", "total_cost")
+_TICK = timedelta(microseconds=1)
+
+#: Which bucket and which part of the split a sum belongs to.
+_Place = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    calls: int = 0
+    unknown: int = 0
+    priced: int = 0
+    cost: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Split:
+    """The values that get a part of their own, dearest first; whatever is left is the part behind them."""
+
+    by: Dimension
+    values: tuple[str | None, ...]
+
+    def part(self, source: Source) -> ColumnElement[int]:
+        """The number of a row's part."""
+        column = self.by.column(source.entity)
+        # == None is IS NULL.
+        whens: list[tuple[ColumnElement[bool], ColumnElement[int]]] = [
+            (column == value, literal_column(str(n))) for n, value in enumerate(self.values)
+        ]
+        rest: ColumnElement[int] = literal_column(str(len(self.values)))
+        return case(*whens, else_=rest) if whens else rest
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What :func:`series` is asked: the bucket's name, the zone, the split and how many values it shows."""
+
+    bucket: str
+    zone: ZoneInfo
+    by: str | None
+    limit: int
+
+
+def series(session: Session, filters: Filters, question: Question, now: datetime) -> Series:
+    """The calls of ``filters`` in buckets without gaps; of all time, from the first call up to ``now``."""
+    frames = _frames(session, filters, question, now)
+    if not frames:
+        return Series(bucket=question.bucket, zone=question.zone, buckets=(), by=question.by)
+    edges = [frame.start for frame in frames] + [frames[-1].end]
+    split = None if question.by is None else _split(session, filters, question)
+    read = plan(session, filters, edges, question.by)
+    sums: dict[_Place, _Sums] = {}
+    for first in range(0, len(frames), _PIECE):
+        piece = edges[first : first + _PIECE + 1]
+        source = read(replace(filters, range=(piece[0], piece[-1])))
+        for row in session.execute(_statement(source, piece, split)):
+            place = first + int(row.bucket_number), int(row.part_number)
+            sums[place] = _Sums(
+                int(row.calls), int(row.unknown_cost_calls), int(row.priced_calls), row.total_cost
+            )
+    return _fold(question, frames, sums, split)
+
+
+def _frames(session: Session, filters: Filters, question: Question, now: datetime) -> list[Bucket]:
+    """The empty buckets: cut to the filter's range, or whole ones where it has none."""
+    zone = question.zone
+    span = filters.range or _lifetime(session, filters, now)
+    # A misspelt bucket is refused also where there are no calls.
+    whole = bucket_edges(span or (now, now + _TICK), question.bucket, zone)
+    if span is None:
+        return []
+    edges = whole
+    if filters.range is not None:
+        edges = [span[0].astimezone(zone), *whole[1:-1], span[1].astimezone(zone)]
+    return [
+        Bucket(
+            start=start,
+            end=end,
+            label=natural_start.date(),
+            calls=0,
+            unknown_cost_calls=0,
+            total_cost=Decimal(0),
+            complete=natural_end <= now,
+        )
+        for (start, end), (natural_start, natural_end) in zip(pairwise(edges), pairwise(whole), strict=True)
+    ]
+
+
+def _lifetime(session: Session, filters: Filters, now: datetime) -> DateRange | None:
+    """From the first call to the last one or now; ``None`` where there are no calls."""
+    # Each end by itself: that is one look into an index.
+    ends = [
+        select(end(LlmCall.occurred_at)).where(*filters.conditions()).scalar_subquery()
+        for end in (func.min, func.max)
+    ]
+    first, last = session.execute(select(ends[0], ends[1])).one()
+    return None if first is None else (first, max(last, now) + _TICK)
+
+
+def _split(session: Session, filters: Filters, question: Question) -> _Split:
+    by = dimension(str(question.by), "by")
+    found = breakdown(session, filters, by.name, question.limit)
+    return _Split(by, tuple(row.value for row in found.rows))
+
+
+def _statement(source: Source, edges: Sequence[datetime], split: _Split | None) -> Select[Any]:
+    number = _bucket_number(source.moment, edges, 0, len(edges) - 1).label("bucket_number")
+    part = literal_column("0") if split is None else split.part(source)
+    columns = (number, part.label("part_number"), *(source.sums[name].label(name) for name in _MEASURES))
+    # By name: PostgreSQL takes the same expression with bound values for two different ones.
+    return source.select(*columns, by=split.by if split else None).group_by("bucket_number", "part_number")
+
+
+def _bucket_number(
+    moment: InstrumentedAttribute[datetime], edges: Sequence[datetime], low: int, high: int
+) -> ColumnElement[int]:
+    """Which of the buckets ``low`` to ``high`` a row is in, by halving."""
+    if high - low <= 1:
+        return literal_column(str(low))
+    middle = (low + high) // 2
+    return case(
+        (moment < edges[middle], _bucket_number(moment, edges, low, middle)),
+        else_=_bucket_number(moment, edges, middle, high),
+    )
+
+
+def _fold(
+    question: Question, frames: Sequence[Bucket], sums: dict[_Place, _Sums], split: _Split | None
+) -> Series:
+    by_bucket: dict[int, list[_Sums]] = defaultdict(list)
+    for (number, _), found in sums.items():
+        by_bucket[number].append(found)
+    whole = tuple(_filled(frame, by_bucket[number]) for number, frame in enumerate(frames))
+    if split is None:
+        return Series(bucket=question.bucket, zone=question.zone, buckets=whole)
+
+    def part(number: int, value: str | None) -> SeriesPart:
+        cells = ([sums[n, number]] if (n, number) in sums else [] for n in range(len(frames)))
+        return SeriesPart(value=value, buckets=tuple(map(_filled, frames, cells)))
+
+    return Series(
+        bucket=question.bucket,
+        zone=question.zone,
+        buckets=whole,
+        by=question.by,
+        parts=tuple(part(number, value) for number, value in enumerate(split.values)),
+        # Asked of the sums, not of the split: a call with a new value may have come in between.
+        other=part(len(split.values), None) if any(n == len(split.values) for _, n in sums) else None,
+    )
+
+
+def _filled(frame: Bucket, cells: Iterable[_Sums]) -> Bucket:
+    found = list(cells)
+    calls, priced = sum(cell.calls for cell in found), sum(cell.priced for cell in found)
+    return replace(
+        frame,
+        calls=calls,
+        unknown_cost_calls=sum(cell.unknown for cell in found),
+        total_cost=known_cost(calls, priced, add_costs(cell.cost for cell in found)),
+    )
