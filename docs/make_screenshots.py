@@ -1,0 +1,102 @@
+"""Take the pictures of the README and the documentation from the running example.
+
+Starts the support desk with made-up history in a temporary folder, signs in as its admin and lets Debian's
+Chromium look at it. Run by ``make screenshots``; the pictures land in ``docs/_static``.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser
+from playwright.sync_api import Page
+from playwright.sync_api import sync_playwright
+from werkzeug.serving import make_server
+
+ROOT = Path(__file__).parents[1]
+PICTURES = ROOT / "docs" / "_static"
+CHROMIUM = "/usr/bin/chromium"
+DESKTOP = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+sys.path.insert(0, str(ROOT / "examples"))
+
+from support_desk import create_app  # noqa: E402
+from support_desk import seed  # noqa: E402
+from support_desk.models import db  # noqa: E402
+
+
+@contextmanager
+def running_desk() -> Iterator[str]:
+    """The example's address, with fresh data."""
+    with tempfile.TemporaryDirectory() as folder:
+        app = create_app(instance_path=folder)
+        with app.app_context():
+            db.create_all()
+            seed.fill()
+        server = make_server("127.0.0.1", 0, app, threaded=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.port}"
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+
+@contextmanager
+def signed_in(browser: Browser, address: str, *, viewport: dict[str, int], scheme: str) -> Iterator[Page]:
+    """A page in a window of its own, signed in as the admin."""
+    context = browser.new_context(
+        viewport=viewport, color_scheme=scheme, device_scale_factor=2 if viewport is PHONE else 1
+    )
+    page = context.new_page()
+    page.goto(f"{address}/login")
+    page.fill("#email", seed.ADMIN)
+    page.fill("#password", seed.PASSWORD)
+    page.click("main button")
+    page.wait_for_url(f"{address}/")
+    try:
+        yield page
+    finally:
+        context.close()
+
+
+def shoot(page: Page, name: str, *, full_page: bool = False) -> None:
+    path = PICTURES / f"{name}.png"
+    page.screenshot(path=path, full_page=full_page)
+    print(path.relative_to(ROOT))
+
+
+def main() -> None:
+    """Overview light, dark and on a phone; the list of calls; one call; the desk itself."""
+    PICTURES.mkdir(exist_ok=True)
+    with running_desk() as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM)
+        for scheme in ("light", "dark"):
+            with signed_in(browser, address, viewport=DESKTOP, scheme=scheme) as page:
+                page.goto(f"{address}/llm-costs/")
+                shoot(page, f"overview-{scheme}")
+        with signed_in(browser, address, viewport=PHONE, scheme="light") as page:
+            page.goto(f"{address}/llm-costs/")
+            shoot(page, "overview-phone")
+        with signed_in(browser, address, viewport=DESKTOP, scheme="light") as page:
+            page.goto(f"{address}/llm-costs/calls")
+            shoot(page, "calls")
+            page.click("main table tbody a[href*='/calls/']")
+            shoot(page, "call")
+            page.goto(f"{address}/tickets/1")
+            page.fill("#question", "Draft a first answer")
+            page.click("form[action$='/ask'] button")
+            shoot(page, "desk")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
