@@ -17,7 +17,6 @@ from collections import deque
 from collections.abc import Callable
 
 from flask import Flask
-from sqlalchemy import Engine
 
 from ..config import Config
 from ..counters import Counters
@@ -27,6 +26,7 @@ from ..errors import LLMCostError
 from ..errors import StorageError
 from ..events import Event
 from ..ledger import LedgerSource
+from ..ledger import host_transaction_open
 from ..ledger import shared_connection
 
 BATCH = 500
@@ -144,7 +144,7 @@ class InlineIngest:
         """Write the oldest events; ``False`` when they have to wait. The caller holds the flush lock."""
         try:
             ledger = self._source.get()
-            if _host_transaction_open(ledger.engine):
+            if host_transaction_open(ledger.engine):
                 return False
             self._take()
             ledger.write_or_quarantine(self._writing, lock_wait=lock_wait)
@@ -206,17 +206,6 @@ class InlineIngest:
         self._writing = []
         self._reset_threads()
         self._source.forked()
-
-
-def _host_transaction_open(engine: Engine) -> bool:
-    """Whether the host is in the middle of a transaction on the connection it shares with us.
-
-    Asked of the driver without a checkout: giving a checked-out connection back would roll it back.
-    """
-    if not shared_connection(engine):
-        return False
-    record = getattr(engine.pool, "connection")  # noqa: B009  # StaticPool's one connection record
-    return bool(getattr(record.dbapi_connection, "in_transaction", False))
 
 
 def _nothing() -> None:

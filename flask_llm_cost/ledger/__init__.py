@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from .attach import attach_tables
 from .engine import create_ledger_engine
-from .engine import shared_connection
 from .failures import EventRefused
 from .failures import LedgerUnavailable
 from .models import Base
@@ -17,6 +16,8 @@ from .models import Rollup
 from .rollups import Drift
 from .rollups import rollup_drift
 from .schema import SchemaReport
+from .shared import host_transaction_open
+from .shared import shared_connection
 from .source import LedgerSource
 from .writer import Ledger
 
@@ -30,6 +31,7 @@ __all__ = [
     "Rollup",
     "attach_tables",
     "create_ledger_engine",
+    "host_transaction_open",
     "shared_connection",
     "Ledger",
     "LedgerSource",

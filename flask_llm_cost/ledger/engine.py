@@ -1,7 +1,7 @@
 """The ledger's own engine: the host's database, a connection of our own.
 
 Rows of the ledger must survive the host's rollback and must not commit its half-done work, so they never
-travel on the host's connections. In-memory SQLite is the exception: it has only one connection.
+travel on the host's connections. In-memory SQLite is the exception: it has only one (see :mod:`.shared`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from sqlalchemy import create_engine
 from sqlalchemy import event
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.pool import QueuePool
-from sqlalchemy.pool import StaticPool
 
 from ..errors import ConfigurationError
+from .shared import create_shared_engine
+from .shared import shared_connection
 
 #: Seconds a write waits for another one's lock before it gives up; the events are kept and tried again.
 LOCK_WAIT = 5.0
@@ -30,13 +31,8 @@ WRITE_LOCK_WAIT = "llm_cost_write_lock_wait"
 _SUPPORTED = ("sqlite", "postgresql", "mysql", "mariadb")
 
 
-def shared_connection(engine: Engine) -> bool:
-    """Whether the ledger and the host use one and the same connection."""
-    return isinstance(engine.pool, StaticPool)
-
-
 def create_ledger_engine(host_engine: Engine) -> Engine:
-    """An engine like ``host_engine`` with a pool of its own, or ``host_engine`` itself on a static pool.
+    """An engine like ``host_engine`` with a pool of its own; on a static pool one that shares its connection.
 
     Connections are made exactly as the host's are: same URL, connect arguments, ``creator``, ``do_connect``
     handlers and pool listeners (a ``PRAGMA`` on connect, say). Listeners of the engine (statement logs) and
@@ -52,7 +48,7 @@ def create_ledger_engine(host_engine: Engine) -> Engine:
             "example through LLM_COST_BIND_KEY."
         )
     if shared_connection(host_engine):
-        return host_engine
+        return create_shared_engine(host_engine)
     if dialect == "sqlite":
         if host_engine.url.database in (None, "", ":memory:"):
             raise ConfigurationError(

@@ -47,6 +47,7 @@ class Host:
         self.tracker.init_app(self.app)
         self.db.init_app(self.app)  # after the tracker: its teardown still runs before ours
         with self.app.app_context():
+            self.engine = self.db.engine
             self.db.create_all()
 
     def call(self) -> None:
@@ -54,17 +55,12 @@ class Host:
 
     def stored(self) -> int:
         """Rows in the ledger, read on a connection of its own."""
-        engine = self.app_engine()
-        with engine.connect() as connection:
+        with self.engine.connect() as connection:
             return int(connection.scalar(text("SELECT count(*) FROM llm_cost_calls")) or 0)
 
     def notes(self) -> int:
-        with self.app_engine().connect() as connection:
+        with self.engine.connect() as connection:
             return int(connection.scalar(text("SELECT count(*) FROM note")) or 0)
-
-    def app_engine(self) -> Any:
-        with self.app.app_context():
-            return self.db.engine
 
     def close(self) -> None:
         runtime = runtime_of(self.app)
@@ -72,7 +68,7 @@ class Host:
         assert runtime.ledger is not None
         self.tracker.shutdown()
         runtime.ledger.engine.dispose()
-        self.app_engine().dispose()
+        self.engine.dispose()
 
 
 @pytest.fixture
