@@ -1,0 +1,72 @@
+"""What a request asks: its filters, and the query they make of the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from flask import request
+
+from ..analytics import CallQuery
+from ..errors import InvalidFilterError
+from .filters import MAX_QUERY_BYTES
+from .filters import Filters
+from .filters import read_filters
+from .periods import Period
+from .responses import link
+from .responses import runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One view of the ledger.
+
+    :param query: the calls that all filters let through.
+    :param in_period: the calls of the period, whatever else is filtered.
+    """
+
+    filters: Filters
+    query: CallQuery
+    in_period: CallQuery
+    today: date
+
+    def option(self, name: str, default: str, choices: tuple[str, ...]) -> str:
+        """The page's own parameter ``name``.
+
+        :raises InvalidFilterError: it is not one of ``choices``.
+        """
+        value = self.filters.extra.get(name, default)
+        if value not in choices:
+            raise InvalidFilterError(name, f"{value[:40]!r} is not one of {', '.join(choices)}.")
+        return value
+
+
+def ask(extra: tuple[str, ...] = ()) -> Asked:
+    """Read the current request.
+
+    :param extra: the page's own parameters.
+    :raises InvalidFilterError: the query string is too long, or a parameter is unknown or malformed.
+    """
+    if len(request.query_string) > MAX_QUERY_BYTES:
+        raise InvalidFilterError("query string", f"is longer than {MAX_QUERY_BYTES // 1024} KB.")
+    calls = runtime().calls
+    zone = runtime().config.timezone
+    today = calls.now().astimezone(zone).date()
+    filters = read_filters(request.args, today=today, zone=zone, extra=extra)
+    return Asked(filters, narrowed(calls, filters), in_period(calls, filters.period), today)
+
+
+def in_period(calls: CallQuery, period: Period) -> CallQuery:
+    return calls.days(period.first, period.last)
+
+
+def narrowed(calls: CallQuery, filters: Filters) -> CallQuery:
+    """The calls that ``filters`` let through."""
+    query = in_period(calls, filters.period).where(**filters.columns())
+    return query.tagged(filters.tags())
+
+
+def canonical(endpoint: str, filters: Filters) -> str | None:
+    """The address to keep, where a form's blank fields or its new tag make the request's own a worse one."""
+    arguments = filters.arguments() | filters.extra
+    return None if arguments == request.args.to_dict() else link(endpoint, arguments)

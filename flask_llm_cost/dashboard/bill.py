@@ -1,0 +1,166 @@
+"""One call's bill: its line items, where each rate came from, and why something has no price."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import cast
+
+from ..components import RateBasis
+from ..ledger import LineItem
+from ..ledger import LlmCall
+from ..pricing.lookup import STEPS
+from .costs import shown_cost
+from .formats import Shown
+from .formats import number
+from .formats import plural
+from .formats import rate
+from .tables import Cell
+from .tables import Column
+from .tables import Row
+from .tables import Table
+from .tables import aligned
+
+_PER = {
+    RateBasis.PER_MILLION: "1,000,000",
+    RateBasis.PER_THOUSAND: "1,000",
+    RateBasis.PER_UNIT: "1",
+}
+_SOURCES = {
+    "override": "LLM_COST_PRICING_OVERRIDES",
+    "bundled": "the bundled price table",
+    "provider": "the provider's own charge",
+    "caller": "the caller of track()",
+}
+
+Snapshot = Mapping[str, object]
+
+
+def bill_table(call: LlmCall) -> Table | None:
+    """Quantity times rate by line, and the total; ``None`` where there are no lines."""
+    if not call.line_items:
+        return None
+    snapshot: Snapshot = call.pricing_snapshot or {}
+    unknown = sum(item.cost is None for item in call.line_items)
+    total: Row = (
+        Cell(text="Total"),
+        Cell(text=""),
+        Cell(text=""),
+        Cell(text=""),
+        Cell.of(
+            shown_cost(call.total_cost, unknown_calls=max(unknown, int(call.cost_status != "free"))),
+            at_least=call.cost_status == "partial",
+        ),
+        Cell(text=""),
+    )
+    return aligned(
+        Table(
+            name="line-items",
+            caption="Line items",
+            columns=(
+                Column(label="Component"),
+                Column(label="Quantity", numeric=True),
+                Column(label="\u00d7 rate", unit="USD", numeric=True),
+                Column(label="\u00f7 per", numeric=True),
+                Column(label="= cost", unit="USD", numeric=True),
+                Column(label="Where the rate came from"),
+            ),
+            rows=tuple(_line(item, snapshot) for item in call.line_items),
+            total=total,
+        )
+    )
+
+
+def _line(item: LineItem, snapshot: Snapshot) -> Row:
+    unit = item.unit if item.quantity == 1 else f"{item.unit}s"
+    cost = Shown("unknown", known=False) if item.cost is None else _exact(item.cost)
+    return (
+        Cell(text=item.component.replace("_", " "), title=item.provider_field or ""),
+        Cell.of(number(item.quantity), title=f"{number(item.quantity)} {unit}"),
+        Cell.of(rate(item.rate), "" if item.rate is not None else "#why"),
+        Cell(text=_PER.get(RateBasis(item.rate_basis), item.rate_basis)),
+        Cell.of(cost, "" if item.cost is not None else "#why"),
+        Cell(text=_origin(item, snapshot)),
+    )
+
+
+def _exact(cost: Decimal) -> Shown:
+    """Every digit: this is where somebody checks the arithmetic."""
+    return rate(cost)
+
+
+def _origin(item: LineItem, snapshot: Snapshot) -> str:
+    if item.rate is None and item.cost is not None:
+        return _SOURCES.get(str(snapshot.get("source")), "told as a charge")
+    if item.rate is None:
+        return "no rate is known"
+    lent = snapshot.get("lent")
+    if isinstance(lent, Mapping) and item.component in lent:
+        return f"no rate of its own: the rate of {str(lent[item.component]).replace('_', ' ')}"
+    return str(snapshot.get("key", ""))
+
+
+def price_facts(call: LlmCall) -> tuple[tuple[str, str], ...]:
+    """What the frozen snapshot says about the price, as names and words."""
+    return tuple(_price_facts(call))
+
+
+def _price_facts(call: LlmCall) -> Iterator[tuple[str, str]]:
+    snapshot: Snapshot = call.pricing_snapshot or {}
+    yield "Price", _STATUS_WORDS[call.cost_status]
+    if call.cost_source:
+        yield "Cost", _SOURCE_WORDS.get(call.cost_source, call.cost_source)
+    if source := snapshot.get("source"):
+        yield "Source of the rates", _SOURCES.get(str(source), str(source))
+    for name, label in _TOLD:
+        if (value := snapshot.get(name)) is not None:
+            yield label, str(value)
+    if step := snapshot.get("step"):
+        yield "Found because", "; ".join(STEPS.get(part, part) for part in str(step).split("+"))
+    yield "Pricing mode", str(snapshot.get("mode") or call.pricing_mode or "standard")
+    if (tier := snapshot.get("tier")) is not None:
+        yield "Tier", f"over {number(cast(int, tier))} tokens of input, for the whole call"
+    if (discount := snapshot.get("discount")) is not None:
+        yield "Discount", f"{(Decimal(str(discount)) * 100).normalize():f}\u202f% off every rate"
+    if iterations := snapshot.get("iterations"):
+        count = len(iterations) if isinstance(iterations, list) else cast(int, iterations)
+        yield "Also billed", plural(count, "further iteration")
+
+
+_TOLD = (("key", "Price entry"), ("same_as", "Same as"), ("version", "Version"))
+_STATUS_WORDS = {
+    "complete": "complete",
+    "partial": "in part: see why",
+    "unknown": "unknown: see why",
+    "free": "free",
+}
+_SOURCE_WORDS = {
+    "computed": "computed from usage and rates",
+    "provider": "told by the provider",
+    "caller": "told by the caller",
+}
+
+
+def why_unknown(call: LlmCall) -> tuple[str, ...]:
+    """Why a call has no full price, and what to do about it, in sentences."""
+    return tuple(_reasons(call))
+
+
+def _reasons(call: LlmCall) -> Iterator[str]:
+    if call.usage_source == "unknown":
+        yield "The provider told no usage for this call, so there is nothing to multiply with a rate."
+        if call.status in ("aborted", "error"):
+            yield "It ended early; whether the provider bills what it had produced by then is not known here."
+        return
+    missing = [
+        item.component.replace("_", " ")
+        for item in call.line_items
+        if item.rate is None and item.cost is None
+    ]
+    name = f"{call.provider}/{call.model}"
+    if call.pricing_snapshot and missing:
+        yield f"The price entry of {name} has no rate for {', '.join(missing)}, so a part is unknown."
+    else:
+        yield f"No price is known for {name}."
+    yield "Add it to LLM_COST_PRICING_OVERRIDES or LLM_COST_PRICES_FILE; calls from then on are priced."

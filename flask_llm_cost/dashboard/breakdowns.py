@@ -1,0 +1,153 @@
+"""Tables of calls by the values of a dimension, each with a total row that equals the tile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import replace
+
+from ..analytics import Breakdown
+from ..analytics import BreakdownRow
+from ..analytics import Totals
+from . import charts
+from .costs import shown_cost
+from .filters import Filters
+from .formats import NOT_KNOWN
+from .formats import Shown
+from .formats import number
+from .formats import percent
+from .formats import plural
+from .responses import link
+from .tables import Cell
+from .tables import Column
+from .tables import Row
+from .tables import Table
+from .tables import aligned
+
+#: The parameter that shows one table in full: ``?full=model``.
+FULL = "full"
+WHY_UNKNOWN = "No price is known for these calls. Show them."
+_NO_SHARE = Shown("")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a breakdown is by.
+
+    :param field: the filter's name in URLs.
+    :param heading: of the first column.
+    :param nothing: the name of the calls that have no value.
+    """
+
+    field: str
+    caption: str
+    heading: str
+    nothing: str = ""
+    code: bool = False
+
+
+def breakdown_table(
+    found: Breakdown, subject: Subject, filters: Filters, ranks: Mapping[str | None, int] | None = None
+) -> Table:
+    """The table of one breakdown; names lead to the narrower view, numbers to the calls behind them.
+
+    :param ranks: the colours of the page's chart, where it is split by the same dimension.
+    """
+    rows = [_row(row, subject, filters, ranks, found.total) for row in found.rows]
+    notes = []
+    if found.other:
+        rows.append(_other_row(found, subject, filters, ranks))
+    if found.total.total_cost is not None and found.total.unknown_cost_calls + found.total.partial_cost_calls:
+        notes.append("\u2265: some of these calls have no price yet.")
+    return aligned(
+        Table(
+            name=_name(subject),
+            caption=subject.caption,
+            columns=(
+                Column(label=subject.heading),
+                Column(label="Calls", numeric=True),
+                Column(label="Spend", unit="USD", numeric=True),
+                Column(label="Share", numeric=True, roomy=True),
+            ),
+            rows=tuple(rows),
+            total=_total_row(found.total, filters),
+            notes=tuple(notes),
+        )
+    )
+
+
+def _row(
+    row: BreakdownRow,
+    subject: Subject,
+    filters: Filters,
+    ranks: Mapping[str | None, int] | None,
+    total: Totals,
+) -> Row:
+    here = filters.narrowed(subject.field, row.value)
+    name = subject.nothing if row.value is None else row.value
+    head = Cell(
+        text=name,
+        title=name if row.value is not None else "",
+        href=link(".overview", here.arguments()),
+        rank=None if ranks is None else ranks.get(row.value, charts.OTHER),
+        code=subject.code and row.value is not None,
+        muted=row.value is None,
+    )
+    return (head, *_numbers(row, here, total))
+
+
+def _numbers(row: BreakdownRow, here: Filters, total: Totals) -> Row:
+    calls = link(".calls", here.arguments())
+    return (
+        Cell.of(number(row.calls), calls),
+        cost_cell(row, here),
+        Cell.of(
+            percent(row.total_cost, total.total_cost) if row.share is not None else _no_share(row),
+            share=charts.share(row.total_cost, total.total_cost),
+        ),
+    )
+
+
+def _no_share(row: BreakdownRow) -> Shown:
+    return _NO_SHARE if row.total_cost is not None or not row.unknown_cost_calls else NOT_KNOWN
+
+
+def cost_cell(sums: Totals, here: Filters) -> Cell:
+    """A cost that leads to its calls, dearest first; an unknown one to the calls that make it so."""
+    unknown = sums.unknown_cost_calls + sums.partial_cost_calls
+    shown = shown_cost(sums.total_cost, unknown_calls=unknown)
+    if shown.known:
+        address = link(".calls", here.arguments() | {"sort": "cost"})
+        title = f"{shown.exact}, without {plural(unknown, 'call')} that have no full price" if unknown else ""
+        return Cell.of(shown, address, title=title, at_least=unknown > 0)
+    return Cell.of(shown, link(".calls", here.narrowed("price", "unknown").arguments()), title=WHY_UNKNOWN)
+
+
+def _other_row(
+    found: Breakdown, subject: Subject, filters: Filters, ranks: Mapping[str | None, int] | None
+) -> Row:
+    assert found.other is not None  # noqa: S101  (the caller asked)
+    full = link(".overview", filters.arguments() | {FULL: subject.field}) + f"#{_name(subject)}"
+    head = Cell(
+        text=f"{found.other_values:,} others",
+        title="Show all of them",
+        href=full,
+        rank=None if ranks is None else charts.OTHER,
+        muted=True,
+    )
+    calls, cost, share = _numbers(found.other, filters, found.total)
+    # There is no address for "all calls but these", so these numbers do not pretend to be one.
+    return (head, replace(calls, href=""), replace(cost, href=full), share)
+
+
+def _name(subject: Subject) -> str:
+    return f"by-{subject.field}"
+
+
+def _total_row(total: Totals, filters: Filters) -> Row:
+    return (
+        Cell(text="Total"),
+        Cell.of(number(total.calls), link(".calls", filters.arguments())),
+        cost_cell(total, filters),
+        Cell(text=""),
+    )

@@ -1,0 +1,197 @@
+"""The geometry of charts: pure functions from numbers to frozen values that a template only prints.
+
+Horizontal positions are percentages of the plot's width and vertical ones pixels, so that one drawing fits
+every screen while its text keeps its size. No colour lives here: a mark carries the rank of its series.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+#: Named series of a stacked chart; what is left is summed up as "other".
+MAX_SERIES = 7
+#: The rank of "other": drawn in grey, always last.
+OTHER = 0
+#: How much of a band its bar fills.
+_BAR_SHARE = 0.72
+_NICE_STEPS = (Decimal(1), Decimal(2), Decimal("2.5"), Decimal(5), Decimal(10))
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A labelled position on an axis. ``minor`` ones give way on a narrow screen."""
+
+    position: float
+    value: Decimal
+    minor: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """The place of one bar on a discrete axis, in percent of the plot's width."""
+
+    start: float
+    width: float
+    bar_start: float
+    bar_width: float
+
+    @property
+    def middle(self) -> float:
+        return round(self.start + self.width / 2, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One series' part of one bar, in pixels from the top."""
+
+    rank: int
+    value: Decimal
+    y: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One bar: its band and its segments from the bottom up. ``top`` is where the bar ends."""
+
+    band: Band
+    segments: tuple[Segment, ...]
+    total: Decimal
+    top: float
+
+
+@dataclass(frozen=True, slots=True)
+class StackedBars:
+    """A bar chart over a discrete axis with an optional line of other totals over the same axis.
+
+    :param line: points as ``(percent, pixels)``, one for each bar; empty where there is nothing to compare.
+    """
+
+    height: float
+    columns: tuple[Column, ...]
+    ticks: tuple[Tick, ...]
+    line: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of a horizontal bar, in percent of its width."""
+
+    rank: int
+    start: float
+    width: float
+
+
+def nice_ticks(highest: Decimal, wanted: int = 4) -> tuple[Decimal, ...]:
+    """Round numbers from 0 to at least ``highest``: ``wanted`` steps at most, equally far apart."""
+    if highest <= 0:
+        return (Decimal(0), Decimal(1))
+    raw = highest / wanted
+    power = Decimal(1).scaleb(raw.adjusted())
+    step = next(power * nice for nice in _NICE_STEPS if power * nice >= raw)
+    count = math.ceil(highest / step)
+    return tuple(step * index for index in range(count + 1))
+
+
+def bands(count: int) -> tuple[Band, ...]:
+    """``count`` equal bands that fill the whole width, with a bar in the middle of each."""
+    width = 100 / count if count else 0
+    return tuple(
+        Band(
+            start=round(index * width, 4),
+            width=round(width, 4),
+            bar_start=round((index + (1 - _BAR_SHARE) / 2) * width, 4),
+            bar_width=round(width * _BAR_SHARE, 4),
+        )
+        for index in range(count)
+    )
+
+
+def thinned(count: int, most: int) -> frozenset[int]:
+    """At most ``most`` of ``count`` positions, evenly apart and counted from the last one."""
+    if count <= 0 or most <= 0:
+        return frozenset()
+    step = math.ceil(count / most)
+    return frozenset(range(count - 1, -1, -step))
+
+
+def stacked_bars(
+    columns: Sequence[Sequence[tuple[int, Decimal]]],
+    *,
+    height: float,
+    line: Sequence[Decimal | None] = (),
+) -> StackedBars:
+    """Lay out bars of ``(rank, amount)`` parts, bottom first, and a line over the same axis.
+
+    Every part that is more than nothing gets at least half a pixel, so that a day next to one a
+    thousand times larger is still seen; ``None`` in ``line`` is drawn at the bottom.
+    """
+    totals = [sum((amount for _, amount in parts), Decimal(0)) for parts in columns]
+    highest = max([*totals, *(amount for amount in line if amount is not None)], default=Decimal(0))
+    ticks = nice_ticks(highest)
+    scale = height / float(ticks[-1])
+    places = bands(len(columns))
+    drawn = tuple(
+        _column(band, parts, total, height, scale)
+        for band, parts, total in zip(places, columns, totals, strict=True)
+    )
+    points = tuple(
+        (band.middle, round(height - float(amount or 0) * scale, 2))
+        for band, amount in zip(places, line, strict=False)
+    )
+    positions = tuple(Tick(round(height - float(value) * scale, 2), value) for value in ticks)
+    return StackedBars(height, drawn, positions, points)
+
+
+def _column(
+    band: Band, parts: Iterable[tuple[int, Decimal]], total: Decimal, height: float, scale: float
+) -> Column:
+    segments = []
+    bottom = height
+    for rank, amount in parts:
+        if amount <= 0:
+            continue
+        size = min(max(float(amount) * scale, 0.5), bottom)
+        bottom -= size
+        segments.append(Segment(rank, amount, round(bottom, 2), round(size, 2)))
+    return Column(band, tuple(segments), total, round(bottom, 2))
+
+
+def spans(parts: Sequence[tuple[int, Decimal]]) -> tuple[Span, ...]:
+    """Lay ``(rank, amount)`` parts one after another over the whole width; nothing for a sum of zero."""
+    whole = sum((amount for _, amount in parts if amount > 0), Decimal(0))
+    laid = []
+    start = 0.0
+    for rank, amount in parts:
+        if amount <= 0:
+            continue
+        width = float(amount / whole) * 100
+        laid.append(Span(rank, round(start, 3), round(width, 3)))
+        start += width
+    return tuple(laid)
+
+
+def share(part: Decimal | int | None, whole: Decimal | int | None) -> float:
+    """The width of a bar that shows ``part`` of ``whole``, in percent from 0 to 100."""
+    if not part or not whole or part < 0 or whole < 0:
+        return 0.0
+    return round(min(float(Decimal(part) / Decimal(whole)) * 100, 100.0), 2)
+
+
+def sparkline(
+    values: Sequence[Decimal | None], *, width: float, height: float
+) -> tuple[tuple[float, float], ...]:
+    """The points of a line without axes, from zero at the bottom to the highest value at the top."""
+    if len(values) < 2:
+        return ()
+    highest = float(max((value for value in values if value is not None), default=Decimal(0)))
+    step = width / (len(values) - 1)
+    scale = height / highest if highest > 0 else 0.0
+    return tuple(
+        (round(index * step, 2), round(height - float(value or 0) * scale, 2))
+        for index, value in enumerate(values)
+    )

@@ -1,0 +1,209 @@
+"""How money, counts, tokens, durations, shares and dates are written. One module, so that all pages agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from datetime import datetime
+from decimal import ROUND_HALF_UP
+from decimal import Context
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from ..money import EXACT
+
+UNKNOWN = "unknown"
+_MINUS = "\u2212"
+_SPACE = "\u202f"  # narrow and not breaking: between a number and its unit
+_CENT = Decimal("0.01")
+_SIX_DIGITS = Context(prec=6, rounding=ROUND_HALF_UP)
+_ROUND = Context(prec=60, rounding=ROUND_HALF_UP)
+_MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A value as a page shows it.
+
+    :param exact: the same value in full, for the ``title``; empty where ``text`` already is exact.
+    :param decimals: digits behind the point in ``text``, so that a column can be aligned to it.
+    """
+
+    text: str
+    exact: str = ""
+    decimals: int = 0
+    known: bool = True
+
+    def __str__(self) -> str:
+        return self.text
+
+
+NOT_KNOWN = Shown(UNKNOWN, known=False)
+
+
+def money(amount: Decimal | None) -> Shown:
+    """US dollars: two decimals from 1 on, four below, six significant digits below 0.01."""
+    if amount is None:
+        return NOT_KNOWN
+    digits = _rounded_money(abs(amount))
+    decimals = len(digits.partition(".")[2])
+    return Shown(f"{_sign(amount)}${digits}", f"{exact_money(amount)} USD", decimals)
+
+
+def _rounded_money(size: Decimal) -> str:
+    if size == 0:
+        return "0.00"
+    small = size.normalize(_SIX_DIGITS)
+    if small < _CENT:
+        return f"{small:f}"
+    middle = size.quantize(Decimal("0.0001"), context=_ROUND)
+    if middle < 1:
+        return f"{middle:f}"
+    return f"{size.quantize(_CENT, context=_ROUND):,f}"
+
+
+def exact_money(amount: Decimal) -> str:
+    """Every digit that is not a trailing zero, at least two decimals: ``0.000213``, ``12.50``."""
+    whole, _, fraction = f"{amount.normalize(EXACT):f}".partition(".")
+    return f"{whole}.{fraction:0<2}"
+
+
+def rate(amount: Decimal | None) -> Shown:
+    """A rate in US dollars, never rounded: it is what the bill was computed with."""
+    if amount is None:
+        return NOT_KNOWN
+    digits = exact_money(amount)
+    return Shown(f"${digits}", "", len(digits.partition(".")[2]))
+
+
+def number(value: int | Decimal | None) -> Shown:
+    """A count in full with thousands separators."""
+    if value is None:
+        return NOT_KNOWN
+    if isinstance(value, Decimal):
+        digits = f"{value.normalize(EXACT):,f}"
+        return Shown(digits, "", len(digits.partition(".")[2]))
+    return Shown(f"{value:,}")
+
+
+def tokens(value: int | Decimal | None) -> Shown:
+    """A token count in three or so digits (``1.2 M``), the full count in ``exact``."""
+    if value is None:
+        return NOT_KNOWN
+    count = int(value)
+    if count < 10_000:
+        return Shown(f"{count:,}")
+    for unit, size in (("k", 1_000), ("M", 1_000_000), ("B", 1_000_000_000)):
+        scaled = _ROUND.divide(Decimal(count), Decimal(size)).quantize(Decimal("0.1"), context=_ROUND)
+        if scaled < 1000 or unit == "B":
+            return Shown(f"{scaled:,f}{_SPACE}{unit}", f"{count:,}")
+    raise AssertionError("the last unit takes every count")
+
+
+def duration(milliseconds: int | Decimal | None) -> Shown:
+    """``812 ms``, ``4.2 s``, ``2 min 5 s``, ``1 h 3 min``; the full count of milliseconds in ``exact``."""
+    if milliseconds is None:
+        return NOT_KNOWN
+    whole = int(Decimal(milliseconds).quantize(Decimal(1), context=_ROUND))
+    exact = f"{whole:,}{_SPACE}ms"
+    if whole < 1_000:
+        return Shown(exact)
+    seconds = Decimal(whole) / 1000
+    if seconds < Decimal("59.95"):
+        return Shown(f"{seconds.quantize(Decimal('0.1'), context=_ROUND)}{_SPACE}s", exact)
+    minutes, rest = divmod(int(seconds.quantize(Decimal(1), context=_ROUND)), 60)
+    if minutes < 60:
+        return Shown(f"{minutes}{_SPACE}min {rest}{_SPACE}s", exact)
+    hours, minutes = divmod(minutes, 60)
+    return Shown(f"{hours:,}{_SPACE}h {minutes}{_SPACE}min", exact)
+
+
+def percent(part: Decimal | int | None, whole: Decimal | int | None) -> Shown:
+    """The share of ``part`` in ``whole``; ``<0.1 %`` for something that would read as nothing."""
+    if part is None or whole is None or whole == 0:
+        return NOT_KNOWN
+    share = _ROUND.divide(Decimal(part), Decimal(whole)) * 100
+    shown = share.quantize(Decimal("0.1"), context=_ROUND)
+    if shown == 0 and share > 0:
+        return Shown(f"<0.1{_SPACE}%", decimals=1)
+    if shown == 100 and share < 100:
+        return Shown(f">99.9{_SPACE}%", decimals=1)
+    return Shown(f"{shown:,f}{_SPACE}%", decimals=1)
+
+
+def change(now: Decimal | int, before: Decimal | int) -> str:
+    """The change against the previous period: ``+12.3 %``, ``new`` where there was nothing before."""
+    if before == 0:
+        return "no change" if now == 0 else "new"
+    relative = _ROUND.divide(Decimal(now) - Decimal(before), Decimal(before)) * 100
+    step = Decimal(1) if abs(relative) >= 1000 else Decimal("0.1")
+    shown = relative.quantize(step, context=_ROUND)
+    if now == before:
+        return "no change"
+    if shown == 0:
+        return f"{_sign(relative) or '+'}<0.1{_SPACE}%"
+    return f"{_sign(shown) or '+'}{abs(shown):,f}{_SPACE}%"
+
+
+def signed(difference: Decimal | int, shown: Shown) -> str:
+    """``shown``, the absolute size of ``difference``, with the sign of ``difference``."""
+    return f"{_sign(difference) or '+'}{shown.text}"
+
+
+def _sign(value: Decimal | int) -> str:
+    return _MINUS if value < 0 else ""
+
+
+def day(value: date) -> str:
+    """``22 November 2026``."""
+    return f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
+
+
+def short_day(value: date) -> str:
+    """``22 Nov``."""
+    return f"{value.day} {_MONTHS[value.month - 1][:3]}"
+
+
+def days(first: date, last: date) -> str:
+    """A range of days, both included: ``1 to 22 November 2026``."""
+    if first == last:
+        return day(first)
+    if first.year != last.year:
+        return f"{day(first)} to {day(last)}"
+    if first.month != last.month:
+        return f"{first.day} {_MONTHS[first.month - 1]} to {day(last)}"
+    return f"{first.day} to {day(last)}"
+
+
+def moment(value: datetime, zone: ZoneInfo) -> str:
+    """``22 Nov 2026, 14:05:09`` in ``zone``."""
+    local = value.astimezone(zone)
+    return f"{short_day(local)} {local.year}, {local:%H:%M:%S}"
+
+
+def age(value: datetime, now: datetime) -> str:
+    """How long ago a moment was, in its largest unit: ``3 minutes ago``."""
+    seconds = int((now - value).total_seconds())
+    for size, word in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = seconds // size
+            return f"{count:,} {word}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """``1 call``, ``12 calls``."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

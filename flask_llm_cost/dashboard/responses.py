@@ -1,0 +1,92 @@
+"""How the dashboard answers: rendered pages, canonical redirects and static files, with their headers.
+
+The headers go on what is made here and nowhere else: a login page of the host that ``authorize`` hands over,
+or the host's own error page, keeps its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from urllib.parse import urlencode
+
+from flask import current_app
+from flask import redirect
+from flask import render_template
+from flask import request
+from flask import url_for
+from werkzeug.wrappers import Response
+
+from ..runtime import Runtime
+
+_CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none';"
+    " frame-ancestors 'none'"
+)
+_YEAR_SECONDS = 31_536_000
+
+STYLESHEET = "llm_cost.css"
+ICON = "icon.svg"
+
+
+def runtime() -> Runtime:
+    """The tracker's state of the app that answers this request."""
+    found: Runtime = current_app.extensions["llm_cost"]
+    return found
+
+
+def page(template: str, context: Mapping[str, object], status: int = 200) -> Response:
+    """Render one of our templates; the host may have replaced ``llm_cost/base.html``."""
+    html = render_template(
+        f"llm_cost/{template}",
+        service=runtime().config.service or current_app.name,
+        stylesheet_url=_asset_url(STYLESHEET),
+        icon_url=_asset_url(ICON),
+        overview_url=url_for(".overview"),
+        calls_url=url_for(".calls"),
+        **context,
+    )
+    return protected(current_app.response_class(html, status, mimetype="text/html"))
+
+
+def link(endpoint: str, arguments: Mapping[str, str], call_id: int | None = None) -> str:
+    """The address of a page with query parameters, under any mount prefix.
+
+    The query is encoded here because a parameter may be called like one of ``url_for``'s own.
+    """
+    query = urlencode(arguments)
+    path = url_for(endpoint) if call_id is None else url_for(endpoint, call_id=call_id)
+    return f"{path}?{query}" if query else path
+
+
+def send_to(address: str) -> Response:
+    """Redirect a form's query to the address that other people should see and keep."""
+    return protected(redirect(address, 302))
+
+
+def protected(response: Response, *, stored: bool = False) -> Response:
+    """Set our headers where the host has set none; only static files may be stored by caches."""
+    response.headers.setdefault("Content-Security-Policy", _CONTENT_SECURITY_POLICY)
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "same-origin")
+    if not stored:
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def max_age(filename: str | None) -> int | None:
+    """One year for an address that carries the file's fingerprint, else ask again each time."""
+    fingerprinted = filename in (STYLESHEET, ICON) and request.args.get("v") == _fingerprint(filename)
+    return _YEAR_SECONDS if fingerprinted else None
+
+
+def _asset_url(filename: str) -> str:
+    return url_for(".static", filename=filename, v=_fingerprint(filename))
+
+
+@cache
+def _fingerprint(filename: str) -> str:
+    content = files(__package__).joinpath("static", filename).read_bytes()
+    return hashlib.sha256(content).hexdigest()[:12]

@@ -1,0 +1,286 @@
+"""Spend over time: the stacked bars, their legend and the table of the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from ..analytics import Bucket
+from ..analytics import Series
+from ..analytics import SeriesPart
+from . import charts
+from .costs import shown_cost
+from .filters import Filters
+from .formats import Shown
+from .formats import day
+from .formats import money
+from .formats import percent
+from .formats import plural
+from .formats import short_day
+from .periods import Period
+from .responses import link
+from .tables import Cell
+from .tables import Column
+from .tables import Table
+from .tables import aligned
+
+#: Pixels from the highest gridline to the base line.
+HEIGHT = 200
+_LABELS = 10
+_LABELS_ON_PHONES = 4
+_SATURDAY = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One series' part of a bar."""
+
+    segment: charts.Segment
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One day or hour. ``gap`` is true where there are calls and none of their cost is known."""
+
+    band: charts.Band
+    title: str
+    href: str
+    marks: tuple[Mark, ...]
+    gap: bool
+    running: bool
+    weekend: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """The text under a bar."""
+
+    position: float
+    text: str
+    minor: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LegendEntry:
+    """One series: its colour's rank, its name, its total, and the view of it alone."""
+
+    rank: int
+    name: str
+    total: Shown
+    href: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpendChart:
+    """Everything the chart macro prints. ``line`` is an SVG point list over a width of 100."""
+
+    height: int
+    description: str
+    bars: tuple[Bar, ...]
+    gridlines: tuple[tuple[float, str], ...]
+    axis: str
+    labels: tuple[Label, ...]
+    line: str
+    legend: tuple[LegendEntry, ...]
+    before: Shown | None
+    note: str
+    table: Table
+
+
+def spend_chart(
+    series: Series, before: Series, filters: Filters, *, field: str, ranks: Mapping[str | None, int]
+) -> SpendChart:
+    """Lay out a series split by ``field``, with the previous period's totals as a line.
+
+    :param ranks: the colour of each named part.
+    """
+    parts = [(part.value, ranks[part.value], part.buckets) for part in series.parts]
+    if series.other:
+        parts.append(("other", charts.OTHER, series.other.buckets))
+    drawn = charts.stacked_bars(
+        [
+            [(rank, buckets[index].total_cost or Decimal(0)) for _, rank, buckets in parts]
+            for index in range(len(series.buckets))
+        ],
+        height=HEIGHT,
+        line=[bucket.total_cost for bucket in before.buckets],
+    )
+    names = {rank: str(name) for name, rank, _ in parts}
+    return SpendChart(
+        height=HEIGHT,
+        description=_description(series, filters.period),
+        bars=tuple(
+            _bar(column, bucket, series.bucket, names, filters)
+            for column, bucket in zip(drawn.columns, series.buckets, strict=True)
+        ),
+        gridlines=tuple((tick.position, axis_money(tick.value)) for tick in drawn.ticks),
+        axis=_axis_size(drawn.ticks),
+        labels=_labels(drawn.columns, series),
+        line=" ".join(f"{x},{y}" for x, y in drawn.line),
+        legend=_legend(series, filters, field, ranks),
+        before=_before(before),
+        note=_note(series),
+        table=_table(series, before, filters, field),
+    )
+
+
+def chart_ranks(series: Series) -> dict[str | None, int]:
+    """The colours of a series' parts, by their order: the dearest is 1."""
+    return {part.value: rank for rank, part in enumerate(series.parts, start=1)}
+
+
+def axis_money(value: Decimal) -> str:
+    """A round amount for an axis: ``$0``, ``$2.50``, ``$0.0005``, ``$25 k``."""
+    for unit, size in (("M", 1_000_000), ("k", 10_000)):
+        if value >= size:
+            scaled = (value / (1_000_000 if unit == "M" else 1_000)).normalize()
+            return f"${scaled:,f}\u202f{unit}"
+    digits = f"{value.normalize():,f}"
+    whole, _, fraction = digits.partition(".")
+    return f"${whole}.{fraction:0<2}" if fraction else f"${whole}"
+
+
+def _axis_size(ticks: Sequence[charts.Tick]) -> str:
+    longest = max(len(axis_money(tick.value)) for tick in ticks)
+    return "axis-short" if longest <= 5 else "axis-middle" if longest <= 8 else "axis-long"
+
+
+def _bar(column: charts.Column, bucket: Bucket, size: str, names: Mapping[int, str], filters: Filters) -> Bar:
+    when = _when(bucket, size)
+    cost = shown_cost(bucket.total_cost, unknown_calls=bucket.unknown_cost_calls)
+    told = f"{when}: {cost}, {plural(bucket.calls, 'call')}" if bucket.calls else f"{when}: no calls"
+    if bucket.unknown_cost_calls:
+        told += f", {bucket.unknown_cost_calls:,} of them without a price"
+    return Bar(
+        band=column.band,
+        title=told,
+        href=_day_link(bucket, size, filters),
+        marks=tuple(
+            Mark(segment, _mark_title(when, names[segment.rank], segment.value, column.total))
+            for segment in column.segments
+        ),
+        gap=bucket.total_cost is None and bucket.unknown_cost_calls > 0,
+        running=not bucket.complete,
+        weekend=size == "day" and bucket.label.weekday() >= _SATURDAY,
+    )
+
+
+def _mark_title(when: str, name: str, value: Decimal, total: Decimal) -> str:
+    return f"{when}, {name}: {money(value)}, {percent(value, total)}"
+
+
+def _when(bucket: Bucket, size: str) -> str:
+    return day(bucket.label) if size == "day" else f"{short_day(bucket.label)}, {bucket.start:%H:%M}"
+
+
+def _day_link(bucket: Bucket, size: str, filters: Filters) -> str:
+    if size != "day":
+        return ""
+    only = Period(bucket.label, bucket.label, filters.period.zone)
+    return link(".overview", filters.during(only).arguments())
+
+
+def _labels(columns: Sequence[charts.Column], series: Series) -> tuple[Label, ...]:
+    wide = sorted(charts.thinned(len(columns), _LABELS))
+    kept = charts.thinned(len(wide), _LABELS_ON_PHONES)
+    return tuple(
+        Label(
+            columns[index].band.middle,
+            f"{series.buckets[index].start:%H:%M}"
+            if series.bucket == "hour"
+            else short_day(series.buckets[index].label),
+            place not in kept,
+        )
+        for place, index in enumerate(wide)
+    )
+
+
+def _legend(
+    series: Series, filters: Filters, field: str, ranks: Mapping[str | None, int]
+) -> tuple[LegendEntry, ...]:
+    entries = [
+        LegendEntry(
+            ranks[part.value],
+            str(part.value),
+            _sum(part),
+            link(".overview", filters.narrowed(field, part.value).arguments()),
+        )
+        for part in series.parts
+    ]
+    if series.other:
+        entries.append(LegendEntry(charts.OTHER, "other", _sum(series.other), ""))
+    return tuple(entries)
+
+
+def _sum(part: SeriesPart | Series) -> Shown:
+    costs = [bucket.total_cost for bucket in part.buckets if bucket.calls and bucket.total_cost is not None]
+    unknown = sum(bucket.unknown_cost_calls for bucket in part.buckets)
+    return shown_cost(sum(costs, Decimal(0)) if costs else None, unknown_calls=unknown)
+
+
+def _before(before: Series) -> Shown | None:
+    return _sum(before) if any(bucket.calls for bucket in before.buckets) else None
+
+
+def _description(series: Series, period: Period) -> str:
+    dear = max(series.buckets, key=lambda bucket: bucket.total_cost or Decimal(0))
+    spent = f"The most was spent on {_when(dear, series.bucket)}: {money(dear.total_cost or Decimal(0))}."
+    return f"{plural(len(series.buckets), series.bucket)}. {spent} The table below has all numbers."
+
+
+def _note(series: Series) -> str:
+    running = [bucket for bucket in series.buckets if not bucket.complete]
+    if not running:
+        return ""
+    return f"Lighter: {_when(running[0], series.bucket)} is not over yet."
+
+
+def _table(series: Series, before: Series, filters: Filters, field: str) -> Table:
+    parts = [*series.parts, *([series.other] if series.other else [])]
+    names = [str(part.value) for part in series.parts] + (["other"] if series.other else [])
+    rows = []
+    for index, bucket in enumerate(series.buckets):
+        earlier = before.buckets[index] if index < len(before.buckets) else None
+        rows.append(
+            (
+                Cell(text=_when(bucket, series.bucket), href=_day_link(bucket, series.bucket, filters)),
+                *(_cell(part.buckets[index]) for part in parts),
+                _cell(bucket),
+                _cell(earlier) if earlier else Cell(text=""),
+            )
+        )
+    total = (
+        Cell(text="Total"),
+        *(Cell.of(_sum(part), at_least=_is_incomplete(part)) for part in parts),
+        Cell.of(_sum(series), at_least=_is_incomplete(series)),
+        Cell.of(_sum(before), at_least=_is_incomplete(before)),
+    )
+    return aligned(
+        Table(
+            name="spend-data",
+            caption=f"Spend by {series.bucket} and {field}",
+            columns=(
+                Column(label=series.bucket.capitalize()),
+                *(Column(label=name, unit="USD", numeric=True) for name in names),
+                Column(label="Total", unit="USD", numeric=True),
+                Column(label="Period before", unit="USD", numeric=True),
+            ),
+            rows=tuple(rows),
+            total=total,
+            hidden_caption=True,
+        )
+    )
+
+
+def _cell(bucket: Bucket) -> Cell:
+    if not bucket.calls:
+        return Cell.of(money(Decimal(0)))
+    cost = shown_cost(bucket.total_cost, unknown_calls=bucket.unknown_cost_calls)
+    return Cell.of(cost, at_least=bucket.unknown_cost_calls > 0)
+
+
+def _is_incomplete(part: SeriesPart | Series) -> bool:
+    return any(bucket.unknown_cost_calls for bucket in part.buckets)

@@ -1,0 +1,117 @@
+"""What a table shows, as values that one macro prints: aligned numbers, links, shares, a total row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from dataclasses import replace
+
+from .formats import Shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A small link inside a cell, such as a tag."""
+
+    text: str
+    href: str
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One cell.
+
+    :param pad: digits to leave free behind the number, so that the column aligns to its decimal point.
+    :param share: the width in percent of a bar behind the text.
+    :param rank: the series whose colour stands before the text.
+    :param code: an identifier, set in the code font.
+    :param tone: the status whose colour the text has.
+    :param moment: the ISO form of a time.
+    """
+
+    text: str
+    href: str = ""
+    title: str = ""
+    decimals: int = 0
+    pad: int = 0
+    share: float | None = None
+    rank: int | None = None
+    known: bool = True
+    code: bool = False
+    muted: bool = False
+    tone: str = ""
+    links: tuple[Link, ...] = ()
+    moment: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        shown: Shown,
+        href: str = "",
+        *,
+        title: str = "",
+        share: float | None = None,
+        at_least: bool = False,
+    ) -> Cell:
+        """A number; ``at_least`` marks a sum in which some addends are unknown."""
+        return cls(
+            text=f"\u2265\u202f{shown.text}" if at_least and shown.known else shown.text,
+            href=href,
+            title=title or shown.exact,
+            decimals=shown.decimals,
+            known=shown.known,
+            share=share,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column's header. ``sorted_by`` is ``ascending``, ``descending`` or empty; ``href`` sorts by it."""
+
+    label: str
+    unit: str = ""
+    numeric: bool = False
+    href: str = ""
+    sorted_by: str = ""
+    roomy: bool = False
+
+
+Row = tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table whose first column heads its rows.
+
+    :param name: unique within the page.
+    :param total: the last row, equal to the sum of the others.
+    :param notes: sentences under the table.
+    """
+
+    name: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    total: Row | None = None
+    notes: tuple[str, ...] = ()
+    hidden_caption: bool = False
+
+
+def aligned(table: Table) -> Table:
+    """The same table with every number padded to its column's longest fraction."""
+    rows = [*table.rows, *([table.total] if table.total else [])]
+    longest = [
+        max((row[index].decimals for row in rows if row[index].known), default=0)
+        for index in range(len(table.columns))
+    ]
+    padded = [_padded(row, longest) for row in rows]
+    total = padded.pop() if table.total else None
+    return replace(table, rows=tuple(padded), total=total)
+
+
+def _padded(row: Row, longest: list[int]) -> Row:
+    return tuple(
+        # A number without a fraction also lacks the point, which is about half a digit wide.
+        replace(cell, pad=width - cell.decimals) if cell.known and cell.text and width else cell
+        for cell, width in zip(row, longest, strict=True)
+    )
