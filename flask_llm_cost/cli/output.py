@@ -1,7 +1,7 @@
 """How a command's answer is printed: aligned text for people, JSON and CSV for programs.
 
-Text adapts to a terminal and is plain when it is piped: no colour, no boxes, nothing cut off. JSON and CSV carry
-the exact values: money and quantities as decimal strings, times as ISO 8601.
+Text adapts to a terminal and is plain when it is piped: no colour, no boxes, nothing cut off. JSON and CSV
+carry the exact values: money and quantities as decimal strings, times as ISO 8601.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 Format = Literal["table", "json", "csv"]
-Cell = str | int | Decimal | bool | datetime | date | None
-JSONValue = str | int | bool | None | Sequence["JSONValue"] | Mapping[str, "JSONValue"]
+Cell = str | int | float | Decimal | bool | datetime | date | None
+JSONValue = str | int | float | bool | None | Sequence["JSONValue"] | Mapping[str, "JSONValue"]
 
 #: Styles of the words a check or a step can end with; only terminals see them.
 STYLES = {"ok": "green", "warn": "yellow", "error": "bold red", "skip": "dim"}
@@ -82,7 +82,9 @@ class Table:
 
 def plain(text: str) -> str:
     """``text`` on one line; control characters, which can drive a terminal, become a replacement sign."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
+    )
 
 
 def exact(value: Cell) -> JSONValue:

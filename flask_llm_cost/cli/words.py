@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import ROUND_HALF_UP
 from decimal import Context
 from decimal import Decimal
@@ -72,3 +73,13 @@ def duration(value: Cell) -> str:
 def share(value: Cell) -> str:
     """A part of one as a percentage."""
     return UNKNOWN if value is None else f"{Decimal(str(value)) * 100:.1f} %"
+
+
+def plural(number: int, one: str) -> str:
+    """``1 call``, ``1,200 calls``."""
+    return f"{number:,} {one if number == 1 else one + 's'}"
+
+
+def moment(value: Cell) -> str:
+    """A moment to the second, in the zone it is told in."""
+    return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else ""

@@ -106,9 +106,7 @@ def test_a_table_without_rows_says_so(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 @pytest.mark.parametrize("name", ["[bold]x[/bold]", ":smile:", "a\x1b[31mred", "two\nlines", "‮evil"])
-def test_names_cannot_drive_the_terminal_or_the_markup(
-    name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_names_cannot_drive_the_terminal_or_the_markup(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     output.echo_table(table({"model": name, "cost": Decimal(1), "calls": 1}))
     row = capsys.readouterr().out.splitlines()[2]
 

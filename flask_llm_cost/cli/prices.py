@@ -1,0 +1,157 @@
+"""``flask llm-cost prices``: which prices are in force, and why a call costs what it costs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from collections.abc import Sequence
+from datetime import UTC
+from datetime import datetime
+from decimal import Decimal
+
+import click
+from flask.cli import AppGroup
+
+from ..pricing import Explanation
+from ..providers import normalise_mode
+from ..usage import TOKEN_FIELDS
+from ..usage import Usage
+from . import words
+from .options import charge as read_charge
+from .options import format_option
+from .options import moment as read_moment
+from .output import Cell
+from .output import Column
+from .output import Format
+from .output import JSONValue
+from .output import Table
+from .output import echo_csv
+from .output import echo_json
+from .output import echo_table
+from .output import exact
+from .price_list import list_prices
+from .state import current_runtime
+
+_COUNTS = tuple(name for name in TOKEN_FIELDS if name != "total_tokens")
+#: What is explained where no count is given.
+_EXAMPLE = Usage(input_tokens=1_000, output_tokens=1_000)
+
+prices = AppGroup("prices", help="Which prices are in force, and why a call costs what it costs.")
+prices.add_command(list_prices)
+
+
+def _count_options(command: Callable[..., None]) -> Callable[..., None]:
+    """One option per token count, named like the ledger's columns."""
+    for name in reversed(_COUNTS):
+        flag = f"--{name.replace('_', '-')}"
+        words_of = name.removesuffix("_tokens").replace("_", " ")
+        command = click.option(
+            flag, type=click.IntRange(0, 10**12), metavar="N", help=f"Tokens: {words_of}."
+        )(command)
+    return command
+
+
+@prices.command("explain", short_help="Why a call costs what it costs.")
+@click.option("--provider", required=True, help="As in the ledger, such as openai.")
+@click.option("--model", required=True, help="As in the ledger, such as gpt-5-mini.")
+@click.option("--mode", help="The pricing mode, such as batch, flex or priority.  [default: standard]")
+@click.option("--at", type=read_moment, metavar="TIME", help="The moment whose prices apply.  [default: now]")
+@_count_options
+@click.option(
+    "--charge",
+    "charges",
+    type=read_charge,
+    multiple=True,
+    metavar="COMPONENT=N",
+    help="Other billed quantities, such as web_search_request=2. Can be repeated.",
+)
+@format_option
+def explain(
+    provider: str,
+    model: str,
+    mode: str | None,
+    at: datetime | None,
+    charges: Sequence[tuple[str, Decimal]],
+    output: Format,
+    **counts: int | None,
+) -> None:
+    """Show which price entry a model gets, by which step it was found, and the arithmetic of each line.
+
+    Without any count, 1,000 tokens in and 1,000 out are explained; for embeddings give --input-tokens alone.
+    The exit code is 1 where the call could not be priced in full. Nothing is recorded.
+    """
+    told = {name: count for name, count in counts.items() if count is not None}
+    try:
+        usage = Usage(**told, charges=dict(charges)) if told or charges else _EXAMPLE
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    found = current_runtime().catalog.explain(
+        provider=provider,
+        model=model,
+        usage=usage,
+        pricing_mode=normalise_mode(mode),
+        at=at or datetime.now(UTC),
+    )
+    if output == "json":
+        echo_json(_document(found))
+    elif output == "csv":
+        echo_csv([column.name for column in _LINES], _lines(found))
+    else:
+        _echo_explanation(found)
+    if not found.is_complete:
+        sys.exit(1)
+
+
+_LINES = (
+    Column("model", "Model"),
+    Column("component", "Component"),
+    Column("quantity", "Quantity", words.quantity, number=True),
+    Column("unit", "Unit"),
+    Column("rate", "Rate", words.rate, number=True),
+    Column("rate_basis", "Rate is"),
+    Column("cost", "Cost", words.rate, number=True),
+    Column("note", "Note"),
+)
+
+
+def _lines(found: Explanation) -> list[dict[str, Cell]]:
+    return [{column.name: getattr(line, column.name) for column in _LINES} for line in found.lines]
+
+
+def _document(found: Explanation) -> dict[str, JSONValue]:
+    return {
+        "provider": found.provider,
+        "model": found.model,
+        "mode": found.mode,
+        "at": exact(found.at),
+        "key": found.key,
+        "step": found.step,
+        "source": found.source,
+        "version": found.version,
+        "provenance": dict(found.provenance),
+        "tier": found.tier,
+        "discount": exact(found.discount),
+        "rates": dict(found.rates),
+        "lines": [{name: exact(value) for name, value in line.items()} for line in _lines(found)],
+        "total_cost": exact(found.total_cost),
+        "cost_status": found.cost_status,
+        "missing": list(found.missing),
+        "nearest": list(found.nearest),
+        "notes": list(found.notes),
+    }
+
+
+def _echo_explanation(found: Explanation) -> None:
+    title = f"{found.provider}/{found.model}, {found.mode}, {found.at:%Y-%m-%d %H:%M} {found.at:%Z}"
+    if found.lines:
+        several = len({line.model for line in found.lines}) > 1
+        noted = any(line.note for line in found.lines)
+        hidden = {"model": not several, "note": not noted}
+        columns = tuple(column for column in _LINES if not hidden.get(column.name, False))
+        echo_table(Table("lines", title, columns, _lines(found)))
+    else:
+        click.secho(title, bold=True)
+    click.echo()
+    click.echo(f"Total: {words.rate(found.total_cost)} ({found.cost_status})")
+    for note in found.notes:
+        click.echo(note)

@@ -1,0 +1,87 @@
+"""``flask llm-cost prune``: delete old calls and keep what they add up to."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
+
+import click
+from flask.cli import with_appcontext
+
+from ..ledger import Ledger
+from ..maintenance import PruneResult
+from ..maintenance import prune as prune_ledger
+from .options import age as read_age
+from .options import days as read_days
+from .options import dry_run_option
+from .progress import progress
+from .state import current_runtime
+from .state import one_sentence_errors
+from .state import require_ledger
+from .words import plural
+
+
+@click.command("prune")
+@click.option(
+    "--older-than",
+    "age",
+    type=read_age,
+    metavar="AGE",
+    help="Delete calls older than this, such as 90d or 12w.",
+)
+@click.option("--days", type=read_days, metavar="N", help="The same in days, such as 90.")
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1, 50_000),
+    default=5_000,
+    show_default=True,
+    help="How many calls to delete at a time.",
+)
+@dry_run_option
+@click.option("--yes", is_flag=True, help="Do not ask before deleting.")
+@with_appcontext
+def prune(age: int | None, days: int | None, batch_size: int, dry_run: bool, yes: bool) -> None:
+    """Delete calls older than an age, with their line items and tags.
+
+    Sums per hour, provider and model stay, so spend over time is still known. Calls of that time which
+    arrive later are put aside in llm_cost_quarantine. Many places require records to be kept for a while
+    (the EU AI Act: six months); nothing is ever deleted unless this command is run.
+    """
+    if (age is None) == (days is None):
+        raise click.UsageError("Say how old: either --older-than 90d or --days 90.")
+    runtime = current_runtime()
+    before = datetime.now(UTC) - timedelta(days=age or days or 0)
+    with one_sentence_errors(runtime):
+        ledger = require_ledger(runtime)
+        planned = prune_ledger(ledger, before, batch_size=batch_size, dry_run=True)
+        if dry_run:
+            click.echo(f"Would delete {_told(planned)}. Nothing was changed.")
+            return
+        if not planned.calls and not planned.quarantined:
+            click.echo(f"There is nothing from before {_moment(planned)}.")
+            return
+        if not yes:
+            click.confirm(f"Delete {_told(planned)}? The sums per hour and model stay", abort=True)
+        click.echo(f"Deleted {_told(_delete(ledger, before, batch_size, planned.calls))}.")
+
+
+def _delete(ledger: Ledger, before: datetime, batch_size: int, count: int) -> PruneResult:
+    with progress(count, "Deleting calls") as reached:
+        return prune_ledger(
+            ledger, before, batch_size=batch_size, on_progress=lambda deleted, total: reached(deleted)
+        )
+
+
+def _told(result: PruneResult) -> str:
+    parts = [
+        plural(result.calls, "call"),
+        plural(result.line_items, "line item"),
+        plural(result.tags, "tag"),
+        *([plural(result.quarantined, "quarantined event")] if result.quarantined else []),
+    ]
+    return f"{', '.join(parts)} from before {_moment(result)}"
+
+
+def _moment(result: PruneResult) -> str:
+    return f"{result.before:%Y-%m-%d %H:%M} UTC"

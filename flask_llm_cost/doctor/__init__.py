@@ -1,0 +1,12 @@
+"""Is it healthy, and does a call really arrive: what ``doctor`` and ``verify-capture`` find out."""
+
+from __future__ import annotations
+
+from .advice import database_advice
+from .check import Check
+from .check import healthy
+from .examination import examine
+from .verify import Step
+from .verify import verify_capture
+
+__all__ = ["Check", "Step", "database_advice", "examine", "healthy", "verify_capture"]

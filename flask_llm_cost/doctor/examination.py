@@ -1,0 +1,71 @@
+"""The whole examination: which checks there are, in which order, and what is left out when one fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC
+from datetime import datetime
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..errors import LLMCostError
+from ..ledger import Ledger
+from ..runtime import Runtime
+from .advice import CHECK_ADDRESS
+from .advice import cause
+from .advice import place
+from .check import Check
+from .check import error
+from .check import ok
+from .setup import captures
+from .setup import configuration
+from .setup import dashboard
+from .setup import prices
+from .setup import waiting
+from .stored import stored_checks
+
+
+def examine(runtime: Runtime, *, deep: bool = False, debug: bool = False) -> Iterator[Check]:
+    """Look at everything that can be wrong with an app's tracking, cheapest first.
+
+    :param deep: add up every call and compare all rollups, which reads the whole ledger.
+    :param debug: whether the app runs in debug mode, which opens the dashboard to its own machine.
+    """
+    yield configuration(runtime)
+    yield from captures(runtime)
+    yield prices(runtime, datetime.now(UTC).date())
+    yield dashboard(runtime, debug=debug)
+    yield waiting(runtime)
+    yield from database(runtime, deep=deep)
+
+
+def database(runtime: Runtime, *, deep: bool) -> Iterator[Check]:
+    """The checks of the ledger; a later one needs the ones before it."""
+    try:
+        ledger = runtime.ledger
+    except LLMCostError as problem:
+        yield error("database", str(problem), CHECK_ADDRESS)
+        return
+    if ledger is None:
+        yield ok("database", f"None is used: {runtime.ingest.reason}.")
+        return
+    report = ledger.check_schema()
+    if not report.reachable:
+        yield error("database", f"{place(ledger.engine)}: {' '.join(report.problems)}", CHECK_ADDRESS)
+        return
+    yield ok("database", f"{place(ledger.engine)} answers.")
+    if not report.ok:
+        yield error("schema", " ".join(report.problems), report.fix or CHECK_ADDRESS)
+        return
+    yield ok("schema", "The tables are as this version expects.")
+    yield from _stored(ledger, deep=deep)
+
+
+def _stored(ledger: Ledger, *, deep: bool) -> Iterator[Check]:
+    try:
+        with ledger.session() as session:
+            yield from stored_checks(session, deep=deep)
+    except SQLAlchemyError as problem:
+        yield error(
+            "ledger", f"The calls could not be read ({cause(problem)}).", "Try again; see the server's log."
+        )

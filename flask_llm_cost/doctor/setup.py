@@ -1,0 +1,108 @@
+"""Checks of what the app was set up with: configuration, capture, prices and the dashboard's door."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date
+
+from .. import capture
+from ..errors import LLMCostError
+from ..runtime import Runtime
+from .check import Check
+from .check import error
+from .check import ok
+from .check import warn
+
+#: Providers change prices every few weeks; an older table is likely to miss a model.
+FRESH_DAYS = 30
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_KEYS = {"overrides": "LLM_COST_PRICING_OVERRIDES", "file": "LLM_COST_PRICES_FILE"}
+
+
+def configuration(runtime: Runtime) -> Check:
+    """Whether calls are recorded at all, where they go and how."""
+    config = runtime.config
+    if not config.enabled:
+        return warn(
+            "configuration",
+            "LLM_COST_ENABLED is False: calls pass by and are not recorded.",
+            "Set LLM_COST_ENABLED = True.",
+        )
+    try:
+        ingestion = f"{runtime.ingest.mode} ({runtime.ingest.reason})"
+    except LLMCostError as problem:
+        return error("configuration", str(problem), "Mend the configuration of the database.")
+    where = "database" if runtime.ledger_source else runtime.ingest.mode
+    return ok(
+        "configuration", f"Calls go to: {where}. Ingestion: {ingestion}. Days are those of {config.timezone}."
+    )
+
+
+def captures(runtime: Runtime) -> Iterator[Check]:
+    """One check per SDK that can be tapped, and a warning where none is."""
+    if not runtime.config.enabled:
+        return
+    found = capture.status()
+    for sdk in found:
+        name = f"capture {sdk.sdk}"
+        version = f"{sdk.sdk} {sdk.version}: " if sdk.version else ""
+        evidence = f"{version}{sdk.state}. {sdk.reason}"
+        if sdk.state == "incompatible":
+            fix = f"pip install --upgrade {sdk.sdk} flask-llm-cost, or record its calls with track()."
+            yield error(name, evidence, fix)
+        else:
+            yield ok(name, evidence)
+    if not any(sdk.state in ("active", "waiting") for sdk in found):
+        yield warn(
+            "capture",
+            "No SDK is tapped: only calls recorded with track() are seen.",
+            "Install openai or anthropic, or name them in LLM_COST_INSTRUMENT.",
+        )
+
+
+def prices(runtime: Runtime, today: date) -> Check:
+    """How old the bundled prices are, and what stands above them."""
+    tables = runtime.catalog.tables
+    bundled = tables[-1]
+    above = [f"{len(table):,} from {_KEYS[table.source]}" for table in tables[:-1]]
+    evidence = f"{len(bundled):,} bundled ({bundled.version})" + "".join(f", {part}" for part in above) + "."
+    dated = _DATE.search(bundled.version)
+    if dated is None:
+        return ok("prices", evidence)
+    age = (today - date.fromisoformat(dated[0])).days
+    if age > FRESH_DAYS:
+        return warn(
+            "prices",
+            f"{evidence} The bundled prices are {age:,} days old: newer models and rates are missing.",
+            "pip install --upgrade flask-llm-cost, or set LLM_COST_PRICES_FILE.",
+        )
+    return ok("prices", evidence)
+
+
+def dashboard(runtime: Runtime, *, debug: bool) -> Check:
+    """Whether somebody can see the dashboard."""
+    config = runtime.config
+    if not config.dashboard:
+        return ok("dashboard", "LLM_COST_DASHBOARD is False: there is none.")
+    if runtime.authorize is not None:
+        return ok("dashboard", f"At {config.url_prefix}, for whom authorize lets in.")
+    if debug:
+        return ok("dashboard", f"At {config.url_prefix}, on this machine only (debug mode, no authorize).")
+    return warn(
+        "dashboard",
+        f"Nobody can see {config.url_prefix}: there is no authorize, and the app is not in debug mode.",
+        "Pass authorize= to LLMCostTracker or init_app.",
+    )
+
+
+def waiting(runtime: Runtime) -> Check:
+    """What this process accepted and has not stored, or could not."""
+    counts = runtime.counters.snapshot()
+    troubles = ("dropped", "lost", "storage_errors", "capture_errors", "signal_errors")
+    listed = [f"{counts[name]:,} {name.replace('_', ' ')}" for name in troubles if counts.get(name)]
+    evidence = f"In this process: {', '.join([f'{runtime.ingest.pending:,} pending', *listed])}."
+    if listed:
+        return warn("pending", evidence, "The log of flask_llm_cost names the reason.")
+    return ok("pending", evidence)

@@ -1,0 +1,135 @@
+"""Checks of what is stored: calls, their prices, and whether line items and rollups add up to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import func
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ..ledger import LineItem
+from ..ledger import LlmCall
+from ..ledger import Quarantine
+from ..ledger import rollup_drift
+from .check import Check
+from .check import error
+from .check import ok
+from .check import warn
+
+#: How many of the latest calls are added up without ``--deep``.
+SAMPLE = 1_000
+_BATCH = 5_000
+_NAMED = 3
+
+
+def stored_checks(session: Session, *, deep: bool) -> Iterator[Check]:
+    """Everything that is asked of a database whose schema is as expected."""
+    yield quarantined(session)
+    recorded = session.scalar(select(func.count()).select_from(LlmCall)) or 0
+    latest = session.scalar(select(func.max(LlmCall.occurred_at)))
+    yield calls(recorded, latest)
+    if recorded:
+        yield unpriced(session, recorded)
+        yield line_items(session, None if deep else SAMPLE)
+    if deep:
+        yield rollups(session)
+
+
+def quarantined(session: Session) -> Check:
+    """Events that the database refused; their cost is in no total."""
+    count = session.scalar(select(func.count()).select_from(Quarantine)) or 0
+    if not count:
+        return ok("quarantine", "No event was refused by the database.")
+    reasons = session.execute(
+        select(Quarantine.reason, func.count()).group_by(Quarantine.reason).order_by(func.count().desc())
+    ).all()
+    named = "; ".join(f"{reason}: {number:,}" for reason, number in reasons[:_NAMED])
+    return warn(
+        "quarantine",
+        f"{count:,} events could not be stored and are in no total ({named}).",
+        "Look at them in llm_cost_quarantine; flask llm-cost prune removes old ones.",
+    )
+
+
+def calls(recorded: int, latest: datetime | None) -> Check:
+    """Whether anything was recorded at all."""
+    if not recorded or latest is None:
+        return warn("calls", "No call is recorded yet.", "flask llm-cost verify-capture")
+    return ok("calls", f"{recorded:,} recorded, the latest at {latest:%Y-%m-%d %H:%M:%S} UTC.")
+
+
+def unpriced(session: Session, recorded: int) -> Check:
+    """How many calls have no complete cost; totals are too low by theirs."""
+    rows = session.execute(
+        select(LlmCall.provider, LlmCall.model, func.count())
+        .where(LlmCall.cost_status.in_(("unknown", "partial")))
+        .group_by(LlmCall.provider, LlmCall.model)
+        .order_by(func.count().desc(), LlmCall.provider, LlmCall.model)
+    ).all()
+    count = sum(number for _, _, number in rows)
+    if not count:
+        return ok("unpriced", "Every call has a complete cost.")
+    provider, model, _ = rows[0]
+    named = ", ".join(f"{row[0]}/{row[1]} ({row[2]:,})" for row in rows[:_NAMED])
+    more = f" and {len(rows) - _NAMED} more models" if len(rows) > _NAMED else ""
+    share = Decimal(100 * count) / recorded
+    return warn(
+        "unpriced",
+        f"{count:,} of {recorded:,} calls ({share:.1f} %) have no complete cost, so totals are too low: "
+        f"{named}{more}.",
+        f"flask llm-cost prices explain --provider {provider} --model {model}",
+    )
+
+
+def line_items(session: Session, sample: int | None) -> Check:
+    """Whether the cost of each call is the exact sum of its line items.
+
+    :param sample: how many of the latest calls to add up; ``None`` for all.
+    """
+    last = session.scalar(select(func.max(LlmCall.id))) or 0
+    first = 0 if sample is None else max(0, last - sample)
+    added, wrong = 0, list[int]()
+    for start in range(first, last, _BATCH):
+        for call_id, total, cost in _sums(session, start, min(start + _BATCH, last)):
+            added += 1
+            if total != cost:
+                wrong.append(call_id)
+    scope = "all" if sample is None else "the latest"
+    if wrong:
+        named = ", ".join(str(call_id) for call_id in wrong[:_NAMED])
+        return error(
+            "line items",
+            f"{len(wrong):,} of {scope} {added:,} calls are not the sum of their line items (id {named}).",
+            "Compare llm_cost_calls.total_cost with llm_cost_line_items.cost of these calls: "
+            "something else than this package has written to them.",
+        )
+    return ok("line items", f"The line items of {scope} {added:,} calls add up to their cost.")
+
+
+def _sums(session: Session, after: int, to: int) -> Iterable[tuple[int, Decimal | None, Decimal | None]]:
+    statement = (
+        select(LlmCall.id, LlmCall.total_cost, func.sum(LineItem.cost))
+        .outerjoin(LineItem, LineItem.call_id == LlmCall.id)
+        .where(LlmCall.id > after, LlmCall.id <= to)
+        .group_by(LlmCall.id, LlmCall.total_cost)
+    )
+    return session.execute(statement).tuples()
+
+
+def rollups(session: Session) -> Check:
+    """Whether the sums kept per hour equal what the calls add up to, to the last digit."""
+    drift = rollup_drift(session)
+    if not drift:
+        return ok("rollups", "The rollups equal the calls, to the last digit.")
+    first = drift[0]
+    column, (told, kept) = next(iter(first.differences.items()))
+    return error(
+        "rollups",
+        f"{len(drift):,} rollups differ from their calls; the first: {first.provider}/{first.model} at "
+        f"{first.bucket:%Y-%m-%d %H:%M} UTC, {column} {kept} instead of {told}.",
+        "flask llm-cost rebuild-rollups, and find out what else writes to the ledger's tables.",
+    )

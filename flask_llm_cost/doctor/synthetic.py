@@ -1,0 +1,81 @@
+"""One made-up call per SDK, through the SDK's own client and a transport that answers without a network.
+
+The SDKs are imported here by name only, and only when somebody asks for the proof.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from collections.abc import Mapping
+from types import ModuleType
+
+from ..usage import Usage
+
+#: What every made-up answer says it used.
+USAGE = Usage(input_tokens=1_000, output_tokens=100)
+#: Response ids begin with this, so that a left-over row can be told from a real one.
+ID_PREFIX = "llm_cost_verify_"
+
+_KEY = "llm-cost-verify"
+_MESSAGES = [{"role": "user", "content": "ping"}]
+
+Body = Mapping[str, object]
+
+
+def call_openai(model: str, response_id: str) -> None:
+    """A chat completion."""
+    sdk = importlib.import_module("openai")
+    body: Body = {
+        "id": response_id,
+        "object": "chat.completion",
+        "created": 0,
+        "model": model,
+        "choices": [
+            {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "pong"}}
+        ],
+        "usage": {"prompt_tokens": 1_000, "completion_tokens": 100, "total_tokens": 1_100},
+    }
+    client = sdk.OpenAI(
+        api_key=_KEY, base_url="https://api.openai.com/v1", http_client=_offline(sdk, body), max_retries=0
+    )
+    with client:
+        client.chat.completions.create(model=model, messages=_MESSAGES)
+
+
+def call_anthropic(model: str, response_id: str) -> None:
+    """A message."""
+    sdk = importlib.import_module("anthropic")
+    body: Body = {
+        "id": response_id,
+        "type": "message",
+        "role": "assistant",
+        "model": model,
+        "content": [{"type": "text", "text": "pong"}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": {"input_tokens": 1_000, "output_tokens": 100},
+    }
+    client = sdk.Anthropic(
+        api_key=_KEY, base_url="https://api.anthropic.com", http_client=_offline(sdk, body), max_retries=0
+    )
+    with client:
+        client.messages.create(model=model, max_tokens=100, messages=_MESSAGES)
+
+
+#: By the name of the SDK, which is the name of the provider too.
+CALLS: Mapping[str, Callable[[str, str], None]] = {"openai": call_openai, "anthropic": call_anthropic}
+
+
+def _offline(sdk: ModuleType, body: Body) -> object:
+    """An HTTP client of the package that the SDK's own clients are built on, answering every request."""
+    http = importlib.import_module(_http_package(sdk))
+    transport = http.MockTransport(lambda request: http.Response(200, json=body))
+    client: object = sdk.DefaultHttpxClient(transport=transport, trust_env=False)
+    return client
+
+
+def _http_package(sdk: ModuleType) -> str:
+    """``httpx2`` or ``httpx``: where the base class of the SDK's default HTTP client comes from."""
+    packages = (base.__module__.partition(".")[0] for base in sdk.DefaultHttpxClient.__mro__)
+    return str(next(package for package in packages if package != sdk.__name__))
