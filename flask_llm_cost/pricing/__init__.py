@@ -1,4 +1,4 @@
-"""What a call costs: price tables, lookup, calculation, explanation. Values only: no Flask, SQL or network."""
+"""What a call costs: price tables, lookup, calculation, explanation. No Flask, no SQL, no network."""
 
 from __future__ import annotations
 

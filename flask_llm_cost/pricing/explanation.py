@@ -43,9 +43,9 @@ class ExplainedLine:
 class Explanation:
     """Why a call costs what it costs.
 
-    ``rates`` are the list rates in force for this model, mode, moment and size, used or not. ``missing`` names
-    the used components without a rate, ``nearest`` price keys that look alike where nothing matched, ``notes``
-    are full sentences.
+    ``rates`` are the list rates in force for this model, mode, moment and size, used or not. ``missing``
+    names the used components without a rate, ``nearest`` price keys that look alike where nothing matched,
+    ``notes`` are full sentences.
     """
 
     provider: str

@@ -8,7 +8,7 @@ from functools import lru_cache
 KNOWN_MODES = ("batch", "data_residency", "fast", "flex", "priority", "ultrafast")
 
 #: What providers call the standard mode; pricing takes it for no mode at all.
-STANDARD_WORDS = frozenset({"auto", "default", "standard"})
+STANDARD_WORDS = frozenset({"auto", "default", "standard", "standard_only", "on_demand"})
 
 #: Modes that a provider bills at its standard rates: Anthropic's priority tier is capacity bought
 #: beforehand, its tokens count at list price (https://platform.claude.com/docs/en/api/service-tiers).
@@ -22,6 +22,8 @@ ModeKey = tuple[str, ...]
 def mode_key(name: str | None) -> ModeKey:
     """The parts of a mode's name: ``data_residency_batch`` and ``batch-data-residency`` are one mode."""
     text = (name or "").strip().lower().replace("-", "_")
+    if text in STANDARD_WORDS:
+        return ()
     rest = text.replace("data_residency", "")
     parts = {part for part in rest.split("_") if part and part not in STANDARD_WORDS}
     if rest != text:
