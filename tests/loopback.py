@@ -104,8 +104,13 @@ class LoopbackProvider:
         self._script.extend(Answer([raw], status, sent, delay=delay) for _ in range(times))
 
     def fail(self, status: int, body: Mapping[str, Any] | None = None, *, times: int = 1) -> None:
-        """Refuse the next ``times`` requests; a retry needs no waiting."""
-        self.answer(body or openai_error(), status=status, headers={"retry-after": "0"}, times=times)
+        """Refuse the next ``times`` requests; the SDKs do not wait before they try again."""
+        self.answer(
+            body or openai_error(),
+            status=status,
+            headers={"retry-after": "0", "retry-after-ms": "1"},
+            times=times,
+        )
 
     def stream(
         self,

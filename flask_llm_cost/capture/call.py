@@ -39,8 +39,8 @@ PROVIDER_OF_CLIENT = {
     "AsyncAnthropicFoundry": "azure",
 }
 
-#: Response headers that name the account a call is billed to, the most specific last.
-_ACCOUNT_HEADERS = ("anthropic-organization-id", "openai-organization", "openai-project")
+#: Response headers that name the account a call is billed to, the most specific first.
+_ACCOUNT_HEADERS = ("openai-project", "openai-organization", "anthropic-organization-id")
 
 
 class CapturedCall:

@@ -52,13 +52,15 @@ def _broken_method(client: type, name: str) -> str | None:
         return "is a coroutine function where none is expected, or none where one is"
     parameters = inspect.signature(function).parameters
     missing = (_REQUEST if name == "request" else _PROCESS) - parameters.keys()
-    if missing:
+    # Another tool's wrapper may take anything and pass it on.
+    if missing and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return f"takes no {', '.join(sorted(missing))}"
     if name == "_process_response":
         positional = [
             parameter.name
             for parameter in parameters.values()
-            if parameter.kind is not parameter.KEYWORD_ONLY and parameter.name != "self"
+            if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+            and parameter.name != "self"
         ]
         if positional:
             return f"takes {', '.join(positional)} by position"

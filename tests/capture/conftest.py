@@ -1,0 +1,98 @@
+"""A loopback provider, real clients that talk to it, and an app whose events land in a list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
+
+import anthropic
+import openai
+import pytest
+from flask import Flask
+
+from flask_llm_cost import capture
+from flask_llm_cost.events import Event
+from flask_llm_cost.extension import LLMCostTracker
+from flask_llm_cost.runtime import Runtime
+from flask_llm_cost.runtime import registry
+from flask_llm_cost.runtime import runtime_of
+from tests.loopback import LoopbackProvider
+from tests.loopback import loopback_provider
+
+
+class TrackedApp:
+    """An app whose storage is a list."""
+
+    def __init__(self, name: str, config: dict[str, Any], options: dict[str, Any]) -> None:
+        self.stored: list[Event] = []
+        self.flask = Flask(name)
+        self.flask.config.update(TESTING=True, LLM_COST_DASHBOARD=False, **config)
+        self.tracker = LLMCostTracker()
+        self.tracker.init_app(self.flask, **{"storage": self.stored.append, **options})
+
+    @property
+    def runtime(self) -> Runtime:
+        runtime = runtime_of(self.flask)
+        assert runtime is not None
+        return runtime
+
+    @property
+    def events(self) -> list[Event]:
+        """Everything recorded, what finalizers left behind included."""
+        self.runtime.recorder.catch_up()
+        return self.stored
+
+    @property
+    def event(self) -> Event:
+        """The only one."""
+        (event,) = self.events
+        return event
+
+    def close(self) -> None:
+        registry.discard(self.flask)
+        if self.runtime.config.enabled:
+            capture.uninstall(self.runtime.config.instrument)
+
+
+MakeApp = Callable[..., TrackedApp]
+
+
+@pytest.fixture
+def make_app() -> Iterator[MakeApp]:
+    """``make_app(name, {config}, **init_app_options)``; all are taken down at the end."""
+    made: list[TrackedApp] = []
+
+    def make(name: str = "harbour", config: dict[str, Any] | None = None, **options: Any) -> TrackedApp:
+        made.append(TrackedApp(name, config or {}, options))
+        return made[-1]
+
+    yield make
+    for app in made:
+        counted = app.runtime.counters.snapshot()
+        app.close()
+        assert "capture_errors" not in counted or app.flask.config.get("EXPECT_ERRORS"), counted
+
+
+@pytest.fixture
+def app(make_app: MakeApp) -> TrackedApp:
+    """The only tracked app, so that calls need no app context."""
+    return make_app()
+
+
+@pytest.fixture
+def provider() -> Iterator[LoopbackProvider]:
+    with loopback_provider() as running:
+        yield running
+
+
+@pytest.fixture
+def openai_client(provider: LoopbackProvider) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(api_key="loopback", base_url=f"{provider.url}/v1", timeout=5) as client:
+        yield client
+
+
+@pytest.fixture
+def anthropic_client(provider: LoopbackProvider) -> Iterator[anthropic.Anthropic]:
+    with anthropic.Anthropic(api_key="loopback", base_url=provider.url, timeout=5) as client:
+        yield client
