@@ -20,7 +20,7 @@ def item(component: str = "input", cost: str = "0.000001", **values: Any) -> Pri
         "component": component,
         "quantity": Decimal(1),
         "unit": "token",
-        "rate": Decimal(cost) * 1_000_000,
+        "rate": Decimal(1),
         "rate_basis": "per_million",
         "cost": Decimal(cost),
         "cost_status": "complete",

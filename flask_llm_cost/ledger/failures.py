@@ -60,7 +60,7 @@ class Failure(Enum):
 _CONFLICTS = {"40001", "40P01", 1213, 1020}
 _LOCKS = {"55P03", 1205, "SQLITE_BUSY", "SQLITE_LOCKED"}
 #: MySQL: column cannot be null, incorrect value, packet too large, invalid JSON, failed CHECK.
-_REFUSALS = {1048, 1153, 1366, 3140, 4025, "SQLITE_TOOBIG", "SQLITE_MISMATCH"}
+_REFUSALS = {1048, 1153, 1366, 3140, 3819, 4025, "SQLITE_TOOBIG", "SQLITE_MISMATCH"}
 
 #: What a driver may raise from a write; anything else is a mistake of ours and must not look like an outage.
 WRITE_ERRORS = (SQLAlchemyError, UnicodeError, OverflowError)
@@ -84,14 +84,16 @@ def classify(error: BaseException) -> Failure:
 
 
 def error_code(original: BaseException | None) -> str | int | None:
-    """The SQLSTATE (PostgreSQL), number (MySQL) or result code's name (SQLite) of a driver's error."""
+    """The number (MySQL), SQLSTATE (PostgreSQL) or result code's name (SQLite) of a driver's error."""
+    first = original.args[0] if original is not None and original.args else None
+    if isinstance(first, int):  # MySQL's SQLSTATE is HY000 for most of what matters here
+        return first
     for attribute in ("sqlstate", "pgcode"):
         if code := getattr(original, attribute, None):
             return str(code)
     if name := getattr(original, "sqlite_errorname", None):
         return "_".join(str(name).split("_")[:2])  # SQLITE_BUSY_SNAPSHOT is a SQLITE_BUSY
-    first = original.args[0] if original is not None and original.args else None
-    return first if isinstance(first, int) else None
+    return None
 
 
 def reason_of(error: BaseException) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Mapping
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,12 @@ from sqlalchemy import Connection
 from sqlalchemy import Engine
 from sqlalchemy import String
 from sqlalchemy import Table
+from sqlalchemy import column as plain_column
+from sqlalchemy import func
 from sqlalchemy import inspect
+from sqlalchemy import select
+from sqlalchemy import table as plain_table
+from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import SQLAlchemyError
 
 from .failures import reason_of
@@ -21,9 +25,14 @@ from .meta import SCHEMA_VERSION_KEY
 from .meta import read_meta
 from .models import SCHEMA_VERSION
 from .models import Base
+from .types import BINARY_COLLATION
 
-_BINARY_COLLATION = "utf8mb4_bin"
 _ALEMBIC = "alembic_version"
+_COLUMNS = plain_table(
+    "columns",
+    *(plain_column(name) for name in ("table_schema", "table_name", "column_name", "collation_name")),
+    schema="information_schema",
+)
 
 _CREATE = "db.create_all() in an app context, or with migrations: flask db migrate && flask db upgrade"
 _MIGRATE = "flask db migrate && flask db upgrade"
@@ -55,6 +64,7 @@ def check_schema(engine: Engine) -> SchemaReport:
     try:
         with engine.connect() as connection:
             live = _live_columns(connection)
+            collations = _collations(connection)
             version = read_meta(connection, SCHEMA_VERSION_KEY) if "llm_cost_meta" in live else None
     except SQLAlchemyError as error:
         problem = f"The ledger's database cannot be read ({reason_of(error)})."
@@ -64,6 +74,7 @@ def check_schema(engine: Engine) -> SchemaReport:
     for table in Base.metadata.sorted_tables:
         if table.name in live:
             problems += _column_problems(table, live[table.name])
+            problems += _collation_problems(table, collations)
     if version is not None and int(version) > SCHEMA_VERSION:
         problems.append(
             f"The database has version {version} of the ledger's tables; this version of flask-llm-cost "
@@ -95,29 +106,48 @@ def _column_problems(table: Table, live: Mapping[str, Mapping[str, Any]]) -> Ite
             continue
         if column.nullable and not present["nullable"]:
             yield f'Column {place} must allow NULL, which stands for "not told".'
-        yield from _text_problems(place, column, present["type"])
+        if (width := _missing_width(column, present["type"])) is not None:
+            yield f"Column {place} holds {width} characters; {_length(column)} are needed."
     for name, present in live.items():
         if name not in table.columns and not _fills_itself(present):
             yield f"Column {table.name}.{name} is unknown to this version and has no default."
 
 
-def _text_problems(place: str, column: Column[Any], present: object) -> Iterator[str]:
-    if not isinstance(column.type, String) or not isinstance(present, String):
-        return
-    wanted = column.type.length
-    if wanted and present.length and present.length < wanted:
-        yield f"Column {place} holds {present.length} characters; {wanted} are needed."
-    # Only MySQL reflects a collation that differs from the database's own.
-    binary = any(getattr(kind, "collation", None) == _BINARY_COLLATION for kind in _variants(column.type))
-    if binary and present.collation and not present.collation.endswith("_bin"):
-        yield (
-            f"Column {place} has the collation {present.collation}, which takes 'Acme' and 'acme' for one "
-            f"value; {_BINARY_COLLATION} is needed."
+def _missing_width(column: Column[Any], present: object) -> int | None:
+    """How wide a text column is, where that is too narrow."""
+    wanted = _length(column)
+    width = present.length if isinstance(present, String) else None
+    return width if wanted and width and width < wanted else None
+
+
+def _length(column: Column[Any]) -> int | None:
+    return column.type.length if isinstance(column.type, String) else None
+
+
+def _collations(connection: Connection) -> Mapping[tuple[str, str], str]:
+    """The collation of each text column on MySQL and MariaDB; reflection leaves out a table's default one."""
+    if connection.dialect.name not in ("mysql", "mariadb"):
+        return {}
+    found = connection.execute(
+        select(_COLUMNS.c.table_name, _COLUMNS.c.column_name, _COLUMNS.c.collation_name).where(
+            _COLUMNS.c.table_schema == func.database(), _COLUMNS.c.table_name.in_(Base.metadata.tables)
         )
+    )
+    return {(row[0], row[1]): row[2] for row in found if row[2] is not None}
 
 
-def _variants(kind: String) -> Sequence[object]:
-    return tuple(kind._variant_mapping.values())
+def _collation_problems(table: Table, collations: Mapping[tuple[str, str], str]) -> Iterator[str]:
+    for column in table.columns:
+        collation = collations.get((table.name, column.name))
+        if collation and _is_key(column) and not collation.endswith("_bin"):
+            yield (
+                f"Column {table.name}.{column.name} has the collation {collation}, which takes 'Acme' and "
+                f"'acme' for one value; {BINARY_COLLATION} is needed."
+            )
+
+
+def _is_key(column: Column[Any]) -> bool:
+    return getattr(column.type.dialect_impl(mysql.dialect()), "collation", None) is not None
 
 
 def _fills_itself(column: Mapping[str, Any]) -> bool:

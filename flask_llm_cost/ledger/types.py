@@ -25,6 +25,9 @@ from ..money import MONEY_SCALE
 from ..money import QUANTITY_SCALE
 from ..money import to_scale
 
+#: Compares byte for byte. (It ignores trailing spaces all the same; the writer strips them.)
+BINARY_COLLATION = "utf8mb4_bin"
+
 
 def decimal_column(scale: int) -> TypeEngine[Any]:
     """The stock type of money and quantities: exact NUMERIC, or integers of 10**-scale on SQLite."""
@@ -41,7 +44,7 @@ def key_column(length: int) -> TypeEngine[Any]:
 
     MySQL's default collation takes 'Acme', 'acme ' and 'ácme' for one value.
     """
-    binary = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
+    binary = mysql.VARCHAR(length, charset="utf8mb4", collation=BINARY_COLLATION)
     return String(length).with_variant(binary, "mysql", "mariadb")
 
 
