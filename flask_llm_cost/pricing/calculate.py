@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 
-from ..components import RateBasis
 from ..components import components
 from ..events import CostStatus
 from ..events import PricedItem
@@ -24,7 +24,6 @@ from .entry import rate_of
 from .lookup import Match
 from .modes import BILLED_AS_STANDARD
 from .modes import ModeKey
-from .modes import mode_key
 
 _ZERO = Decimal(0)
 _ONE = Decimal(1)
@@ -56,7 +55,7 @@ class Terms:
     """What a bill is drawn up under, apart from the quantities."""
 
     provider: str
-    mode: str | None
+    mode: ModeKey
     at: datetime
     discount: Decimal
     provider_fields: Mapping[str, str]
@@ -64,26 +63,27 @@ class Terms:
 
 def draw_up(model: str, match: Match | None, usage: Usage | None, terms: Terms) -> Bill:
     """Price one usage."""
-    mode = mode_key(terms.mode)
     level = None
-    if match is not None and not match.entry.free:
-        level = find_level(match, mode, terms, usage.tokens_in if usage else 0)
     free = match is not None and match.entry.free
+    if match is not None and not free:
+        level = find_level(match, terms, usage)
     quantities = usage.quantities() if usage is not None else {}
     items = tuple(
         _line(name, quantity, _FREE if free else level.rates.get(name) if level else None, terms)
         for name, quantity in quantities.items()
         if quantity
     )
-    return Bill(model, match, level, mode, items, free or _is_told(usage, quantities, items))
+    return Bill(model, match, level, terms.mode, items, free or _is_told(usage, quantities, items))
 
 
-def find_level(match: Match, mode: ModeKey, terms: Terms, tokens_in: int) -> Level | None:
+def find_level(match: Match, terms: Terms, usage: Usage | None) -> Level | None:
     """The rates that hold for this mode, moment and size; ``None`` where the entry cannot tell the mode."""
-    card = match.entry.card(mode, terms.at)
-    if card is None and (terms.provider, mode) in BILLED_AS_STANDARD:
+    card = match.entry.card(terms.mode, terms.at)
+    if card is None and (terms.provider, terms.mode) in BILLED_AS_STANDARD:
         card = match.entry.card((), terms.at)
-    return None if card is None else card.level(tokens_in)
+    if card is None:
+        return None
+    return card.level(usage.tokens_in if card.thresholds and usage else 0)
 
 
 def _is_told(usage: Usage | None, quantities: Mapping[str, Decimal], items: Sequence[PricedItem]) -> bool:
@@ -95,8 +95,12 @@ def _is_told(usage: Usage | None, quantities: Mapping[str, Decimal], items: Sequ
 
 _FREE = rate_of(_ZERO, 1)
 _QUANTUM = to_scale(_ZERO, MONEY_SCALE)
-# Members of an enumeration look their value up each time; a line needs the plain text.
-_BASES = {basis: basis.value for basis in RateBasis}
+
+
+@cache
+def _plain_bases() -> Mapping[str, str]:
+    """Rate bases as plain text, because asking an enumeration's member each time is slow."""
+    return {name: component.rate_basis.value for name, component in components().items()}
 
 
 def _line(name: str, quantity: Decimal, rate: Rate | None, terms: Terms) -> PricedItem:
@@ -121,7 +125,7 @@ def _line(name: str, quantity: Decimal, rate: Rate | None, terms: Terms) -> Pric
         quantity=quantity,
         unit=component.unit,
         rate=amount,
-        rate_basis=_BASES[component.rate_basis],
+        rate_basis=_plain_bases()[name],
         cost=cost,
         cost_status=status,
         provider_field=(fields.get(name) or fields.get(component.usage or "")) if fields else None,

@@ -35,6 +35,7 @@ from .explanation import Explanation
 from .explanation import explain
 from .lookup import Lookup
 from .lookup import Match
+from .modes import mode_key
 from .names import provider_name
 from .snapshot import provider_snapshot
 from .snapshot import take_snapshot
@@ -133,24 +134,24 @@ class Catalog:
         :param provider_fields: the provider's own names of what was counted, by component or usage field.
         :raises ValueError: ``at`` has no time zone.
         """
-        bills = self._bills(provider, model, usage, pricing_mode, at, iterations, provider_fields)
+        terms = self._terms(provider, pricing_mode, at, provider_fields)
+        bills = self._bills(provider, model, usage, iterations, terms)
         computed = add_up(bills)
-        discount = self._discount(provider)
-        charge = _charge(provider, provider_cost)
+        charge = None if provider_cost is None else _charge(terms.provider, provider_cost)
         if charge is not None:
             return Price(
                 total_cost=charge,
                 line_items=(as_billed(charge, provider_fields.get("request")),),
                 cost_status="complete" if charge else "free",
                 cost_source="provider",
-                snapshot=provider_snapshot(charge, computed.total, bills, discount),
+                snapshot=provider_snapshot(charge, computed.total, bills, terms.discount),
             )
         return Price(
             total_cost=computed.total,
             line_items=computed.items,
             cost_status=computed.status,
             cost_source=None if computed.total is None else "computed",
-            snapshot=take_snapshot(bills, discount),
+            snapshot=take_snapshot(bills, terms.discount),
         )
 
     def explain(
@@ -176,8 +177,8 @@ class Catalog:
             provider_cost=provider_cost,
             provider_fields=provider_fields,
         )
-        bills = self._bills(provider, model, usage, pricing_mode, at, iterations, provider_fields)
         terms = self._terms(provider, pricing_mode, at, provider_fields)
+        bills = self._bills(provider, model, usage, iterations, terms)
         return explain(self._lookup, bills, terms, price, given=provider)
 
     def find(self, provider: str, model: str) -> Match | None:
@@ -208,15 +209,10 @@ class Catalog:
         provider: str,
         model: str,
         usage: Usage | None,
-        mode: str | None,
-        at: datetime,
         iterations: Sequence[Iteration],
-        fields: Mapping[str, str],
+        terms: Terms,
     ) -> list[Bill]:
-        if at.tzinfo is None:
-            raise ValueError("at needs a time zone: pass an aware datetime")
         lookup = self._current()
-        terms = self._terms(provider, mode, at, fields)
         bills = [draw_up(model, lookup.find(provider, model), usage, terms)]
         for item in iterations:
             name = item.model or model
@@ -224,10 +220,10 @@ class Catalog:
         return bills
 
     def _terms(self, provider: str, mode: str | None, at: datetime, fields: Mapping[str, str]) -> Terms:
-        return Terms(provider_name(provider), mode, at, self._discount(provider), fields)
-
-    def _discount(self, provider: str) -> Decimal:
-        return self._discounts.get(provider_name(provider), _ZERO) if self._discounts else _ZERO
+        if at.tzinfo is None:
+            raise ValueError("at needs a time zone: pass an aware datetime")
+        name = provider_name(provider)
+        return Terms(name, mode_key(mode), at, self._discounts.get(name, _ZERO), fields)
 
     def _current(self) -> Lookup:
         """The lookup over the tables as they are now; looks at the prices file's date about once a second."""
@@ -290,9 +286,9 @@ def _split(key: str) -> tuple[str, str]:
     return (provider, model) if slash else ("", provider)
 
 
-def _charge(provider: str, told: Decimal | None) -> Decimal | None:
+def _charge(provider: str, told: Decimal) -> Decimal | None:
     """The provider's own charge, where its word is final and can be true."""
-    if told is None or provider_name(provider) not in AUTHORITATIVE_PROVIDERS:
+    if provider not in AUTHORITATIVE_PROVIDERS:
         return None
     if not told.is_finite() or not 0 <= told < MONEY_LIMIT:
         return None

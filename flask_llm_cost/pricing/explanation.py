@@ -90,7 +90,7 @@ def explain(lookup: Lookup, bills: Sequence[Bill], terms: Terms, price: Price, *
     match = main.match
     level = main.level
     if level is None and match is not None and not match.entry.free:
-        level = find_level(match, main.mode, terms, 0)
+        level = find_level(match, terms, None)
     lines = tuple(_line(bill, item) for bill in bills for item in bill.items)
     missing = tuple(dict.fromkeys(line.component for line in lines if line.rate is None))
     nearest = () if match else tuple(lookup.nearest(given, main.model))
