@@ -22,6 +22,8 @@ from .shared import shared_connection
 
 #: Seconds a write waits for another one's lock before it gives up; the events are kept and tried again.
 LOCK_WAIT = 5.0
+#: The same while the app is testing: a test that holds a lock should not be slow.
+TESTING_LOCK_WAIT = 0.1
 #: Seconds to wait for one of our two connections.
 POOL_TIMEOUT = 10.0
 

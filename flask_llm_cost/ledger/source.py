@@ -13,7 +13,10 @@ from sqlalchemy import Engine
 
 from ..context import current_flask_app
 from ..errors import ConfigurationError
+from .engine import LOCK_WAIT
+from .engine import TESTING_LOCK_WAIT
 from .engine import create_ledger_engine
+from .engine import shared_connection
 from .writer import Ledger
 
 
@@ -40,14 +43,18 @@ class LedgerSource:
             host_engine = self._host_engine()
             with self._lock:
                 if self._ledger is None:
-                    self._ledger = Ledger(create_ledger_engine(host_engine))
+                    self._ledger = Ledger(create_ledger_engine(host_engine), lock_wait=self._lock_wait())
         return self._ledger
 
     def forked(self) -> None:
         """In a forked child: forget the parent's connections without closing them."""
         self._lock = threading.Lock()
-        if self._ledger is not None:
+        if self._ledger is not None and not shared_connection(self._ledger.engine):
             self._ledger.engine.dispose(close=False)
+
+    def _lock_wait(self) -> float:
+        app = self._app()
+        return TESTING_LOCK_WAIT if app is not None and app.testing else LOCK_WAIT
 
     def _host_engine(self) -> Engine:
         app = self._app()
