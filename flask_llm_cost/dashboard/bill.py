@@ -11,7 +11,7 @@ from ..components import RateBasis
 from ..ledger import LineItem
 from ..ledger import LlmCall
 from ..pricing.lookup import STEPS
-from .costs import shown_cost
+from ..usage import BUCKET_FIELDS
 from .formats import Shown
 from .formats import number
 from .formats import plural
@@ -42,16 +42,12 @@ def bill_table(call: LlmCall) -> Table | None:
     if not call.line_items:
         return None
     snapshot: Snapshot = call.pricing_snapshot or {}
-    unknown = sum(item.cost is None for item in call.line_items)
     total: Row = (
         Cell(text="Total"),
         Cell(text=""),
         Cell(text=""),
         Cell(text=""),
-        Cell.of(
-            shown_cost(call.total_cost, unknown_calls=max(unknown, int(call.cost_status != "free"))),
-            at_least=call.cost_status == "partial",
-        ),
+        Cell.of(_exact(call.total_cost), at_least=call.cost_status == "partial"),
         Cell(text=""),
     )
     return aligned(
@@ -74,18 +70,17 @@ def bill_table(call: LlmCall) -> Table | None:
 
 def _line(item: LineItem, snapshot: Snapshot) -> Row:
     unit = item.unit if item.quantity == 1 else f"{item.unit}s"
-    cost = Shown("unknown", known=False) if item.cost is None else _exact(item.cost)
     return (
         Cell(text=item.component.replace("_", " "), title=item.provider_field or ""),
         Cell.of(number(item.quantity), title=f"{number(item.quantity)} {unit}"),
         Cell.of(rate(item.rate), "" if item.rate is not None else "#why"),
         Cell(text=_PER.get(RateBasis(item.rate_basis), item.rate_basis)),
-        Cell.of(cost, "" if item.cost is not None else "#why"),
+        Cell.of(_exact(item.cost), "" if item.cost is not None else "#why"),
         Cell(text=_origin(item, snapshot)),
     )
 
 
-def _exact(cost: Decimal) -> Shown:
+def _exact(cost: Decimal | None) -> Shown:
     """Every digit: this is where somebody checks the arithmetic."""
     return rate(cost)
 
@@ -143,16 +138,27 @@ _SOURCE_WORDS = {
 
 
 def why_unknown(call: LlmCall) -> tuple[str, ...]:
-    """Why a call has no full price, and what to do about it, in sentences."""
+    """Why something about a call is unknown, and what to do about it, in sentences."""
     return tuple(_reasons(call))
 
 
 def _reasons(call: LlmCall) -> Iterator[str]:
-    if call.usage_source == "unknown":
+    told_nothing = all(getattr(call, name) is None for name in BUCKET_FIELDS)
+    if call.cost_status == "free" and told_nothing:
+        yield "The provider refused this call: it told no usage, and bills nothing."
+    elif told_nothing:
         yield "The provider told no usage for this call, so there is nothing to multiply with a rate."
-        if call.status in ("aborted", "error"):
+        if call.cost_status == "unknown" and call.status in ("aborted", "error"):
             yield "It ended early; whether the provider bills what it had produced by then is not known here."
-        return
+    elif call.cost_status in ("unknown", "partial"):
+        yield from _missing_price(call)
+    if call.latency_ms is None:
+        yield "Its duration was not measured."
+    if call.stream and call.time_to_first_token_ms is None:
+        yield "The time to its first token was not measured."
+
+
+def _missing_price(call: LlmCall) -> Iterator[str]:
     missing = [
         item.component.replace("_", " ")
         for item in call.line_items

@@ -150,7 +150,10 @@ def _database_error() -> Response:
 
 def _on_invalid_filter(error: InvalidFilterError) -> Response:
     return _state(
-        400, f"The filter {error.field} cannot be read", f"{error.field}: {error.message}", back=True
+        400,
+        f"The filter \u201c{error.field}\u201d cannot be read",
+        f"{error.field}: {error.message}",
+        back=True,
     )
 
 

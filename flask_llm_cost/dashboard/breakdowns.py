@@ -54,11 +54,8 @@ def breakdown_table(
     :param ranks: the colours of the page's chart, where it is split by the same dimension.
     """
     rows = [_row(row, subject, filters, ranks, found.total) for row in found.rows]
-    notes = []
     if found.other:
         rows.append(_other_row(found, subject, filters, ranks))
-    if found.total.total_cost is not None and found.total.unknown_cost_calls + found.total.partial_cost_calls:
-        notes.append("\u2265: some of these calls have no price yet.")
     return aligned(
         Table(
             name=_name(subject),
@@ -71,7 +68,6 @@ def breakdown_table(
             ),
             rows=tuple(rows),
             total=_total_row(found.total, filters),
-            notes=tuple(notes),
         )
     )
 
@@ -149,5 +145,5 @@ def _total_row(total: Totals, filters: Filters) -> Row:
         Cell(text="Total"),
         Cell.of(number(total.calls), link(".calls", filters.arguments())),
         cost_cell(total, filters),
-        Cell(text=""),
+        Cell.of(percent(1, 1), share=0.0) if total.total_cost else Cell(text=""),
     )

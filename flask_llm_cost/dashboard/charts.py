@@ -18,6 +18,9 @@ MAX_SERIES = 7
 OTHER = 0
 #: How much of a band its bar fills.
 _BAR_SHARE = 0.72
+#: A line's points, in percent of the width and pixels from the top.
+Points = tuple[tuple[float, float], ...]
+
 _NICE_STEPS = (Decimal(1), Decimal(2), Decimal("2.5"), Decimal(5), Decimal(10))
 
 
@@ -68,13 +71,13 @@ class Column:
 class StackedBars:
     """A bar chart over a discrete axis with an optional line of other totals over the same axis.
 
-    :param line: points as ``(percent, pixels)``, one for each bar; empty where there is nothing to compare.
+    :param line: runs of points as ``(percent, pixels)``; the line is broken where a value is unknown.
     """
 
     height: float
     columns: tuple[Column, ...]
     ticks: tuple[Tick, ...]
-    line: tuple[tuple[float, float], ...]
+    line: tuple[Points, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ def stacked_bars(
     """Lay out bars of ``(rank, amount)`` parts, bottom first, and a line over the same axis.
 
     Every part that is more than nothing gets at least half a pixel, so that a day next to one a
-    thousand times larger is still seen; ``None`` in ``line`` is drawn at the bottom.
+    thousand times larger is still seen.
     """
     totals = [sum((amount for _, amount in parts), Decimal(0)) for parts in columns]
     highest = max([*totals, *(amount for amount in line if amount is not None)], default=Decimal(0))
@@ -139,12 +142,20 @@ def stacked_bars(
         _column(band, parts, total, height, scale)
         for band, parts, total in zip(places, columns, totals, strict=True)
     )
-    points = tuple(
-        (band.middle, round(height - float(amount or 0) * scale, 2))
-        for band, amount in zip(places, line, strict=False)
-    )
     positions = tuple(Tick(round(height - float(value) * scale, 2), value) for value in ticks)
-    return StackedBars(height, drawn, positions, points)
+    return StackedBars(height, drawn, positions, _runs(places, line, height, scale))
+
+
+def _runs(
+    places: Sequence[Band], line: Sequence[Decimal | None], height: float, scale: float
+) -> tuple[Points, ...]:
+    runs: list[list[tuple[float, float]]] = [[]]
+    for band, amount in zip(places, line, strict=False):
+        if amount is None:
+            runs.append([])
+        else:
+            runs[-1].append((band.middle, round(height - float(amount) * scale, 2)))
+    return tuple(tuple(run) for run in runs if run)
 
 
 def _column(
@@ -182,9 +193,7 @@ def share(part: Decimal | int | None, whole: Decimal | int | None) -> float:
     return round(min(float(Decimal(part) / Decimal(whole)) * 100, 100.0), 2)
 
 
-def sparkline(
-    values: Sequence[Decimal | None], *, width: float, height: float
-) -> tuple[tuple[float, float], ...]:
+def sparkline(values: Sequence[Decimal | None], *, width: float, height: float) -> Points:
     """The points of a line without axes, from zero at the bottom to the highest value at the top."""
     if len(values) < 2:
         return ()

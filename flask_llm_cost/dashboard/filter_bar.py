@@ -54,6 +54,7 @@ class FilterBar:
     """Everything the filter bar shows. ``hidden`` carries what the form has no field for."""
 
     action: str
+    days: str
     says: str
     presets: tuple[Choice, ...]
     dates: tuple[str, str]
@@ -80,7 +81,8 @@ def filter_bar(endpoint: str, asked: Asked, tag_keys: tuple[str, ...]) -> Filter
     )
     return FilterBar(
         action=link(endpoint, {}),
-        says=period_in_words(period),
+        days=days(period.first, period.last),
+        says=_against(period),
         presets=_presets(endpoint, asked),
         dates=("", "") if period.preset else (period.first.isoformat(), period.last.isoformat()),
         inputs=tuple(_input(name, asked) for name in _FIRST_FIELDS),
@@ -93,10 +95,10 @@ def filter_bar(endpoint: str, asked: Asked, tag_keys: tuple[str, ...]) -> Filter
     )
 
 
-def period_in_words(period: Period) -> str:
-    """The days, their zone, and what they are held against."""
+def _against(period: Period) -> str:
+    """The zone of the days, and the days they are held against."""
     before = period.previous
-    return f"{days(period.first, period.last)}, {period.zone.key}, against {days(before.first, before.last)}"
+    return f"{period.zone.key}, against {days(before.first, before.last)}"
 
 
 def _presets(endpoint: str, asked: Asked) -> tuple[Choice, ...]:

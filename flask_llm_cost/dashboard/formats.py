@@ -93,10 +93,8 @@ def number(value: int | Decimal | None) -> Shown:
     """A count in full with thousands separators."""
     if value is None:
         return NOT_KNOWN
-    if isinstance(value, Decimal):
-        digits = f"{value.normalize(EXACT):,f}"
-        return Shown(digits, "", len(digits.partition(".")[2]))
-    return Shown(f"{value:,}")
+    digits = f"{Decimal(value).normalize(EXACT):,f}"
+    return Shown(digits, "", len(digits.partition(".")[2]))
 
 
 def tokens(value: int | Decimal | None) -> Shown:
@@ -139,7 +137,9 @@ def percent(part: Decimal | int | None, whole: Decimal | int | None) -> Shown:
     shown = share.quantize(Decimal("0.1"), context=_ROUND)
     if shown == 0 and share > 0:
         return Shown(f"<0.1{_SPACE}%", decimals=1)
-    if shown == 100 and share < 100:
+    if share == 100:
+        return Shown(f"100{_SPACE}%", decimals=1)
+    if shown == 100:
         return Shown(f">99.9{_SPACE}%", decimals=1)
     return Shown(f"{shown:,f}{_SPACE}%", decimals=1)
 

@@ -31,6 +31,8 @@ HEIGHT = 200
 _LABELS = 10
 _LABELS_ON_PHONES = 4
 _SATURDAY = 5
+#: Longer periods do not mark weekends: the chart would be a fence.
+_WEEKENDS = 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Label:
     position: float
     text: str
     minor: bool
+    anchor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class LegendEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpendChart:
-    """Everything the chart macro prints. ``line`` is an SVG point list over a width of 100."""
+    """Everything the chart macro prints. ``lines`` are SVG point lists over a width of 100."""
 
     height: int
     description: str
@@ -83,7 +86,7 @@ class SpendChart:
     gridlines: tuple[tuple[float, str], ...]
     axis: str
     labels: tuple[Label, ...]
-    line: str
+    lines: tuple[str, ...]
     legend: tuple[LegendEntry, ...]
     before: Shown | None
     note: str
@@ -119,7 +122,7 @@ def spend_chart(
         gridlines=tuple((tick.position, axis_money(tick.value)) for tick in drawn.ticks),
         axis=_axis_size(drawn.ticks),
         labels=_labels(drawn.columns, series),
-        line=" ".join(f"{x},{y}" for x, y in drawn.line),
+        lines=tuple(" ".join(f"{x},{y}" for x, y in run) for run in drawn.line),
         legend=_legend(series, filters, field, ranks),
         before=_before(before),
         note=_note(series),
@@ -164,7 +167,7 @@ def _bar(column: charts.Column, bucket: Bucket, size: str, names: Mapping[int, s
         ),
         gap=bucket.total_cost is None and bucket.unknown_cost_calls > 0,
         running=not bucket.complete,
-        weekend=size == "day" and bucket.label.weekday() >= _SATURDAY,
+        weekend=size == "day" and filters.period.days <= _WEEKENDS and bucket.label.weekday() >= _SATURDAY,
     )
 
 
@@ -186,16 +189,17 @@ def _day_link(bucket: Bucket, size: str, filters: Filters) -> str:
 def _labels(columns: Sequence[charts.Column], series: Series) -> tuple[Label, ...]:
     wide = sorted(charts.thinned(len(columns), _LABELS))
     kept = charts.thinned(len(wide), _LABELS_ON_PHONES)
+    last = len(columns) - 1
     return tuple(
-        Label(
-            columns[index].band.middle,
-            f"{series.buckets[index].start:%H:%M}"
-            if series.bucket == "hour"
-            else short_day(series.buckets[index].label),
-            place not in kept,
-        )
+        _label(columns[index].band, series.buckets[index], series.bucket, place not in kept, index == last)
         for place, index in enumerate(wide)
     )
+
+
+def _label(band: charts.Band, bucket: Bucket, size: str, minor: bool, last: bool) -> Label:
+    """A label under the middle of its bar; the last one ends with the axis, or it would be cut off."""
+    text = f"{bucket.start:%H:%M}" if size == "hour" else short_day(bucket.label)
+    return Label(100.0 if last else band.middle, text, minor, "end" if last else "middle")
 
 
 def _legend(

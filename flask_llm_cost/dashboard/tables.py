@@ -26,6 +26,7 @@ class Cell:
     :param rank: the series whose colour stands before the text.
     :param code: an identifier, set in the code font.
     :param tone: the status whose colour the text has.
+    :param sign: stands before the text, as "at least" does.
     :param moment: the ISO form of a time.
     """
 
@@ -40,6 +41,7 @@ class Cell:
     code: bool = False
     muted: bool = False
     tone: str = ""
+    sign: str = ""
     links: tuple[Link, ...] = ()
     moment: str = ""
 
@@ -55,7 +57,8 @@ class Cell:
     ) -> Cell:
         """A number; ``at_least`` marks a sum in which some addends are unknown."""
         return cls(
-            text=f"\u2265\u202f{shown.text}" if at_least and shown.known else shown.text,
+            text=shown.text,
+            sign="\u2265\u202f" if at_least and shown.known else "",
             href=href,
             title=title or shown.exact,
             decimals=shown.decimals,
@@ -85,7 +88,6 @@ class Table:
 
     :param name: unique within the page.
     :param total: the last row, equal to the sum of the others.
-    :param notes: sentences under the table.
     """
 
     name: str
@@ -93,7 +95,6 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     total: Row | None = None
-    notes: tuple[str, ...] = ()
     hidden_caption: bool = False
 
 

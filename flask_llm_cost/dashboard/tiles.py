@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -18,18 +19,27 @@ from .formats import plural
 from .formats import signed
 from .responses import link
 
+_NEW = "new"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """``relative`` is empty where the change cannot be told; ``before`` then still says what there was."""
+
+    relative: str
+    before: str
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Tile:
-    """One number of the overview. ``change`` is empty where it cannot be told."""
+    """One number of the overview. ``href`` leads to the calls behind it."""
 
     name: str
-    value: Shown
     label: str
+    value: Shown
     href: str
-    change: str
-    before: str
-    change_title: str
+    change: Change
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,54 +49,69 @@ class Measured:
     totals: Totals
     latency: Latency
 
+    @property
+    def spend(self) -> Shown:
+        return shown_cost(self.totals.total_cost, unknown_calls=self.totals.unknown_cost_calls)
+
+    @property
+    def average(self) -> Shown:
+        return shown_cost(self.totals.average_cost, unknown_calls=self.totals.unknown_cost_calls)
+
 
 def tiles(now: Measured, before: Measured, filters: Filters) -> tuple[Tile, ...]:
-    """The five tiles. Each leads to the calls behind its number."""
+    """The five tiles."""
     calls = link(".calls", filters.arguments())
     dearest = link(".calls", filters.arguments() | {"sort": "cost"})
     slowest = link(".calls", filters.arguments() | {"sort": "latency"})
     unpriced = link(".calls", filters.narrowed("price", "unknown").arguments())
-    spend = shown_cost(now.totals.total_cost, unknown_calls=now.totals.unknown_cost_calls)
+    costs = dearest if now.spend.known else unpriced
+    new = not before.totals.calls
+
+    def changed(
+        shown: Callable[[Decimal | None], Shown], value: _Number | None, earlier: _Number | None
+    ) -> Change:
+        return Change(_NEW, "nothing before") if new else _change(shown, _exact(value), _exact(earlier))
+
+    averages = now.latency.average_ms, before.latency.average_ms
+    slow = now.latency.p95_ms, before.latency.p95_ms
+    cost = now.totals.total_cost, before.totals.total_cost
+    each = now.totals.average_cost, before.totals.average_cost
+    count = now.totals.calls, before.totals.calls
     return (
+        Tile("spend", _spend_label(now.totals), now.spend, costs, changed(money, *cost)),
+        Tile("calls", _calls_label(now.totals), number(count[0]), calls, changed(number, *count)),
+        Tile("average-cost", _average_label(now.totals), now.average, costs, changed(money, *each)),
         Tile(
-            name="spend",
-            value=spend,
-            label=_spend_label(now),
-            href=dearest if spend.known else unpriced,
-            **_cost_change(now.totals.total_cost, before.totals.total_cost),
+            "average-latency",
+            "Average latency",
+            duration(_exact(averages[0])),
+            slowest,
+            changed(duration, *averages),
         ),
-        Tile(
-            name="calls",
-            value=number(now.totals.calls),
-            label=_calls_label(now.totals),
-            href=calls,
-            **_count_change(now.totals.calls, before.totals.calls),
-        ),
-        Tile(
-            name="average-cost",
-            value=_average(now),
-            label="Average cost of a priced call"
-            if now.totals.unknown_cost_calls
-            else "Average cost of a call",
-            href=dearest,
-            **_cost_change(now.totals.average_cost, before.totals.average_cost),
-        ),
-        _latency_tile(
-            "average-latency", "Average latency", now.latency.average_ms, before.latency.average_ms, slowest
-        ),
-        _latency_tile(
-            "p95-latency", "95th percentile latency", now.latency.p95_ms, before.latency.p95_ms, slowest
-        ),
+        Tile("p95-latency", "95th percentile latency", duration(slow[0]), slowest, changed(duration, *slow)),
     )
 
 
-def _spend_label(now: Measured) -> str:
-    if now.totals.total_cost is None:
-        return "Spend"
-    if unknown := now.totals.unknown_cost_calls:
-        return f"Spend, without {plural(unknown, 'unpriced call')}"
-    if partial := now.totals.partial_cost_calls:
-        return f"Spend, {plural(partial, 'call')} priced in part"
+_Number = Decimal | int | float
+
+
+def _exact(value: _Number | None) -> Decimal | None:
+    """Milliseconds are the only floats here, and whole ones say enough."""
+    return None if value is None else Decimal(round(value) if isinstance(value, float) else value)
+
+
+def _change(shown: Callable[[Decimal | None], Shown], now: Decimal | None, before: Decimal | None) -> Change:
+    if now is None or before is None:
+        return Change("", f"before: {shown(before)}")
+    title = f"{signed(now - before, shown(abs(now - before)))} against {shown(before)} in the previous period"
+    return Change(change(now, before), f"from {shown(before)}", title)
+
+
+def _spend_label(totals: Totals) -> str:
+    if totals.total_cost is not None and totals.unknown_cost_calls:
+        return f"Spend, without {plural(totals.unknown_cost_calls, 'unpriced call')}"
+    if totals.total_cost is not None and totals.partial_cost_calls:
+        return f"Spend, {plural(totals.partial_cost_calls, 'call')} priced in part"
     return "Spend"
 
 
@@ -94,44 +119,5 @@ def _calls_label(totals: Totals) -> str:
     return f"Calls, {totals.failed_calls:,} of them failed" if totals.failed_calls else "Calls"
 
 
-def _average(now: Measured) -> Shown:
-    return shown_cost(now.totals.average_cost, unknown_calls=now.totals.unknown_cost_calls)
-
-
-def _latency_tile(name: str, label: str, now: float | None, before: float | None, href: str) -> Tile:
-    return Tile(
-        name=name,
-        value=duration(_whole(now)),
-        label=label,
-        href=href,
-        **_duration_change(_whole(now), _whole(before)),
-    )
-
-
-def _whole(milliseconds: float | None) -> int | None:
-    return None if milliseconds is None else round(milliseconds)
-
-
-def _cost_change(now: Decimal | None, before: Decimal | None) -> dict[str, str]:
-    if now is None or before is None:
-        return _told(None, "unknown" if before is None else str(money(before)))
-    return _told(change(now, before), str(money(before)), signed(now - before, money(abs(now - before))))
-
-
-def _count_change(now: int, before: int) -> dict[str, str]:
-    return _told(change(now, before), f"{before:,}", signed(now - before, number(abs(now - before))))
-
-
-def _duration_change(now: int | None, before: int | None) -> dict[str, str]:
-    if now is None or before is None:
-        return _told(None, str(duration(before)))
-    return _told(
-        change(now, before), str(duration(before)), signed(now - before, duration(abs(now - before)))
-    )
-
-
-def _told(relative: str | None, before: str, absolute: str = "") -> dict[str, str]:
-    if relative is None:
-        return {"change": "", "before": before, "change_title": ""}
-    title = f"{absolute} against {before} in the previous period"
-    return {"change": relative, "before": before, "change_title": title}
+def _average_label(totals: Totals) -> str:
+    return "Average of a priced call" if totals.unknown_cost_calls else "Average cost of a call"

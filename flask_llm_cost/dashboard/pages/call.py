@@ -45,7 +45,6 @@ _FACTS = (
     ("provider_account", "Provider account"),
     ("model", "Model that answered"),
     ("requested_model", "Model asked for"),
-    ("pricing_mode", "Pricing mode"),
     ("usage_source", "Usage from"),
     ("total_tokens", "Tokens by the provider's count"),
     ("reasoning_tokens", "Reasoning tokens, part of output"),
@@ -117,7 +116,6 @@ def call(call_id: int) -> Response:
     found = runtime().calls.get(call_id)
     if found is None:
         raise CallNotFound()
-    unknown = found.cost_status in ("unknown", "partial")
     context = {
         "current": "calls",
         "call": found,
@@ -129,8 +127,7 @@ def call(call_id: int) -> Response:
         "mixes": tuple(mix for mix in (_token_mix(found), _cost_mix(found)) if mix.spans),
         "bill": bill_table(found),
         "price": price_facts(found),
-        "why": why_unknown(found) if unknown else (),
-        "told_nothing": all(getattr(found, name) is None for name in BUCKET_FIELDS),
+        "why": why_unknown(found),
         "facts": tuple(_facts(found)),
         "tags": tuple(_tags(found)),
         "details": json.dumps(found.details, indent=2, ensure_ascii=False) if found.details else "",

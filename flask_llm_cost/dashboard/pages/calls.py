@@ -41,6 +41,7 @@ SIZES = ("50", "100", "200")
 _ORDER = ("sort", "direction")
 _MAX_CHIPS = 3
 _MAX_TAG_KEYS = 100
+_NONE = Cell(text="none", muted=True)
 _OUTPUT_FIELDS = ("output_tokens", "audio_output_tokens", "image_output_tokens")
 
 
@@ -182,7 +183,7 @@ def _row(call: LlmCall, asked: Asked) -> Row:
         _tokens_cell(call, _OUTPUT_FIELDS, address),
         _cost_cell(call, address),
         _told_cell(formats.duration(call.latency_ms), address),
-        Cell(text=call.user_id or "", title=call.user_id or "", code=True),
+        Cell(text=call.user_id, title=call.user_id, code=True) if call.user_id else _NONE,
         _tags_cell(call, asked.filters),
     )
 
@@ -206,6 +207,8 @@ def _cost_cell(call: LlmCall, address: str) -> Cell:
 
 def _tags_cell(call: LlmCall, filters: Filters) -> Cell:
     tags = call.tags or {}
+    if not tags:
+        return _NONE
     links = tuple(
         Link(
             text=f"{key}: {value}",

@@ -153,7 +153,7 @@ def _subjects(keys: tuple[TagKey, ...], full: str | None) -> Iterator[Subject]:
         yield Subject(
             field=names.TAG_PREFIX + key.key,
             caption=f"By {key.key}",
-            heading=f"Tag {key.key}",
+            heading="Value",
             nothing=f"without {key.key}",
         )
     yield _USER
