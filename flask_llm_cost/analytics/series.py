@@ -89,11 +89,12 @@ class Question:
 
 def series(session: Session, filters: Filters, question: Question, now: datetime) -> Series:
     """The calls of ``filters`` in buckets without gaps; of all time, from the first call up to ``now``."""
+    by = None if question.by is None else dimension(question.by, "by")
     frames = _frames(session, filters, question, now)
     if not frames:
         return Series(bucket=question.bucket, zone=question.zone, buckets=(), by=question.by)
     edges = [frame.start for frame in frames] + [frames[-1].end]
-    split = None if question.by is None else _split(session, filters, question)
+    split = None if by is None else _split(session, filters, by, question.limit)
     read = plan(session, filters, edges, question.by)
     sums: dict[_Place, _Sums] = {}
     for first in range(0, len(frames), _PIECE):
@@ -143,9 +144,8 @@ def _lifetime(session: Session, filters: Filters, now: datetime) -> DateRange | 
     return None if first is None else (first, max(last, now) + _TICK)
 
 
-def _split(session: Session, filters: Filters, question: Question) -> _Split:
-    by = dimension(str(question.by), "by")
-    found = breakdown(session, filters, by.name, question.limit)
+def _split(session: Session, filters: Filters, by: Dimension, limit: int) -> _Split:
+    found = breakdown(session, filters, by.name, limit)
     return _Split(by, tuple(row.value for row in found.rows))
 
 

@@ -45,7 +45,7 @@ SPAN = timedelta(days=5)
 NOW = START + SPAN
 
 #: Values that a careless query takes for wildcards, quotes, paths or nothing.
-ODD = ("plain", "Plain", "plain ", "50%", "a_b", "O'Brien", '"quoted"', "back\\slash", "ärger", "日本", ";--")
+ODD = ("plain", "Plain", "50%", "a_b", "O'Brien", '"quoted"', "back\\slash", "ärger", "日本", ";--")
 
 
 def query(
