@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 from flask import Flask
+from flask.cli import with_appcontext
 from sqlalchemy import select
 
 from . import assistant
@@ -19,6 +20,7 @@ def register(app: Flask) -> None:
 
 @click.command("seed")
 @click.option("--days", default=60, show_default=True, help="How many days of calls to make up.")
+@with_appcontext
 def seed_command(days: int) -> None:
     """Create the tables and, if they are empty, fill them with people, tickets and calls."""
     db.create_all()
@@ -28,6 +30,7 @@ def seed_command(days: int) -> None:
 
 @click.command("summarise")
 @click.option("--limit", default=20, show_default=True, help="At most this many tickets.")
+@with_appcontext
 def summarise_command(limit: int) -> None:
     """Summarise the tickets that have no summary yet: the nightly job."""
     waiting = db.session.scalars(select(Ticket).where(Ticket.summary.is_(None)).limit(limit)).all()

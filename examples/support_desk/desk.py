@@ -11,7 +11,6 @@ from flask import redirect
 from flask import render_template
 from flask import request
 from flask import stream_template
-from flask import stream_with_context
 from flask import url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
@@ -69,19 +68,22 @@ def ask(ticket_id: int) -> ResponseReturnValue:
     if not question:
         return redirect(url_for(".ticket", ticket_id=ticket.id))
     pieces = assistant.stream_answer(ticket, question, current_user._get_current_object())
-    answer = stream_with_context(_kept(ticket, question, pieces))
-    page = stream_template("ticket.html", ticket=ticket, question=question, answer=answer)
+    # stream_template sends the page through stream_with_context: the generator finds its app and request.
+    page = stream_template(
+        "ticket.html", ticket=ticket, question=question, answer=_kept(ticket.id, question, pieces)
+    )
     return Response(page, headers={"X-Accel-Buffering": "no"})
 
 
-def _kept(ticket: Ticket, question: str, pieces: Iterator[str]) -> Iterator[str]:
+def _kept(ticket_id: int, question: str, pieces: Iterator[str]) -> Iterator[str]:
     """Pass the pieces on and store question and answer once the last one is out."""
     parts: list[str] = []
     for piece in pieces:
         parts.append(piece)
         yield piece
-    ticket.messages.append(Message(author="agent", text=question))
-    ticket.messages.append(Message(author="assistant", text="".join(parts)))
+    # The context lives on while the page is sent, but the view's session is gone and its objects with it.
+    db.session.add(Message(ticket_id=ticket_id, author="agent", text=question))
+    db.session.add(Message(ticket_id=ticket_id, author="assistant", text="".join(parts)))
     db.session.commit()
 
 
