@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -20,20 +19,21 @@ from examples.support_desk.models import db
 from examples.support_desk.stand_in.replies import LABEL
 
 
-@pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
-    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    app = create_app({"TESTING": True}, instance_path=str(tmp_path))
-    with app.app_context():
-        db.create_all()
-        seed.fill(days=3)
-    yield app
-    with app.app_context():
-        tracker.shutdown()
-        db.session.remove()
-        for engine in db.engines.values():
-            engine.dispose()
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+            environment.delenv(name, raising=False)
+        app = create_app({"TESTING": True}, instance_path=str(tmp_path_factory.mktemp("instance")))
+        with app.app_context():
+            db.create_all()
+            seed.fill(days=3)
+        yield app
+        with app.app_context():
+            tracker.shutdown()
+            db.session.remove()
+            for engine in db.engines.values():
+                engine.dispose()
 
 
 def _signed_in(app: Flask, email: str) -> FlaskClient:
