@@ -19,15 +19,11 @@ class Reader(Protocol):
     """Takes the decoded bytes of one answer."""
 
     @property
-    def ended(self) -> bool:
-        """Whether the answer is over by its own word: its terminal event or an error event went by."""
-
-    @property
     def saw_output(self) -> bool:
         """Whether the first content of a stream went by."""
 
-    def feed(self, chunk: bytes) -> None:
-        """Read the next piece."""
+    def feed(self, chunk: bytes) -> bool:
+        """Read the next piece; whether the answer is over by its own word, a terminal or an error event."""
 
     def complete(self) -> Observation:
         """What the whole answer said."""
@@ -58,19 +54,16 @@ class _Events:
         self._stream = StreamReader(route)
 
     @property
-    def ended(self) -> bool:
-        return self._stream.finished or self._stream.failed
-
-    @property
     def saw_output(self) -> bool:
         return self._stream.saw_output
 
-    def feed(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes) -> bool:
         self._stream.feed(chunk)
+        return self._stream.finished or self._stream.failed
 
     def complete(self) -> Observation:
         found = self._stream.observation()
-        if self._must_say_so and not self.ended:
+        if self._must_say_so and not (self._stream.finished or self._stream.failed):
             return replace(found, status="error", error_type="incomplete_stream")
         return found
 
@@ -86,7 +79,6 @@ _TERMINATED = ("openai_responses", "anthropic_messages")
 class _Body:
     """A whole JSON body, put together. Anything else (speech, images) is not kept."""
 
-    ended = False
     saw_output = False
 
     def __init__(self, route: Route, content_type: str) -> None:
@@ -94,12 +86,13 @@ class _Body:
         self._parts: list[bytes] = []
         self._room = BODY_LIMIT if "json" in content_type else 0
 
-    def feed(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes) -> bool:
         self._room -= len(chunk)
         if self._room >= 0:
             self._parts.append(chunk)
         else:
             self._parts.clear()
+        return False
 
     def complete(self) -> Observation:
         return read_body(self._route, b"".join(self._parts))

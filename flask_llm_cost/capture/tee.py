@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ..counters import log_failure
 from ..errors import LLMCostError
 from ..events import Observation
 from ..events import Status
@@ -35,6 +36,7 @@ class Tee:
         self._ended = False
         # While the response reads itself to the end it also closes itself: that is no early close.
         self._reading = False
+        self._waits_for_output = True
         self._reader = reader_for(call.route, response, streamed=streamed)
         # No strong reference, direct or through a tap, may lead from here to the response: the finalizer's
         # registry holds this object.
@@ -79,11 +81,16 @@ class Tee:
         """Read along. At the terminal event the call is complete, whether or not the host reads on."""
         if self._ended:
             return None
-        with ours(self.runtime.counters, "A stream could not be read along"):
-            self._reader.feed(chunk)
-            if self._reader.saw_output:
+        # Once per chunk, so without the context manager that stands around everything else of ours.
+        try:
+            over = self._reader.feed(chunk)
+            if self._waits_for_output and self._reader.saw_output:
+                self._waits_for_output = False
                 self.call.saw_output()
-        return self._end_naturally() if self._reader.ended else None
+        except Exception as error:
+            log_failure(self.runtime.counters, "capture_errors", "A stream could not be read along", error)
+            return None
+        return self._end_naturally() if over else None
 
     def _end_of_body(self) -> LLMCostError | None:
         return None if self._ended else self._end_naturally()
@@ -102,7 +109,15 @@ class Tee:
             self._abandon()
 
     def _abandon(self) -> None:
-        self._end(lambda: replace(self._reader.partial(), status="aborted"), from_finalizer=True)
+        self.abandon(from_finalizer=True)
+
+    def abandon(self, *, from_finalizer: bool) -> None:
+        """Nobody will read on."""
+        self._end(
+            lambda: replace(self._reader.partial(), status="aborted"),
+            silent=True,
+            from_finalizer=from_finalizer,
+        )
 
     def _end(
         self, observe: Callable[[], Observation], *, silent: bool = False, from_finalizer: bool = False
@@ -115,11 +130,11 @@ class Tee:
             self.call.finish(observe(), silent=silent, from_finalizer=from_finalizer)
 
 
-def abandon_open_calls(runtime: Runtime) -> None:
-    """Record the streams of an app that nobody has read to their end yet: the process is about to end."""
+def abandon_open_calls(runtime: Runtime | None = None) -> None:
+    """Record the streams of an app, or of all, that nobody has read to their end: its work is over."""
     for tee in list(_open):
-        if tee.runtime is runtime:
-            tee._abandon()
+        if runtime is None or tee.runtime is runtime:
+            tee.abandon(from_finalizer=False)
 
 
 def _tap_reading(tee: Tee, iter_bytes: Any) -> Any:

@@ -263,6 +263,16 @@ def test_an_sdk_imported_later_is_tapped(provider: LoopbackProvider) -> None:
     assert run(script).split() == ["waiting", "active", "1", "SourceFileLoader", "SourceFileLoader"]
 
 
+def test_a_stream_that_is_open_at_exit_is_recorded(provider: LoopbackProvider) -> None:
+    script = INIT.replace("events.append", "lambda event: print(event.status)") + (
+        "import openai\n"
+        f"client = openai.OpenAI(api_key='k', base_url='{provider.url}/v1')\n"
+        "stream = client.chat.completions.create(model='gpt-quay', messages=[], stream=True)\n"
+        "next(stream)"
+    )
+    assert run(script).strip() == "aborted"
+
+
 def test_an_sdk_imported_by_another_thread_is_tapped_even_while_apps_are_made() -> None:
     script = INIT + (
         "import threading\n"
