@@ -88,9 +88,10 @@ def _fitted(snapshot: dict[str, Any]) -> dict[str, Any]:
     if iterations and _size(snapshot) > SIZE_LIMIT:
         kept = ("model", "key", "rates")
         snapshot["iterations"] = [{key: item[key] for key in kept if key in item} for item in iterations]
-    for key, smaller in (("iterations", len(iterations or ())), ("estimate", None), ("missing", None)):
+    for key in ("iterations", "estimate", "missing", "lent", "same_as", "rates"):
         if key in snapshot and _size(snapshot) > SIZE_LIMIT:
-            snapshot[key] = smaller
+            del snapshot[key]
+            snapshot["shortened"] = True
     return snapshot
 
 

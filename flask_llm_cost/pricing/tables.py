@@ -99,7 +99,7 @@ def override_table(overrides: Mapping[str, object]) -> PriceTable:
     """
     body, version = table_body(OVERRIDES, overrides)
     entries = parse_entries(OVERRIDES, body)
-    text = json.dumps(body, sort_keys=True, default=str)
+    text = json.dumps(dict(body), sort_keys=True, default=str)
     return PriceTable("overrides", version or hashlib.sha256(text.encode()).hexdigest()[:12], entries)
 
 

@@ -1,0 +1,296 @@
+"""The maintainer's command, on made-up source data: what it takes over, merges and refuses."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from flask_llm_cost.pricing.build.genai import read_genai
+from flask_llm_cost.pricing.build.litellm import candidates
+from flask_llm_cost.pricing.build.litellm import read_litellm
+from flask_llm_cost.pricing.build.merge import Merged
+from flask_llm_cost.pricing.build.merge import merge
+from flask_llm_cost.pricing.build.render import entry_body
+from flask_llm_cost.pricing.build.render import render
+from flask_llm_cost.pricing.build.sanity import broken_rules
+from flask_llm_cost.pricing.build.sources import GENAI_PRICES
+from flask_llm_cost.pricing.parse import parse_entries
+from flask_llm_cost.pricing.parse import parse_entry
+from flask_llm_cost.pricing.parse import table_body
+
+D = Decimal
+RATES = {"input_mtok": "2", "output_mtok": "8"}
+
+
+def model(name: str, rates: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    prices = more.pop("prices", [{"rates": rates if rates is not None else RATES}])
+    return {"id": name, "names": [], "prices": prices, "variants": [], **more}
+
+
+def genai(*models: dict[str, Any], provider: str = "openai", matches: dict[str, str] | None = None) -> Any:
+    return read_genai(
+        {
+            "providers": [{"id": provider, "models": list(models), "comments": ["Verified on 2026-10-14."]}],
+            "matches": {provider: matches or {}},
+        }
+    )
+
+
+def row(**costs: str | Decimal) -> dict[str, Any]:
+    found: dict[str, Any] = {"litellm_provider": "openai", "mode": "chat"}
+    return {**found, **{key: D(value) for key, value in costs.items()}}
+
+
+PLAIN = {"input_cost_per_token": "0.000002", "output_cost_per_token": "0.000008"}
+
+
+def merged(first: Any, rows: dict[str, Any]) -> Merged:
+    return merge(first, read_litellm(rows))
+
+
+def body(found: Merged, key: str) -> dict[str, Any]:
+    return entry_body(found.entries[key])
+
+
+def test_tiers_modes_and_units_of_the_first_source_are_taken_over() -> None:
+    table = genai(
+        model(
+            "m",
+            {
+                "input_mtok": {"base": "2", "tiers": [[199_999, "4"]]},
+                "output_mtok": "8",
+                "cache_write_1h_mtok": "5",
+                "web_searches_kcount": "10",
+                "audio_hours": "0.36",
+                "output_citation_mtok": "1",
+            },
+            variants=[
+                {"when": {"service_tier": "default"}, "rates": {}},
+                {"when": {"processing": "batch"}, "start": "2026-10-14", "rates": {"input_mtok": "1"}},
+                {"when": {"route": "eu"}, "rates": {"input_mtok": "3"}},
+            ],
+        )
+    )
+
+    assert entry_body(table.entries["openai/m"]) == {
+        "input": "2",
+        "cache_write_extended_input": "5",
+        "output": "8",
+        "web_search_request": "10",
+        "transcription_minute": "0.006",
+        "tiers": [{"over": 200_000, "inclusive": True, "input": "4"}],
+        "modes": {"batch": {"input": "1"}},
+        "confidence": "single",
+        "source": "genai-prices",
+    }
+
+
+def test_dated_prices_become_changes_and_a_mode_belongs_to_the_period_it_was_seen_in() -> None:
+    table = genai(
+        model(
+            "m",
+            prices=[
+                {"rates": {**RATES, "cache_read_mtok": "0.2"}},
+                {"start": "2026-09-01", "rates": {**RATES, "input_mtok": "3", "cache_read_mtok": "0.2"}},
+                {"start": "2026-12-01", "rates": {**RATES, "input_mtok": "6", "cache_read_mtok": "0.2"}},
+            ],
+            variants=[
+                {"when": {"processing": "batch"}, "start": "2026-12-01", "rates": {"input_mtok": "3"}},
+                {"when": {"processing": "batch"}, "start": "2026-10-14", "rates": {"input_mtok": "1.5"}},
+            ],
+        )
+    )
+
+    assert entry_body(table.entries["openai/m"])["periods"] == [
+        {"from": "2026-09-01", "input": "3", "modes": {"batch": {"input": "1.5"}}},
+        {"from": "2026-12-01", "input": "6", "modes": {"batch": {"input": "3"}}},
+    ]
+    assert "modes" not in entry_body(table.entries["openai/m"])
+
+
+def test_a_tier_that_ends_is_taken_away() -> None:
+    tiered = {**RATES, "input_mtok": {"base": "2", "tiers": [[200_000, "4"]]}}
+    table = genai(model("m", prices=[{"rates": tiered}, {"start": "2026-03-13", "rates": RATES}]))
+    entry = table.entries["openai/m"]
+
+    assert entry_body(entry)["periods"] == [{"from": "2026-03-13", "tiers": []}]
+    card = entry.card((), datetime(2026, 3, 13, tzinfo=UTC))
+    assert card is not None
+    assert card.level(10**6).rates["input"].amount == 2
+
+
+def test_only_models_that_are_known_to_be_free_are_free() -> None:
+    table = genai(model("moderation", {}), model("x:free", {}), model("unpriced", {}))
+
+    assert sorted(key for key, entry in table.entries.items() if entry.free) == [
+        "openai/moderation",
+        "openai/x:free",
+    ]
+    assert table.remarks == ["left out, no price: openai/unpriced"]
+
+
+def test_aliases_that_a_lookup_finds_by_itself_are_left_out() -> None:
+    table = genai(model("m", names=["m", "m-2025-08-07", "m-latest", "n"]), model("n"))
+
+    assert table.entries["openai/m"].aliases == ("openai/m-latest",)
+
+
+def test_float_noise_of_the_second_source_is_rounded_away() -> None:
+    rows = {
+        "m": row(input_cost_per_token="7.999999999999999e-07", output_cost_per_token="2.4000000000000003e-06")
+    }
+    entry = read_litellm(rows)["openai/m"]
+
+    assert entry.sheet.rates == {"input": D("0.8"), "output": D("2.4")}
+
+
+def test_suffixes_of_the_second_source_become_tiers_and_modes() -> None:
+    costs = {
+        **PLAIN,
+        "input_cost_per_token_above_272k_tokens": "0.000004",
+        "input_cost_per_token_priority": "0.000003",
+        "input_cost_per_token_above_272k_tokens_priority": "0.000006",
+        "cache_creation_input_token_cost_above_12hr": "0.000009",
+        "regional_processing_uplift_multiplier_us": "1.1",
+    }
+
+    assert entry_body(read_litellm({"m": row(**costs)})["openai/m"]) == {
+        "input": "2",
+        "output": "8",
+        "tiers": [{"over": 272_000, "input": "4"}],
+        "modes": {
+            "data_residency": {"multiplier": "1.1"},
+            "priority": {"input": "3", "tiers": [{"over": 272_000, "input": "6"}]},
+        },
+        "confidence": "single",
+        "source": "litellm",
+    }
+
+
+def test_rows_that_price_a_region_or_a_size_are_not_models() -> None:
+    rows = {
+        "m": row(**PLAIN),
+        "1024-x-1024/m": row(**PLAIN),
+        "video": {**row(**PLAIN), "mode": "video_generation"},
+    }
+
+    assert candidates(rows) == {"openai": ["m"]}
+
+
+def test_agreement_is_noted_and_completes_a_record() -> None:
+    found = merged(
+        genai(model("m")),
+        {"m": row(**PLAIN, cache_read_input_token_cost="0.0000002", input_cost_per_token_batches="0.000001")},
+    )
+
+    assert body(found, "openai/m") == {
+        "input": "2",
+        "cache_read_input": "0.2",
+        "output": "8",
+        "modes": {"batch": {"input": "1"}},
+        "confidence": "agreed",
+        "source": "genai-prices+litellm",
+    }
+    assert found.disagreements == []
+
+
+def test_disagreement_is_reported_and_the_first_source_stands() -> None:
+    found = merged(
+        genai(model("m")), {"m": row(input_cost_per_token="0.000003", output_cost_per_token="0.000008")}
+    )
+
+    assert found.disagreements == ["openai/m: input: 2 kept, litellm 3"]
+    assert body(found, "openai/m")["input"] == "2"
+    assert body(found, "openai/m")["confidence"] == "single"
+
+
+def test_a_batch_rate_that_is_not_half_is_left_out_and_reported() -> None:
+    found = merged(genai(model("m")), {"m": row(**PLAIN, input_cost_per_token_batches="0.000002")})
+
+    assert "modes" not in body(found, "openai/m")
+    assert found.remarks == ["left out, not half price: openai/m: batch input 2"]
+
+
+def test_a_cache_write_cheaper_than_input_is_left_out_and_reported() -> None:
+    found = merged(genai(), {"m": row(**PLAIN, cache_creation_input_token_cost="0.000001")})
+
+    assert "cache_write_input" not in body(found, "openai/m")
+    assert "mixed up" in found.remarks[0]
+
+
+def test_a_name_that_only_the_first_sources_loose_rules_know_must_agree_to_become_an_alias() -> None:
+    rows = {
+        "m-x": row(**PLAIN),
+        "m-y": row(input_cost_per_token="0.000005", output_cost_per_token="0.000008"),
+    }
+    found = merged(genai(model("m"), matches={"m-x": "m", "m-y": "m"}), rows)
+
+    assert found.entries["openai/m"].aliases == ("openai/m-x",)
+    assert body(found, "openai/m-y")["source"] == "litellm"
+    assert "a record of its own" in found.disagreements[0]
+
+
+def test_where_a_change_is_ahead_only_surcharges_are_taken_over() -> None:
+    first = genai(
+        model("m", prices=[{"rates": RATES}, {"start": "2027-01-01", "rates": {**RATES, "input_mtok": "4"}}])
+    )
+    costs = {
+        **PLAIN,
+        "input_cost_per_token_flex": "0.000001",
+        "regional_processing_uplift_multiplier_us": "1.1",
+    }
+
+    assert body(merged(first, {"m": row(**costs)}), "openai/m")["modes"] == {
+        "data_residency": {"multiplier": "1.1"}
+    }
+
+
+def test_the_rendered_table_is_read_back_as_it_was_and_always_the_same() -> None:
+    entry = {
+        "input": "1.5",
+        "output": "10",
+        "tiers": [{"over": 200_000, "inclusive": True, "input": "3"}],
+        "modes": {"batch": {"input": "0.75", "tiers": []}, "data_residency": {"multiplier": "1.1"}},
+        "time_windows": [{"from": "22:00", "until": "06:00", "days": ["sat"], "input": "1"}],
+        "periods": [{"from": "2026-12-01", "input": "3"}],
+        "aliases": ["b", "a"],
+        "source": "litellm",
+        "confidence": "single",
+    }
+    entries = {key: parse_entry("t", key, entry) for key in ("acme/z", "other/x", "acme/m")}
+    entries["acme/z"] = parse_entry("t", "acme/z", {"free": True})
+    text = render(entries, (GENAI_PRICES,), "2026-11-03")
+    read = parse_entries("t", table_body("t", json.loads(text))[0])
+
+    assert text == render(dict(reversed(entries.items())), (GENAI_PRICES,), "2026-11-03")
+    assert {key: item.sheet for key, item in read.items()} == {
+        key: item.sheet for key, item in entries.items()
+    }
+    assert read["acme/m"].periods == entries["acme/m"].periods
+    assert list(read) == ["acme/m", "acme/z", "other/x"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "rule"),
+    [
+        ({"input": "1", "cache_read_input": "2"}, "cache_read"),
+        ({"input": "2", "cache_write_input": "1"}, "cache_write"),
+        ({"input": "1", "cache_write_input": "3", "cache_write_extended_input": "2"}, "cache_write_extended"),
+        ({"input": "2", "tiers": [{"over": 5, "input": "1"}]}, "tier"),
+        ({"input": "1", "output": "0"}, "zero"),
+        ({"input": "1", "batch_input": "0.1"}, "mode batch"),
+        ({"input": "1", "batch_input": "2"}, "mode batch"),
+        ({"input": "1", "priority_input": "0.5"}, "mode priority"),
+        ({"input": "1", "priority_input": "7"}, "mode priority"),
+        ({"input": "1", "periods": [{"from": "2027-01-01", "cache_read_input": "2"}]}, "cache_read"),
+    ],
+)
+def test_insane_prices_break_a_rule(entry: dict[str, Any], rule: str) -> None:
+    found = broken_rules({"acme/m": parse_entry("t", "acme/m", entry)})
+
+    assert [line.split(": ")[1] for line in found] == [rule]

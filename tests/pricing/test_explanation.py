@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from flask_llm_cost.events import Iteration
+from flask_llm_cost.pricing import Catalog
+from flask_llm_cost.pricing import Explanation
+from flask_llm_cost.usage import Usage
+from tests.pricing.asking import AT
+from tests.pricing.asking import catalog
+
+ENTRY = {
+    "input": "1.25",
+    "output": "10",
+    "batch_input": "0.5",
+    "tiers": [{"over": 1000, "input": "2.5"}],
+    "source": "our contract",
+}
+
+
+def explain(prices: Catalog, usage: Usage | None, model: str = "m1", **more: Any) -> Explanation:
+    return prices.explain(**{"provider": "acme", "model": model, "usage": usage, "at": AT, **more})
+
+
+def test_it_shows_record_step_rates_and_arithmetic() -> None:
+    prices = catalog({"acme/m1": ENTRY})
+    told = explain(prices, Usage(input_tokens=1200, output_tokens=300), model="m1-2026-01-31")
+
+    assert (told.key, told.step, told.source, told.tier) == ("acme/m1", "dated", "overrides", 1000)
+    assert told.provenance == {"source": "our contract"}
+    assert [line.arithmetic for line in told.lines] == [
+        "1200 x 2.5 / 1000000 = 0.003",
+        "300 x 10 / 1000000 = 0.003",
+    ]
+    assert told.is_complete
+    text = told.text()
+    assert "Total: $0.006 (complete)" in text
+    assert "priced by acme/m1" in text
+    assert "the trailing date was taken off the name" in text
+    assert "the tier over 1000 tokens" in text
+
+
+def test_it_shows_the_rates_in_force_without_any_usage() -> None:
+    told = explain(catalog({"acme/m1": ENTRY}), None, pricing_mode="batch")
+
+    assert {name: told.rates[name] for name in ("input", "output")} == {"input": "0.5", "output": "10"}
+    assert told.mode == "batch"
+    assert (told.total_cost, told.cost_status) == (None, "unknown")
+    assert "no usage" in told.text()
+
+
+def test_it_names_what_is_missing_and_what_was_borrowed() -> None:
+    usage = Usage(input_tokens=1, cache_write_input_tokens=5, audio_input_tokens=3)
+    told = explain(catalog({"acme/m1": ENTRY}), usage)
+
+    assert told.missing == ("cache_write_input",)
+    assert not told.is_complete
+    text = told.text()
+    assert "5 tokens, no rate" in text
+    assert "No rate for cache_write_input" in text
+    assert (
+        "audio_input: 3 x 1.25 / 1000000 = 0.00000375 (no rate of its own: billed at the input rate)" in text
+    )
+
+
+def test_it_names_the_modes_that_a_record_has() -> None:
+    told = explain(catalog({"acme/m1": ENTRY}), Usage(input_tokens=1), pricing_mode="flex")
+
+    assert "acme/m1 has no rates for the mode flex (known: batch)." in told.notes
+
+
+def test_it_names_the_nearest_keys_where_nothing_matches() -> None:
+    told = explain(Catalog.load(), Usage(input_tokens=1), model="gpt-5-minni", provider="openai")
+
+    assert told.key is None
+    assert "openai/gpt-5-mini" in told.nearest
+    text = told.text()
+    assert "No price entry for openai/gpt-5-minni" in text
+    assert "Add 'openai/gpt-5-minni' to LLM_COST_PRICING_OVERRIDES" in text
+
+
+def test_it_says_when_the_provider_told_the_charge() -> None:
+    told = explain(
+        catalog({"m1": ENTRY}), Usage(input_tokens=1), provider="openrouter", provider_cost=Decimal("0.5")
+    )
+
+    assert (told.total_cost, told.cost_source) == (Decimal("0.5"), "provider")
+    assert "stands above the computed lines" in told.text()
+
+
+def test_it_shows_discounts_and_every_model_of_a_call() -> None:
+    prices = catalog({"acme/m1": ENTRY, "acme/small": {"free": True}}, discounts={"acme": Decimal("0.15")})
+    told = explain(
+        prices,
+        Usage(input_tokens=1000),
+        iterations=[Iteration(model="small", usage=Usage(input_tokens=7))],
+    )
+
+    assert told.discount == Decimal("0.15")
+    assert [line.model for line in told.lines] == ["m1", "small"]
+    text = told.text()
+    assert "1000 x 1.0625 / 1000000 = 0.0010625" in text
+    assert "A discount of 15% is taken off" in text
+    assert "this model is free" in text
