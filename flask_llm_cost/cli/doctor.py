@@ -20,6 +20,7 @@ from .output import echo_json
 from .output import echo_table
 from .state import current_runtime
 from .state import one_sentence_errors
+from .words import plural
 
 _COLUMNS = (Column("status", "Status"), Column("check", "Check"), Column("evidence", "What was seen"))
 
@@ -64,4 +65,4 @@ def _echo_text(checks: list[Check]) -> None:
     errors = sum(check.status == "error" for check in checks)
     warnings = sum(check.status == "warn" for check in checks)
     click.echo()
-    click.echo(f"{len(checks)} checks: {errors} errors, {warnings} warnings.")
+    click.echo(f"{plural(len(checks), 'check')}: {plural(errors, 'error')}, {plural(warnings, 'warning')}.")

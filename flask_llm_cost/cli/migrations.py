@@ -15,7 +15,7 @@ from .state import current_runtime
 from .state import one_sentence_errors
 
 
-@click.command("migrations", short_help="Copy reviewed revisions into the app's migrations.")
+@click.command("migrations", short_help="Copy reviewed revisions for flask db upgrade.")
 @click.option(
     "-d",
     "--directory",

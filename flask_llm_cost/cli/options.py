@@ -16,12 +16,14 @@ from decimal import InvalidOperation
 
 import click
 
-#: A hundred years: more is a mistake, and dates before the year 1 do not exist.
-MAX_DAYS = 36_500
+#: 27 years: more is a mistake, and the same span before it must still be in the calendar of calls.
+MAX_DAYS = 10_000
+_YEARS = range(2000, 2200)
 
-_AGE = re.compile(r"(?P<count>[0-9]{1,5})(?P<unit>[dw]?)", re.ASCII)
+_DAYS = re.compile(r"(?P<count>[0-9]{1,5})(?P<unit>)")
+_AGE = re.compile(r"(?P<count>[0-9]{1,5})(?P<unit>[dw]?)")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_MONTH = re.compile(r"(?!0000)(\d{4})-(0[1-9]|1[0-2])", re.ASCII)
+_MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])", re.ASCII)
 
 format_option = click.option(
     "--format",
@@ -37,17 +39,18 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be
 
 def days(text: str) -> int:
     """A number of days such as ``30``."""
-    if not text.strip().isdecimal():
-        raise click.BadParameter(f"{text!r} is not a whole number of days from 1 to {MAX_DAYS}, such as 30.")
-    return age(text)
+    return _count_of_days(_DAYS.fullmatch(text.strip()), f"{text!r} is not a whole number of days such as 30")
 
 
 def age(text: str) -> int:
     """An age in days, given as ``90d``, ``12w`` or ``90``."""
-    match = _AGE.fullmatch(text.strip().lower())
+    return _count_of_days(_AGE.fullmatch(text.strip()), f"{text!r} is not an age such as 90d, 12w or 90")
+
+
+def _count_of_days(match: re.Match[str] | None, otherwise: str) -> int:
     count = int(match["count"]) * (7 if match["unit"] == "w" else 1) if match else 0
     if not 1 <= count <= MAX_DAYS:
-        raise click.BadParameter(f"{text!r} is not an age from 1 to {MAX_DAYS} days, such as 90d, 12w or 90.")
+        raise click.BadParameter(f"{otherwise}, from 1 to {MAX_DAYS} days.")
     return count
 
 
@@ -57,17 +60,21 @@ def day(text: str) -> date:
         found = date.fromisoformat(text.strip()) if _DATE.fullmatch(text.strip()) else None
     except ValueError:  # the thirtieth of February
         found = None
-    if found is None:
-        raise click.BadParameter(f"{text!r} is not a date such as 2026-11-22.")
+    if found is None or found.year not in _YEARS:
+        raise click.BadParameter(
+            f"{text!r} is not a date such as 2026-11-22, from {_YEARS[0]} to {_YEARS[-1]}."
+        )
     return found
 
 
 def month(text: str) -> tuple[date, date]:
     """The first and the last day of a calendar month, ``YYYY-MM``."""
     match = _MONTH.fullmatch(text.strip())
-    if match is None:
-        raise click.BadParameter(f"{text!r} is not a month such as 2026-11.")
-    year, number = int(match[1]), int(match[2])
+    year, number = (int(match[1]), int(match[2])) if match else (0, 0)
+    if year not in _YEARS:
+        raise click.BadParameter(
+            f"{text!r} is not a month such as 2026-11, from {_YEARS[0]}-01 to {_YEARS[-1]}-12."
+        )
     return date(year, number, 1), date(year, number, monthrange(year, number)[1])
 
 

@@ -36,7 +36,11 @@ _COUNTS = tuple(name for name in TOKEN_FIELDS if name != "total_tokens")
 #: What is explained where no count is given.
 _EXAMPLE = Usage(input_tokens=1_000, output_tokens=1_000)
 
-prices = AppGroup("prices", help="Which prices are in force, and why a call costs what it costs.")
+prices = AppGroup(
+    "prices",
+    help="Which prices are in force, and why a call costs what it costs.",
+    short_help="Prices in force, and how a cost comes about.",
+)
 prices.add_command(list_prices)
 
 

@@ -22,7 +22,7 @@ from .state import require_ledger
 from .words import plural
 
 
-@click.command("prune")
+@click.command("prune", short_help="Delete old calls, keep the sums.")
 @click.option(
     "--older-than",
     "age",

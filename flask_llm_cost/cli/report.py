@@ -10,9 +10,12 @@ from flask.cli import with_appcontext
 
 from ..analytics import CallQuery
 from ..analytics import build_report
+from . import words
 from .answer import Answer
 from .answer import Section
-from .answer import print_answer
+from .answer_data import echo_answer_csv
+from .answer_data import echo_answer_json
+from .answer_text import echo_answer
 from .options import day as read_day
 from .options import days as read_days
 from .options import format_option
@@ -77,13 +80,31 @@ def report(
     """
     _check_range(days, first, last, month)
     runtime = current_runtime()
-    require_ledger(runtime)
     with one_sentence_errors(runtime):
+        require_ledger(runtime)
         query = _during(runtime.calls, days, first, last, month)
         for tag in tags:
             query = query.tagged(dict([tag]))
         answer = _split(query, dimensions, limit) if dimensions else _everything(query, limit or _ROWS)
-    print_answer(answer, output, tags=tags, pending=runtime.ingest.pending)
+        if not answer.totals.calls and output == "table":
+            _echo_nothing(runtime.calls.all_time().count())
+            return
+    pending = runtime.ingest.pending
+    if output == "json":
+        echo_answer_json(answer, tags, pending)
+    elif output == "csv":
+        echo_answer_csv(answer)
+    else:
+        echo_answer(answer, tags, pending)
+
+
+def _echo_nothing(recorded: int) -> None:
+    if recorded:
+        click.echo(
+            f"No calls match; {words.plural(recorded, 'call')} in all. Try another range or other tags."
+        )
+    else:
+        click.echo("No call is recorded yet. flask llm-cost verify-capture proves that calls arrive.")
 
 
 def _check_range(

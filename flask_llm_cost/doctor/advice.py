@@ -6,8 +6,9 @@ from sqlalchemy import Engine
 
 from ..ledger import Ledger
 from ..ledger import LedgerUnavailable
+from ..ledger import SchemaReport
 
-CHECK_ADDRESS = "Check SQLALCHEMY_DATABASE_URI (or SQLALCHEMY_BINDS), and that the server is running."
+CHECK_ADDRESS = "check SQLALCHEMY_DATABASE_URI or SQLALCHEMY_BINDS, and that the server is running."
 
 
 def database_advice(ledger: Ledger, error: BaseException) -> str:
@@ -16,14 +17,27 @@ def database_advice(ledger: Ledger, error: BaseException) -> str:
     Only the error's class and code are named: a driver's message may quote values of the row it was about.
     """
     report = ledger.check_schema()
-    if not report.reachable:
-        return f"{place(ledger.engine)}: {' '.join(report.problems)} {CHECK_ADDRESS}"
     if not report.ok:
-        return f"{' '.join(report.problems)} Mend it with: {report.fix}"
+        return f"{place(ledger.engine)}: {problems(report)} Mend it with: {mend(report)}"
     return (
         f"{place(ledger.engine)} refused ({cause(error)}), although its tables are as expected. "
         "Try again; if it stays so, see the server's log and the rights of its user."
     )
+
+
+def problems(report: SchemaReport) -> str:
+    """What is wrong with the tables; those that are missing altogether in one sentence."""
+    missing = report.missing_tables
+    if not missing:
+        return " ".join(report.problems)
+    others = report.problems[len(missing) :]  # one sentence per missing table comes first
+    told = f"{'Table' if len(missing) == 1 else 'Tables'} {', '.join(missing)} not found."
+    return " ".join((told, *others))
+
+
+def mend(report: SchemaReport) -> str:
+    """The command that mends it, or where to look first."""
+    return report.fix or CHECK_ADDRESS
 
 
 def place(engine: Engine) -> str:

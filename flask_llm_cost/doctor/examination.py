@@ -13,7 +13,9 @@ from ..ledger import Ledger
 from ..runtime import Runtime
 from .advice import CHECK_ADDRESS
 from .advice import cause
+from .advice import mend
 from .advice import place
+from .advice import problems
 from .check import Check
 from .check import error
 from .check import ok
@@ -51,11 +53,11 @@ def database(runtime: Runtime, *, deep: bool) -> Iterator[Check]:
         return
     report = ledger.check_schema()
     if not report.reachable:
-        yield error("database", f"{place(ledger.engine)}: {' '.join(report.problems)}", CHECK_ADDRESS)
+        yield error("database", f"{place(ledger.engine)}: {problems(report)}", mend(report))
         return
     yield ok("database", f"{place(ledger.engine)} answers.")
     if not report.ok:
-        yield error("schema", " ".join(report.problems), report.fix or CHECK_ADDRESS)
+        yield error("schema", problems(report), mend(report))
         return
     yield ok("schema", "The tables are as this version expects.")
     yield from _stored(ledger, deep=deep)
@@ -67,5 +69,7 @@ def _stored(ledger: Ledger, *, deep: bool) -> Iterator[Check]:
             yield from stored_checks(session, deep=deep)
     except SQLAlchemyError as problem:
         yield error(
-            "ledger", f"The calls could not be read ({cause(problem)}).", "Try again; see the server's log."
+            "ledger",
+            f"The calls could not be read ({cause(problem)}).",
+            "Try again; the server's log says more.",
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
@@ -110,14 +109,14 @@ def line_items(session: Session, sample: int | None) -> Check:
     return ok("line items", f"The line items of {scope} {added:,} calls add up to their cost.")
 
 
-def _sums(session: Session, after: int, to: int) -> Iterable[tuple[int, Decimal | None, Decimal | None]]:
+def _sums(session: Session, after: int, to: int) -> list[tuple[int, Decimal | None, Decimal | None]]:
     statement = (
         select(LlmCall.id, LlmCall.total_cost, func.sum(LineItem.cost))
         .outerjoin(LineItem, LineItem.call_id == LlmCall.id)
         .where(LlmCall.id > after, LlmCall.id <= to)
         .group_by(LlmCall.id, LlmCall.total_cost)
     )
-    return session.execute(statement).tuples()
+    return [(row[0], row[1], row[2]) for row in session.execute(statement)]
 
 
 def rollups(session: Session) -> Check:
@@ -127,9 +126,10 @@ def rollups(session: Session) -> Check:
         return ok("rollups", "The rollups equal the calls, to the last digit.")
     first = drift[0]
     column, (told, kept) = next(iter(first.differences.items()))
+    differ = "rollup differs from its" if len(drift) == 1 else "rollups differ from their"
     return error(
         "rollups",
-        f"{len(drift):,} rollups differ from their calls; the first: {first.provider}/{first.model} at "
+        f"{len(drift):,} {differ} calls; the first: {first.provider}/{first.model} at "
         f"{first.bucket:%Y-%m-%d %H:%M} UTC, {column} {kept} instead of {told}.",
         "flask llm-cost rebuild-rollups, and find out what else writes to the ledger's tables.",
     )

@@ -6,8 +6,11 @@ The SDKs are imported here by name only, and only when somebody asks for the pro
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
+from contextlib import contextmanager
 from types import ModuleType
 
 from ..usage import Usage
@@ -39,7 +42,7 @@ def call_openai(model: str, response_id: str) -> None:
     client = sdk.OpenAI(
         api_key=_KEY, base_url="https://api.openai.com/v1", http_client=_offline(sdk, body), max_retries=0
     )
-    with client:
+    with client, _quietly():
         client.chat.completions.create(model=model, messages=_MESSAGES)
 
 
@@ -59,7 +62,7 @@ def call_anthropic(model: str, response_id: str) -> None:
     client = sdk.Anthropic(
         api_key=_KEY, base_url="https://api.anthropic.com", http_client=_offline(sdk, body), max_retries=0
     )
-    with client:
+    with client, _quietly():
         client.messages.create(model=model, max_tokens=100, messages=_MESSAGES)
 
 
@@ -73,6 +76,14 @@ def _offline(sdk: ModuleType, body: Body) -> object:
     transport = http.MockTransport(lambda request: http.Response(200, json=body))
     client: object = sdk.DefaultHttpxClient(transport=transport, trust_env=False)
     return client
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without an SDK's warning that the model will be retired: it is not the host's choice."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
 
 
 def _http_package(sdk: ModuleType) -> str:

@@ -24,8 +24,9 @@ from ..ledger import LlmCall
 from ..pricing import Price
 from ..runtime import Runtime
 from ..signals import call_recorded
-from .advice import CHECK_ADDRESS
 from .advice import database_advice
+from .advice import mend
+from .advice import problems
 from .synthetic import CALLS
 from .synthetic import ID_PREFIX
 from .synthetic import USAGE
@@ -33,7 +34,7 @@ from .synthetic import USAGE
 #: The tag that marks made-up calls: ``feature=llm_cost_verify``.
 TAG_VALUE = "llm_cost_verify"
 #: Tried first, because most apps use them; any other priced model of the provider will do.
-_USUAL_MODELS = ("gpt-5-mini", "gpt-5", "gpt-4o-mini", "claude-sonnet-4-5", "claude-haiku-4-5")
+_USUAL_MODELS = ("gpt-5-mini", "gpt-5", "claude-sonnet-5", "claude-haiku-4-5")
 _FLUSH_SECONDS = 10.0
 
 
@@ -80,7 +81,7 @@ def verify_capture(runtime: Runtime) -> Iterator[Step]:
         return
     report = ledger.check_schema()
     if not report.ok:
-        yield Step("configuration", "schema", "error", " ".join(report.problems), report.fix or CHECK_ADDRESS)
+        yield Step("configuration", "database", "error", problems(report), mend(report))
         return
     for name in tapped:
         yield from _Proof(runtime, ledger, name, name, CALLS[name]).steps()

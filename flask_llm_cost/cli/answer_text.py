@@ -1,0 +1,144 @@
+"""A report for people: rounded, with what is missing said in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+
+import click
+
+from ..analytics import Totals
+from ..analytics import UnpricedModel
+from . import words
+from .answer import Answer
+from .answer import Section
+from .answer import call_row
+from .answer import unpriced_row
+from .output import Column
+from .output import Table
+from .output import echo_table
+
+
+def echo_answer(answer: Answer, tags: Sequence[tuple[str, str]], pending: int) -> None:
+    """Print a report for people.
+
+    :param tags: what it was narrowed to.
+    :param pending: calls of this process that are not stored yet, and so not counted.
+    """
+    narrowed = "".join(f", {key}={value}" if value else f", without {key}" for key, value in tags)
+    title = f"LLM costs, {_span(answer)}{narrowed}"
+    click.secho(title, bold=True)
+    _echo_totals(answer, pending)
+    for section in answer.sections:
+        click.echo()
+        echo_table(_section_table(section))
+    if answer.whole:
+        click.echo()
+        echo_table(_calls_table(answer))
+    if answer.unpriced:
+        click.echo()
+        echo_table(_unpriced_table(answer.unpriced))
+        first = answer.unpriced[0]
+        click.echo(f"flask llm-cost prices explain --provider {first.provider} --model {first.model}")
+
+
+def _span(answer: Answer) -> str:
+    if answer.range is None:
+        return "all time"
+    first = answer.range[0].date()
+    last = (answer.range[1] - timedelta(microseconds=1)).date()
+    days = first.isoformat() if first == last else f"{first} to {last}"
+    return f"{days} ({answer.zone})"
+
+
+def _echo_totals(answer: Answer, pending: int) -> None:
+    totals, latency = answer.totals, answer.latency
+    lines = [
+        ("Total cost", f"{words.money(totals.total_cost)}{_change(answer)}"),
+        ("Calls", f"{words.count(totals.calls)}{_failed(totals)}"),
+        ("Average cost", words.money(totals.average_cost)),
+        ("Tokens", f"{words.count(totals.tokens_in)} in, {words.count(totals.tokens_out)} out"),
+        (
+            "Latency",
+            f"{words.duration(latency.average_ms)} on average, {words.duration(latency.p50_ms)} median, "
+            f"{words.duration(latency.p95_ms)} at the 95th percentile",
+        ),
+        *_gaps(totals),
+    ]
+    if pending:
+        lines.append(("Pending", f"{words.plural(pending, 'call')} of this process, not counted yet"))
+    width = max(len(label) for label, _ in lines)
+    for label, text in lines:
+        click.echo(f"{label:<{width}}  {text}")
+
+
+def _gaps(totals: Totals) -> Iterator[tuple[str, str]]:
+    if totals.unknown_cost_calls:
+        share = words.share(Decimal(totals.unknown_cost_calls) / totals.calls)
+        told = (
+            f"{words.plural(totals.unknown_cost_calls, 'call')} ({share}); totals are too low by their cost"
+        )
+        yield "Unknown cost", told
+    if totals.partial_cost_calls:
+        yield (
+            "Partial cost",
+            f"{words.plural(totals.partial_cost_calls, 'call')}; a part of each is not priced",
+        )
+
+
+def _failed(totals: Totals) -> str:
+    return f" ({totals.failed_calls:,} failed)" if totals.failed_calls else ""
+
+
+def _change(answer: Answer) -> str:
+    before = answer.previous.total_cost if answer.previous else None
+    now = answer.totals.total_cost
+    if not before or now is None:
+        return ""
+    return f" ({(now - before) / before * 100:+.1f} % against {words.money(before)} in the time before)"
+
+
+_COST = Column("total_cost", "Cost", words.money, number=True)
+_CALLS = Column("calls", "Calls", words.count, number=True)
+
+
+def _section_table(section: Section) -> Table:
+    label = section.dimension.removeprefix("tag:").replace("_id", "").replace("_", " ").capitalize()
+    columns = (
+        Column("name", label),
+        _COST,
+        Column("share", "Share", words.share, number=True),
+        _CALLS,
+        Column("unknown_cost_calls", "Unknown cost", words.count, number=True),
+    )
+    return Table(section.dimension, section.title, columns, tuple(section.rows()))
+
+
+def _calls_table(answer: Answer) -> Table:
+    rows = [
+        {**call_row(call), "occurred_at": call.occurred_at.astimezone(answer.zone)}
+        for call in answer.top_calls
+    ]
+    columns = (
+        Column("id", "Call", number=True),
+        Column("occurred_at", "When", words.moment),
+        Column("provider", "Provider"),
+        Column("model", "Model"),
+        Column("user_id", "User"),
+        _COST,
+        Column("latency_ms", "Latency", words.duration, number=True),
+    )
+    return Table("top_calls", "Dearest calls", columns, rows)
+
+
+def _unpriced_table(models: Sequence[UnpricedModel]) -> Table:
+    columns = (
+        Column("provider", "Provider"),
+        Column("model", "Model"),
+        Column("unknown_cost_calls", "Unknown", words.count, number=True),
+        Column("partial_cost_calls", "Partial", words.count, number=True),
+    )
+    rows = [unpriced_row(model) for model in models]
+    return Table("unpriced", "Models without a complete price", columns, rows)

@@ -1,0 +1,289 @@
+"""The doctor's checks: what each one sees, on real ledgers that are healthy and on others that are not."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import UTC
+from datetime import date
+from datetime import datetime
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import insert
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from flask_llm_cost.doctor import Check
+from flask_llm_cost.doctor import examine
+from flask_llm_cost.doctor import healthy
+from flask_llm_cost.doctor.setup import prices
+from flask_llm_cost.doctor.stored import line_items
+from flask_llm_cost.ledger import LineItem
+from flask_llm_cost.ledger import LlmCall
+from flask_llm_cost.ledger import Quarantine
+from flask_llm_cost.ledger import Rollup
+from tests.cli.apps import CommandApp
+from tests.cli.apps import MakeCommandApp
+
+
+def checks(app: CommandApp, *, deep: bool = False, debug: bool = False) -> dict[str, Check]:
+    with app.flask.app_context():
+        return {check.name: check for check in examine(app.runtime, deep=deep, debug=debug)}
+
+
+def test_a_ledger_with_priced_calls_is_healthy(stored: CommandApp) -> None:
+    for _ in range(3):
+        stored.call(tags={"feature": "chat"})
+    found = checks(stored, deep=True)
+
+    assert {check.status for name, check in found.items() if name != "prices"} == {"ok"}
+    assert found["calls"].evidence.startswith("3 recorded, the latest at ")
+    assert found["line items"].evidence == "The line items of all 3 calls add up to their cost."
+    assert found["rollups"].evidence == "The rollups equal the calls, to the last digit."
+    assert healthy(found.values())
+
+
+def test_an_empty_ledger_is_a_warning_with_the_next_step(stored: CommandApp) -> None:
+    found = checks(stored, deep=True)
+
+    assert found["calls"].status == "warn"
+    assert found["calls"].fix == "flask llm-cost verify-capture"
+    assert found["rollups"].status == "ok"
+    assert healthy(found.values())
+
+
+def test_calls_without_a_price_are_counted_and_named(stored: CommandApp) -> None:
+    stored.call()
+    stored.call("half-known")
+    for _ in range(2):
+        stored.call("nobody-knows")
+    check = checks(stored)["unpriced"]
+
+    assert check.status == "warn"
+    assert "3 of 4 calls (75.0 %)" in check.evidence
+    assert "openai/nobody-knows (2), openai/half-known (1)" in check.evidence
+    assert check.fix == "flask llm-cost prices explain --provider openai --model nobody-knows"
+
+
+def test_a_cost_that_is_not_the_sum_of_its_lines_is_an_error(stored: CommandApp) -> None:
+    stored.call()
+    broken = stored.call().event_id
+    with Session(stored.ledger.engine) as session:
+        session.execute(
+            update(LlmCall).where(LlmCall.event_id == broken).values(total_cost=Decimal("0.002251"))
+        )
+        session.commit()
+    found = checks(stored)
+
+    assert found["line items"].status == "error"
+    assert "1 of the latest 2 calls" in found["line items"].evidence
+    assert not healthy(found.values())
+
+
+def test_a_line_item_that_was_lost_is_an_error(stored: CommandApp) -> None:
+    stored.call()
+    with Session(stored.ledger.engine) as session:
+        session.query(LineItem).filter(LineItem.component == "output").delete()
+        session.commit()
+
+    assert checks(stored)["line items"].status == "error"
+
+
+def test_a_sample_is_of_the_latest_calls(app: CommandApp) -> None:
+    first = app.call().event_id
+    app.call()
+    with Session(app.ledger.engine) as session:
+        session.execute(update(LlmCall).where(LlmCall.event_id == first).values(total_cost=Decimal(7)))
+        session.commit()
+
+    with app.ledger.session() as session:
+        assert line_items(session, 1).status == "ok"
+        assert line_items(session, 2).status == "error"
+        assert line_items(session, None).status == "error"
+
+
+def test_rollups_that_drifted_are_an_error_with_both_numbers(stored: CommandApp) -> None:
+    stored.call()
+    with Session(stored.ledger.engine) as session:
+        session.execute(update(Rollup).values(calls=5))
+        session.commit()
+
+    assert "rollups" not in checks(stored)
+    check = checks(stored, deep=True)["rollups"]
+    assert check.status == "error"
+    assert "1 rollup differs from its calls; the first: openai/gpt-5 at " in check.evidence
+    assert check.evidence.endswith("calls 5 instead of 1.")
+    assert "flask llm-cost rebuild-rollups" in check.fix
+
+
+def test_quarantined_events_are_a_warning_with_their_reasons(stored: CommandApp) -> None:
+    now = datetime.now(UTC)
+    rows = [
+        {"event_id": f"event-{number}", "reason": "DataError 22003", "event": "{}", "created_at": now}
+        for number in range(2)
+    ]
+    with Session(stored.ledger.engine) as session:
+        session.execute(insert(Quarantine), rows)
+        session.commit()
+    check = checks(stored)["quarantine"]
+
+    assert check.status == "warn"
+    assert check.evidence == "2 events could not be stored and are in no total (DataError 22003: 2)."
+
+
+def test_missing_tables_are_an_error_and_end_the_examination(
+    make_app: MakeCommandApp, database_url: str
+) -> None:
+    found = checks(make_app(database_url), deep=True)
+
+    assert found["database"].status == "ok"
+    assert found["schema"].status == "error"
+    assert "db.create_all()" in found["schema"].fix
+    assert list(found)[-1] == "schema"
+
+
+def test_an_unreachable_database_is_an_error_without_its_password(make_app: MakeCommandApp) -> None:
+    check = checks(make_app("postgresql+psycopg://me:hunter2@127.0.0.1:1/costs"))["database"]
+
+    assert check.status == "error"
+    assert check.evidence.startswith("The postgresql database costs on 127.0.0.1:1: ")
+    assert "hunter2" not in check.evidence + check.fix
+
+
+def test_a_bind_key_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    app = CommandApp(
+        f"sqlite:///{tmp_path / 'a.sqlite'}",
+        {},
+        {"LLM_COST_BIND_KEY": "costs", "SQLALCHEMY_BINDS": {"costs": f"sqlite:///{tmp_path / 'b.sqlite'}"}},
+    )
+    app.create_tables()
+    try:
+        assert "b.sqlite" in checks(app)["database"].evidence
+    finally:
+        app.close()
+
+
+def test_without_a_ledger_nothing_is_asked_of_one(make_app: MakeCommandApp, tmp_path: Path) -> None:
+    found = checks(make_app(f"sqlite:///{tmp_path / 'a.sqlite'}", LLM_COST_STORAGE="log"))
+
+    assert found["database"].evidence == "None is used: LLM_COST_STORAGE is 'log'."
+    assert "Calls go to: log." in found["configuration"].evidence
+    assert "schema" not in found
+
+
+def test_a_storage_callable_is_told(make_app: MakeCommandApp, tmp_path: Path) -> None:
+    app = make_app(f"sqlite:///{tmp_path / 'a.sqlite'}", storage=lambda event: None)
+    assert "Calls go to: callable." in checks(app)["configuration"].evidence
+
+
+def test_a_switched_off_tracker_is_a_warning(make_app: MakeCommandApp, tmp_path: Path) -> None:
+    found = checks(make_app(f"sqlite:///{tmp_path / 'a.sqlite'}", LLM_COST_ENABLED=False))
+
+    assert found["configuration"].status == "warn"
+    assert not [name for name in found if name.startswith("capture")]
+
+
+def test_each_sdk_has_a_check_and_none_tapped_is_a_warning(make_app: MakeCommandApp, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'a.sqlite'}"
+    found = checks(make_app(url, LLM_COST_INSTRUMENT=["openai"]))
+    assert ": active." in found["capture openai"].evidence
+    assert ": off." in found["capture anthropic"].evidence
+    assert "capture" not in found
+
+
+def test_no_tapped_sdk_is_a_warning(make_app: MakeCommandApp, tmp_path: Path) -> None:
+    found = checks(make_app(f"sqlite:///{tmp_path / 'a.sqlite'}", LLM_COST_INSTRUMENT=()))
+    assert found["capture"].status == "warn"
+
+
+@pytest.mark.parametrize(
+    ("given", "debug", "status", "told"),
+    [
+        ({}, False, "warn", "Nobody can see /costs"),
+        ({}, True, "ok", "on this machine only"),
+        ({"authorize": lambda: True}, False, "ok", "for whom authorize lets in"),
+        ({"LLM_COST_DASHBOARD": False}, False, "ok", "there is none"),
+    ],
+    ids=["no authorize", "debug", "authorize", "no dashboard"],
+)
+def test_a_dashboard_that_nobody_can_see_is_a_warning(
+    given: dict[str, object],
+    debug: bool,
+    status: str,
+    told: str,
+    make_app: MakeCommandApp,
+    tmp_path: Path,
+) -> None:
+    settings = {"LLM_COST_DASHBOARD": True, "LLM_COST_URL_PREFIX": "/costs", **given}
+    check = checks(make_app(f"sqlite:///{tmp_path / 'a.sqlite'}", **settings), debug=debug)["dashboard"]
+
+    assert check.status == status
+    assert told in check.evidence
+
+
+def test_old_bundled_prices_are_a_warning(app: CommandApp) -> None:
+    version = app.runtime.catalog.tables[-1].version
+    made = date.fromisoformat(version[:10])
+
+    assert prices(app.runtime, made + timedelta(days=30)).status == "ok"
+    late = prices(app.runtime, made + timedelta(days=31))
+    assert late.status == "warn"
+    assert "31 days old" in late.evidence
+    assert "4 from LLM_COST_PRICING_OVERRIDES" in late.evidence
+
+
+def test_prices_of_a_file_are_counted(make_app: MakeCommandApp, tmp_path: Path) -> None:
+    (tmp_path / "prices.yml").write_text('openai/house-model: {input: "1", output: "2"}\n')
+    app = make_app(f"sqlite:///{tmp_path / 'a.sqlite'}", LLM_COST_PRICES_FILE=str(tmp_path / "prices.yml"))
+
+    assert "1 from LLM_COST_PRICES_FILE" in prices(app.runtime, date(2026, 11, 22)).evidence
+
+
+def test_what_waits_and_what_was_lost_is_shown(make_app: MakeCommandApp, tmp_path: Path) -> None:
+    app = make_app(f"sqlite:///{tmp_path / 'a.sqlite'}", LLM_COST_BUFFER_SIZE=1)
+    for _ in range(3):
+        app.tracker.track(provider="openai", model="gpt-5", input_tokens=1)
+    check = checks(app)["pending"]
+
+    assert check.status == "warn"
+    assert check.evidence == "In this process: 1 pending, 2 dropped."
+
+
+def test_the_command_prints_a_table_and_what_to_do(app: CommandApp) -> None:
+    result = app.run("doctor")
+
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0].split()[:2] == ["Status", "Check"]
+    assert "  calls: flask llm-cost verify-capture" in lines
+    assert lines[-1].endswith("0 errors, 1 warning.") or "2 warnings" in lines[-1]
+    assert result.stdout.isascii()
+
+
+def test_an_error_makes_the_exit_code_1(make_app: MakeCommandApp, tmp_path: Path) -> None:
+    result = make_app(f"sqlite:///{tmp_path / 'a.sqlite'}").run("doctor")
+
+    assert result.exit_code == 1
+    assert "1 error" in result.stdout
+
+
+def test_json_and_csv_carry_the_same_checks(stored: CommandApp) -> None:
+    document = json.loads(stored.run("doctor", "--deep", "--format", "json").stdout)
+    rows = list(csv.DictReader(io.StringIO(stored.run("doctor", "--deep", "--format", "csv").stdout)))
+
+    assert document["ok"] is True
+    assert [row["check"] for row in rows] == [check["check"] for check in document["checks"]]
+    assert set(rows[0]) == {"check", "status", "evidence", "fix"}
+    assert {check["status"] for check in document["checks"]} <= {"ok", "warn", "error"}
+
+
+def test_the_hosts_own_session_is_left_alone(app: CommandApp) -> None:
+    db: SQLAlchemy = app.db
+    with app.flask.app_context():
+        list(examine(app.runtime, deep=True))
+        assert not db.session.registry.has()
