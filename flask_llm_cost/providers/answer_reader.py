@@ -141,8 +141,7 @@ class AnswerReader(ABC):
 
 def names_only_null(raw: bytes, key: bytes) -> bool:
     """Whether every ``key`` (with its quotes) in ``raw`` has the value null."""
-    found = raw.count(key)
-    return found == 0 or found == raw.count(key + b":null") + raw.count(key + b": null")
+    return raw.count(key) == raw.count(key + b":null") + raw.count(key + b": null")
 
 
 def has_error_event(raw: bytes) -> bool:

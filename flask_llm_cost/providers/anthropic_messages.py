@@ -23,7 +23,7 @@ from .modes import normalise_mode
 
 #: Iterations that the top-level usage contains. ``fallback_message`` stands in the place of ``message`` for
 #: the attempt that served the answer (anthropic 2.12, ``BetaFallbackMessageIterationUsage``).
-_IN_TOP_LEVEL = frozenset({"message", "fallback_message"})
+_IN_TOP_LEVEL = ("message", "fallback_message")
 
 
 class MessagesReader(AnswerReader):
@@ -64,7 +64,7 @@ class MessagesReader(AnswerReader):
         return (
             b'"usage"' not in raw
             and b"message_st" not in raw  # message_start, message_stop
-            and names_only_null(raw, b'"error"')
+            and (b'"error"' not in raw or names_only_null(raw, b'"error"'))
             and not has_error_event(raw)
         )
 
@@ -100,14 +100,18 @@ class MessagesReader(AnswerReader):
         self.mode_told = any(_word(word) for word in (tier, speed)) or residency is not None
 
     def _iterations(self) -> tuple[Iteration, ...]:
-        entries = self._usage.get("iterations")
+        entries = self._usage.get("iterations", [])
+        if not isinstance(entries, list):
+            raise InvalidUsage("iterations is not a list")
         found = []
-        for entry in entries if isinstance(entries, list) else ():
-            if mapping(entry).get("type") in _IN_TOP_LEVEL or not mapping(entry):
+        for entry in entries:
+            if not isinstance(entry, dict):
+                raise InvalidUsage("iterations holds something else than objects")
+            if entry.get("type") in _IN_TOP_LEVEL:
                 continue
-            usage = read_message_usage(mapping(entry), at="usage.iterations").usage()
+            usage = read_message_usage(entry, at="usage.iterations").usage()
             if _is_billed(usage):
-                found.append(Iteration(model=name(mapping(entry).get("model")) or self.model, usage=usage))
+                found.append(Iteration(model=name(entry.get("model")) or self.model, usage=usage))
         return tuple(found)
 
 

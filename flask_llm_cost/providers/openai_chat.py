@@ -49,15 +49,14 @@ class ChatReader(AnswerReader):
         self._note_output(document)
 
     def can_skip(self, raw: bytes) -> bool:
-        if not self.saw_output or (
-            (self.model is None or self.response_id is None) and self._events < _PATIENCE
-        ):
-            return False
         return (
-            names_only_null(raw, b'"usage"')
-            and names_only_null(raw, b'"error"')
-            and not has_error_event(raw)
+            self.saw_output
+            and (self._events >= _PATIENCE or (self.model is not None and self.response_id is not None))
             and b"[DONE]" not in raw
+            and not has_error_event(raw)
+            # With `include_usage` every chunk says "usage": null.
+            and (b'"usage"' not in raw or names_only_null(raw, b'"usage"'))
+            and (b'"error"' not in raw or names_only_null(raw, b'"error"'))
         )
 
     def reading(self) -> Reading:

@@ -22,9 +22,9 @@ from .openai_usage import read_image_usage
 from .openai_usage import read_usage
 
 #: Events after which nothing comes. An incomplete response is billed like a complete one.
-_TERMINAL = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})
+_TERMINAL = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
 #: Statuses of a background response whose work, and usage, is still to come.
-_UNDER_WAY = frozenset({"queued", "in_progress"})
+_UNDER_WAY = ("queued", "in_progress")
 #: Images are drawn by a model of their own. A response that does not name it has no known price for them.
 _UNNAMED_IMAGE_MODEL = "image_generation"
 
@@ -73,7 +73,7 @@ class ResponsesReader(AnswerReader):
             self.saw_output = True
         return (
             b'"response"' not in raw
-            and names_only_null(raw, b'"error"')
+            and (b'"error"' not in raw or names_only_null(raw, b'"error"'))
             and not has_error_event(raw)
             and b"[DONE]" not in raw
         )

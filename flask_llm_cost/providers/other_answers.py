@@ -30,6 +30,10 @@ from .openai_usage import read_image_usage
 from .openai_usage import read_input_only
 from .openai_usage import read_usage
 
+#: Events after which nothing comes. An assistant's steps end in the same words as its run: only [DONE]
+#: ends those.
+_TERMINAL = ("transcript.text.done", "speech.audio.done")
+
 
 class OtherReader(AnswerReader):
     """Any JSON object or stream of them; the last usage counts."""
@@ -54,9 +58,7 @@ class OtherReader(AnswerReader):
         self.saw_output = self.saw_output or kind.endswith(".delta")
         # Assistants put the run itself into the event, others name what they carry.
         self.whole(document)
-        self.finished = self.finished or (
-            kind.endswith((".done", ".completed")) and bool(mapping(document.get("usage")))
-        )
+        self.finished = self.finished or kind in _TERMINAL
 
     def can_skip(self, raw: bytes) -> bool:
         return False

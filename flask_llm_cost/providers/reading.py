@@ -35,8 +35,8 @@ def read_body(route: Route, body: bytes) -> Observation:
     try:
         reader.whole(read_object(body, exact=route.provider in _TELLS_COST))
     except Unreadable as error:
-        # Speech and unknown downloads are no JSON by right.
-        if route.billing == "usage":
+        # Speech, subtitles and unknown downloads are no JSON by right.
+        if route.protocol is not None:
             reader.note(f"body: {error}")
     return reader.observation("response")
 

@@ -28,15 +28,10 @@ class EventDecoder:
         self._after_cr = False
         self._skipping_line = False
         self._spoiled = False
+        #: The next byte begins a new event. Asked once per chunk, so kept instead of computed.
+        self.is_between_events = False
         #: How many events were skipped because they were too long.
         self.oversized = 0
-
-    @property
-    def is_between_events(self) -> bool:
-        """Whether the next byte begins a new event."""
-        return not (
-            self._line or self._data or self._name or self._at_start or self._after_cr or self._spoiled
-        )
 
     def feed(self, chunk: bytes) -> Iterator[tuple[bytes, bytes]]:
         """The events that ``chunk`` completes. Iterate to the end before feeding more."""
@@ -54,6 +49,7 @@ class EventDecoder:
                 yield event
         if rest:
             self._keep(rest)
+        self.is_between_events = not (rest or self._after_cr or self._data or self._name or self._spoiled)
 
     def unfinished(self) -> tuple[bytes, bytes] | None:
         """The event that would be complete if the stream ended here; nothing is consumed.

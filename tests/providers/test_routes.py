@@ -1,0 +1,177 @@
+"""The route table: what is billed, and in which format it is answered."""
+
+from __future__ import annotations
+
+import pytest
+
+from flask_llm_cost.providers import Route
+from flask_llm_cost.providers import find_route
+from flask_llm_cost.providers import read_request
+
+OPENAI = "api.openai.com"
+ANTHROPIC = "api.anthropic.com"
+
+
+def post(path: str, host: str = OPENAI) -> Route:
+    return find_route("POST", host, path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/chat/completions",
+        "/v1/chat/completions",
+        "/v1/chat/completions/",
+        "/v1/chat/completions?api-version=2026-02-01",
+        "//v1//chat/completions",
+        "/openai/v1/chat/completions",
+        "/api/v1/chat/completions",
+        "/openai/deployments/quay-mini/chat/completions?api-version=2026-02-01",
+        "/v1/0a1b2c/gateway/openai/chat/completions",
+        "/compatibility/v1/chat/completions",
+        "https://gateway.example/v1/chat/completions?trace=1",
+    ],
+)
+def test_chat_is_found_behind_versions_deployments_and_prefixes(path: str) -> None:
+    route = post(path)
+
+    assert (route.operation, route.protocol, route.billing) == ("chat", "openai_chat", "usage")
+
+
+@pytest.mark.parametrize(
+    ("path", "operation", "protocol"),
+    [
+        ("/completions", "completions", "openai_completions"),
+        ("/embeddings", "embeddings", "openai_embeddings"),
+        ("/responses", "responses", "openai_responses"),
+        ("/responses?beta=true", "responses", "openai_responses"),
+        ("/v1/responses/compact", "responses", "openai_responses"),
+        ("/v1/fim/completions", "completions", "openai_chat"),
+        ("/v1/messages", "messages", "anthropic_messages"),
+        ("/v1/messages?beta=true", "messages", "anthropic_messages"),
+        ("/anthropic/v1/messages", "messages", "anthropic_messages"),
+        ("/images/generations", "images", None),
+        ("/images/edits", "images", None),
+        ("/audio/transcriptions", "transcription", None),
+        ("/threads/runs", "other", None),
+        ("/threads/thread_1/runs", "other", None),
+    ],
+)
+def test_what_is_billed_and_says_how_much(path: str, operation: str, protocol: str | None) -> None:
+    route = post(path)
+
+    assert (route.operation, route.protocol, route.billing) == (operation, protocol, "usage")
+
+
+@pytest.mark.parametrize(
+    ("path", "operation"),
+    [
+        ("/audio/speech", "speech"),
+        ("/images/variations", "images"),
+        ("/videos", "other"),
+        ("/videos/video_1/remix", "other"),
+        ("/v1/complete", "completions"),
+        ("/fine_tuning/jobs", "other"),
+        ("/containers", "other"),
+    ],
+)
+def test_what_is_billed_without_saying_how_much(path: str, operation: str) -> None:
+    route = post(path)
+
+    assert (route.operation, route.protocol, route.billing) == (operation, None, "no_usage")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/responses/input_tokens"),
+        ("POST", "/responses/resp_1/cancel"),
+        ("GET", "/responses/resp_1"),
+        ("GET", "/responses/resp_1?stream=true"),
+        ("DELETE", "/responses/resp_1"),
+        ("GET", "/models"),
+        ("GET", "/models/gpt-5"),
+        ("POST", "/files"),
+        ("GET", "/files/file_1/content"),
+        ("POST", "/moderations"),
+        ("POST", "/batches"),
+        ("POST", "/batches/batch_1/cancel"),
+        ("POST", "/chat/completions/chatcmpl_1"),
+        ("GET", "/chat/completions"),
+        ("POST", "/threads/thread_1/messages"),
+        ("POST", "/threads/thread_1/runs/run_1/cancel"),
+        ("POST", "/v1/messages/count_tokens?beta=true"),
+        ("POST", "/v1/messages/batches"),
+        ("POST", "/v1/messages/batches/msgbatch_1/cancel"),
+        ("GET", "/v1/messages/batches/msgbatch_1"),
+    ],
+)
+def test_what_costs_nothing(method: str, path: str) -> None:
+    assert find_route(method, OPENAI, path).billing == "free"
+
+
+@pytest.mark.parametrize("path", ["/v1/rerank", "/decisions", "/agents/sessions", "/", ""])
+def test_a_request_that_nobody_knows_is_judged_by_its_answer(path: str) -> None:
+    route = post(path)
+
+    assert (route.operation, route.protocol, route.billing) == ("other", None, "unknown")
+
+
+def test_the_provider_is_the_hosts_else_the_apps_word_else_the_sdks_name() -> None:
+    def provider(host: str, sdk: str | None = "openai") -> str:
+        hosts = {"gateway.example": "mistral"}
+        return find_route("POST", host, "/chat/completions", sdk=sdk, provider_hosts=hosts).provider
+
+    assert provider("openrouter.ai") == "openrouter"
+    assert provider("gateway.example") == "mistral"
+    assert provider("127.0.0.1:9999") == "openai"
+    assert provider("127.0.0.1:9999", sdk=None) == "unknown"
+
+
+def test_the_host_of_a_full_url_wins() -> None:
+    assert post("https://api.deepseek.com/chat/completions").provider == "deepseek"
+
+
+def test_an_azure_deployment_is_the_model_where_the_request_names_none() -> None:
+    route = post("/openai/deployments/Quay-Mini/chat/completions", "harbour.openai.azure.com")
+
+    assert route.provider == "azure"
+    assert read_request(route, {"messages": []}).model == "Quay-Mini"
+    assert read_request(route, {"model": "quay-large"}).model == "quay-large"
+
+
+def test_a_request_tells_its_model_stream_and_tier() -> None:
+    facts = read_request(post("/responses"), {"model": "gpt-5", "stream": True, "service_tier": "flex"})
+
+    assert (facts.model, facts.stream, facts.pricing_mode) == ("gpt-5", True, "flex")
+
+
+def test_a_request_without_a_body_tells_nothing() -> None:
+    facts = read_request(post("/responses"), None)
+
+    assert (facts.model, facts.stream, facts.pricing_mode) == (None, False, None)
+
+
+def test_odd_values_in_a_request_are_not_told() -> None:
+    facts = read_request(post("/responses"), {"model": 5, "stream": "yes", "service_tier": ["flex"]})
+
+    assert (facts.model, facts.stream, facts.pricing_mode) == (None, False, None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "mode"),
+    [
+        ({"service_tier": "auto"}, None),
+        ({"service_tier": "standard_only"}, None),
+        ({"speed": "fast"}, "fast"),
+        ({"speed": "fast", "inference_geo": "us"}, "fast_data_residency"),
+        ({"inference_geo": "us"}, "data_residency"),
+        ({"inference_geo": "global"}, None),
+    ],
+)
+def test_an_anthropic_request_asks_for_speed_and_place(fields: dict[str, object], mode: str | None) -> None:
+    assert read_request(post("/v1/messages", ANTHROPIC), fields).pricing_mode == mode
+
+
+def test_fast_is_openais_other_name_for_the_priority_tier() -> None:
+    assert read_request(post("/chat/completions"), {"service_tier": "fast"}).pricing_mode == "priority"
