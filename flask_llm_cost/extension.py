@@ -151,9 +151,10 @@ class LLMCostTracker:
     @property
     def blueprint(self) -> Blueprint | None:
         """The current app's dashboard, or ``None`` where ``LLM_COST_DASHBOARD`` is false."""
-        return self._app.blueprints.get("llm_cost")
+        found = self._app.blueprints.get("llm_cost")
+        return found if isinstance(found, Blueprint) else None
 
-    def track(self, **call: Any) -> Event:
+    def track(self, **call: Any) -> Event | None:
         """Record a call by hand; see :func:`flask_llm_cost.track`."""
         return capture.track(runtime=self._runtime, **call)
 

@@ -10,9 +10,12 @@ from ..events import Event
 class Ingest(Protocol):
     """Takes events and sees that they are stored."""
 
-    #: The mode's name and why it was chosen, for the log and doctor.
+    #: The mode's name, for the log and doctor.
     mode: str
-    reason: str
+
+    @property
+    def reason(self) -> str:
+        """Why events are stored this way, in words."""
 
     def accept(self, event: Event) -> None:
         """Take an event over. Returns quickly; never runs SQL of the host's transaction.
