@@ -69,6 +69,8 @@ class LoopbackProvider:
 
     def __init__(self, *, port: int = 0, keep_requests: bool = True) -> None:
         self.requests: list[Received] = []
+        #: How many connections were opened.
+        self.connections = 0
         self._keep_requests = keep_requests
         self._script: deque[Answer] = deque()
         self._released = threading.Event()
@@ -223,6 +225,7 @@ class _Connection(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         provider = self.server.provider
         provider._connections.add(self.connection)
+        provider.connections += 1
         try:
             if provider._stopped.is_set():
                 return

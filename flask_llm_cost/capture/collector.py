@@ -65,9 +65,9 @@ class StreamCollector:
     """Gathers what a stream tells. Where tracking is off it takes everything and records nothing."""
 
     def __init__(self, told: ToldCall, runtime: Runtime | None) -> None:
-        #: The model and the response's id; the events' own count unless you set these.
-        self.model = told.observation.model
+        #: The response's id; the events' own counts unless you set this.
         self.provider_response_id = told.observation.provider_response_id
+        self._model: str | None = None
         self._told = told
         self._runtime = runtime
         self._usage: Usage | None = told.observation.usage
@@ -79,6 +79,15 @@ class StreamCollector:
         if runtime is not None:
             with ours(runtime.counters, "track_stream() could not begin"):
                 self._opened = told.begin(runtime)
+
+    @property
+    def model(self) -> str:
+        """The model that was asked; set it to the one that answered, where the events do not tell."""
+        return self._model or str(self._told.observation.model)
+
+    @model.setter
+    def model(self, name: str) -> None:
+        self._model = name
 
     def __enter__(self) -> Self:
         return self
@@ -151,7 +160,7 @@ class StreamCollector:
         latency_ms = self._elapsed_ms() if said.latency_ms is None else said.latency_ms
         seen = replace(
             seen,
-            model=self.model if self.model != said.model else seen.model or self.model,
+            model=self._model or seen.model or said.model,
             provider_response_id=self.provider_response_id or seen.provider_response_id,
             latency_ms=latency_ms,
             time_to_first_token_ms=self._first_token_ms,
