@@ -18,6 +18,8 @@ MAX_SERIES = 7
 OTHER = 0
 #: How much of a band its bar fills.
 _BAR_SHARE = 0.72
+#: Pixels of the smallest part of a bar, so that it is seen.
+_SLIVER = 0.5
 #: A line's points, in percent of the width and pixels from the top.
 Points = tuple[tuple[float, float], ...]
 
@@ -161,15 +163,21 @@ def _runs(
 def _column(
     band: Band, parts: Iterable[tuple[int, Decimal]], total: Decimal, height: float, scale: float
 ) -> Column:
+    told = [(rank, amount) for rank, amount in parts if amount > 0]
     segments = []
     bottom = height
-    for rank, amount in parts:
-        if amount <= 0:
-            continue
-        size = min(max(float(amount) * scale, 0.5), bottom)
+    for (rank, amount), size in zip(told, _sizes([amount for _, amount in told], height, scale), strict=True):
         bottom -= size
         segments.append(Segment(rank, amount, round(bottom, 2), round(size, 2)))
     return Column(band, tuple(segments), total, round(bottom, 2))
+
+
+def _sizes(amounts: Sequence[Decimal], height: float, scale: float) -> list[float]:
+    """Pixels of each amount; what slivers get on top of their share, the largest one gives."""
+    sizes = [max(float(amount) * scale, _SLIVER) for amount in amounts]
+    if (excess := sum(sizes) - height) > 0:
+        sizes[sizes.index(max(sizes))] -= excess
+    return sizes
 
 
 def spans(parts: Sequence[tuple[int, Decimal]]) -> tuple[Span, ...]:
