@@ -8,7 +8,9 @@ from .catalog import Price
 from .entry import PriceEntry
 from .explanation import ExplainedLine
 from .explanation import Explanation
+from .lookup import STEPS
 from .lookup import Match
+from .tables import PriceTable
 
 __all__ = [
     "Catalog",
@@ -17,5 +19,7 @@ __all__ = [
     "ExplainedLine",
     "Match",
     "PriceEntry",
+    "PriceTable",
     "AUTHORITATIVE_PROVIDERS",
+    "STEPS",
 ]

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -29,8 +26,6 @@ from .calculate import Terms
 from .calculate import add_up
 from .calculate import as_billed
 from .calculate import draw_up
-from .documents import Signature
-from .documents import file_signature
 from .explanation import Explanation
 from .explanation import explain
 from .lookup import Lookup
@@ -42,16 +37,13 @@ from .snapshot import take_snapshot
 from .tables import PriceTable
 from .tables import bundled_table
 from .tables import check_references
-from .tables import file_table
 from .tables import override_table
+from .watch import FileWatch
 
 logger = logging.getLogger(__name__)
 
 #: Providers that report what they charge for each call; their word stands above any table.
 AUTHORITATIVE_PROVIDERS = frozenset({"openrouter", "perplexity", "xai"})
-#: Seconds between two looks at the prices file's date.
-FILE_CHECK_INTERVAL = 1.0
-
 _ZERO = Decimal(0)
 _NO_FIELDS: Mapping[str, str] = {}
 
@@ -80,7 +72,7 @@ class Catalog:
     """
 
     def __init__(
-        self, tables: tuple[PriceTable, ...], discounts: Mapping[str, Decimal], watch: _Watch | None = None
+        self, tables: tuple[PriceTable, ...], discounts: Mapping[str, Decimal], watch: FileWatch | None = None
     ) -> None:
         self._lookup = Lookup(tables)
         self._discounts = discounts
@@ -107,8 +99,8 @@ class Catalog:
             tables.append(override_table(overrides))
         if prices_file is not None:
             path = Path(prices_file)
-            watch = _Watch(path, len(tables), file_signature(path))
-            tables.append(file_table(path))
+            watch = FileWatch(path, len(tables))
+            tables.append(watch.first_table())
         tables.append(bundled_table())
         catalog = cls(tuple(tables), _checked_discounts(discounts or {}), watch)
         _check(catalog._lookup)
@@ -244,37 +236,6 @@ class Catalog:
             logger.warning("The changed prices file is not used, the old prices stay: %s", error)
         else:
             self._lookup = changed
-
-
-@dataclass(slots=True)
-class _Watch:
-    """Notices that the prices file has changed. One thread at a time looks; the others do not wait for it."""
-
-    path: Path
-    position: int
-    signature: Signature | None
-    _next_look: float = field(default_factory=lambda: time.monotonic() + FILE_CHECK_INTERVAL)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def is_due(self) -> bool:
-        return time.monotonic() >= self._next_look
-
-    def changed_table(self) -> PriceTable | None:
-        """The new table, if the file has changed and can be read. A file is tried once per change."""
-        if not self._lock.acquire(blocking=False):
-            return None
-        try:
-            self._next_look = time.monotonic() + FILE_CHECK_INTERVAL
-            signature = file_signature(self.path)
-            if signature == self.signature:
-                return None
-            self.signature = signature
-            return file_table(self.path)
-        except ConfigurationError as error:
-            logger.warning("The changed prices file is not used, the old prices stay: %s", error)
-            return None
-        finally:
-            self._lock.release()
 
 
 def _check(lookup: Lookup) -> None:

@@ -83,12 +83,17 @@ def _add_rates(found: dict[str, Any], bill: Bill) -> None:
 
 
 def _fitted(snapshot: dict[str, Any]) -> dict[str, Any]:
-    """The snapshot, without its least needed parts where it would be too large."""
+    """The snapshot, without its least needed parts where it would be too large.
+
+    Of many iterations only their number remains.
+    """
     iterations = snapshot.get("iterations")
     if iterations and _size(snapshot) > SIZE_LIMIT:
         kept = ("model", "key", "rates")
         snapshot["iterations"] = [{key: item[key] for key in kept if key in item} for item in iterations]
-    for key in ("iterations", "estimate", "missing", "lent", "same_as", "rates"):
+    if iterations and _size(snapshot) > SIZE_LIMIT:
+        snapshot["iterations"] = len(iterations)
+    for key in ("estimate", "missing", "lent", "same_as", "rates"):
         if key in snapshot and _size(snapshot) > SIZE_LIMIT:
             del snapshot[key]
             snapshot["shortened"] = True

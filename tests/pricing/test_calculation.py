@@ -543,6 +543,8 @@ def test_a_snapshot_is_json_and_stays_under_a_kilobyte() -> None:
         assert len(json.dumps(price.snapshot)) <= 1000
         assert price.snapshot is not None
         assert price.snapshot["rates"]["input"] == "123.123456789012"
+        told = price.snapshot.get("iterations", [])
+        assert count == (told if isinstance(told, int) else len(told))
         assert len(price.line_items) == 11 * (count + 1)
 
 

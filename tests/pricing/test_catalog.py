@@ -16,7 +16,7 @@ import pytest
 
 from flask_llm_cost.errors import ConfigurationError
 from flask_llm_cost.pricing import Catalog
-from flask_llm_cost.pricing.catalog import FILE_CHECK_INTERVAL
+from flask_llm_cost.pricing.watch import FILE_CHECK_INTERVAL
 from flask_llm_cost.usage import Usage
 from tests.pricing.asking import ask
 from tests.pricing.asking import catalog

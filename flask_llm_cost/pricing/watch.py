@@ -1,0 +1,65 @@
+"""Noticing that the prices file has changed, without a thread or a look at the disk for every call."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+
+from ..errors import ConfigurationError
+from .documents import Signature
+from .documents import file_signature
+from .tables import PriceTable
+from .tables import file_table
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two looks at the prices file's date.
+FILE_CHECK_INTERVAL = 1.0
+
+
+@dataclass(slots=True)
+class FileWatch:
+    """Looks at the prices file now and then. One thread at a time looks; the others do not wait for it.
+
+    :param position: where the file's table stands among the catalog's tables.
+    """
+
+    path: Path
+    position: int
+    _signature: Signature | None = None
+    _next_look: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def first_table(self) -> PriceTable:
+        """The table as it is at start-up.
+
+        :raises ConfigurationError: the file is missing or malformed.
+        """
+        self._signature = file_signature(self.path)
+        self._next_look = time.monotonic() + FILE_CHECK_INTERVAL
+        return file_table(self.path)
+
+    def is_due(self) -> bool:
+        """Whether it is time for another look."""
+        return time.monotonic() >= self._next_look
+
+    def changed_table(self) -> PriceTable | None:
+        """The new table, if the file has changed and can be read. A file is tried once per change."""
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            self._next_look = time.monotonic() + FILE_CHECK_INTERVAL
+            signature = file_signature(self.path)
+            if signature == self._signature:
+                return None
+            self._signature = signature
+            return file_table(self.path)
+        except ConfigurationError as error:
+            logger.warning("The changed prices file is not used, the old prices stay: %s", error)
+            return None
+        finally:
+            self._lock.release()
