@@ -16,8 +16,10 @@ from flask_llm_cost.cli import llm_cost
 from tests.cli.apps import CommandApp
 from tests.cli.apps import MakeCommandApp
 
+Words = tuple[str, ...]
 
-def commands(command: click.Command, path: Words = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+
+def commands(command: click.Command, path: Words = ()) -> Iterator[tuple[Words, click.Command]]:
     yield path, command
     if isinstance(command, click.Group):
         for name, inner in command.commands.items():
