@@ -17,8 +17,11 @@ from sqlalchemy.pool import StaticPool
 
 
 def shared_connection(engine: Engine) -> bool:
-    """Whether the engine's only connection is shared by everything in the process."""
-    return isinstance(engine.pool, StaticPool)
+    """Whether the engine's only connection is shared by everything in the process.
+
+    A static pool on a server database is only a small pool: there the ledger has a connection of its own.
+    """
+    return isinstance(engine.pool, StaticPool) and engine.dialect.name == "sqlite"
 
 
 def host_transaction_open(engine: Engine) -> bool:

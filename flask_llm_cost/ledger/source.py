@@ -16,7 +16,6 @@ from ..errors import ConfigurationError
 from .engine import LOCK_WAIT
 from .engine import TESTING_LOCK_WAIT
 from .engine import create_ledger_engine
-from .engine import shared_connection
 from .writer import Ledger
 
 
@@ -49,7 +48,7 @@ class LedgerSource:
     def forked(self) -> None:
         """In a forked child: forget the parent's connections without closing them."""
         self._lock = threading.Lock()
-        if self._ledger is not None and not shared_connection(self._ledger.engine):
+        if self._ledger is not None:
             self._ledger.engine.dispose(close=False)
 
     def _lock_wait(self) -> float:

@@ -174,10 +174,28 @@ def test_a_locked_table_is_waited_for_no_longer_than_asked(app: Flask, ledger: L
     holder.dispose()
 
 
-def test_a_static_pool_is_shared() -> None:
+def test_in_memory_sqlite_has_one_connection_for_all() -> None:
     host_engine = create_engine("sqlite://", poolclass=StaticPool)
-    assert create_ledger_engine(host_engine) is host_engine
-    assert shared_connection(host_engine)
+    engine = create_ledger_engine(host_engine)
+    assert shared_connection(engine)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE t (x)"))
+    with host_engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM t")).scalar() == 0
+
+
+def test_a_static_pool_on_a_server_is_not_shared(database_url: str, app: Flask) -> None:
+    if database_url.startswith("sqlite"):
+        pytest.skip("a server has more than one connection")
+    host_engine = create_engine(database_url, poolclass=StaticPool)
+    engine = create_ledger_engine(host_engine)
+    with host_engine.connect() as host:
+        host.execute(text("INSERT INTO llm_cost_meta VALUES ('host', 'half')"))
+        assert Ledger(engine).write([event()]) == 1
+        host.rollback()
+        assert host.execute(text("SELECT count(*) FROM llm_cost_meta WHERE value = 'half'")).scalar() == 0
+    engine.dispose()
+    host_engine.dispose()
 
 
 def test_an_in_memory_database_per_connection_is_refused() -> None:

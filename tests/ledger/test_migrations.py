@@ -1,0 +1,258 @@
+"""The ledger's tables under Flask-Migrate, with real ``flask db`` commands in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import create_engine
+from sqlalchemy import inspect
+
+from flask_llm_cost.errors import ConfigurationError
+from flask_llm_cost.ledger import Base
+from flask_llm_cost.ledger import Ledger
+from flask_llm_cost.ledger import create_ledger_engine
+from flask_llm_cost.ledger import rollup_drift
+from flask_llm_cost.ledger.revisions import next_revision
+from flask_llm_cost.ledger.revisions import template_directory
+from tests.made_events import event
+
+if TYPE_CHECKING:
+    from flask_llm_cost.ledger.revisions import NextRevision
+
+pytestmark = pytest.mark.slow
+
+APP = """
+import os
+from flask import Flask
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import MetaData
+from flask_llm_cost.ledger import attach_tables
+
+app = Flask(__name__)
+app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["HOST_URL"]
+bind_key = os.environ.get("BIND") or None
+if bind_key:
+    app.config["SQLALCHEMY_BINDS"] = {bind_key: os.environ["BIND_URL"]}
+convention = {"pk": "pk__%(table_name)s", "ix": "ix__%(column_0_label)s", "fk": "fk__%(table_name)s",
+              "uq": "uq__%(table_name)s__%(constraint_name)s", "ck": "ck__%(table_name)s"}
+db = SQLAlchemy(app, metadata=MetaData(naming_convention=convention if os.environ.get("NAMED") else None))
+
+class Note(db.Model):
+    id = db.Column(db.Integer, primary_key=True)
+    text = db.Column(db.String(20), index=True)
+
+attach_tables(db, bind_key)
+Migrate(app, db)
+"""
+
+
+DONE = "---- done ----"
+
+RUN = f"""
+import shlex
+import sys
+from flask.cli import FlaskGroup
+from app import app
+
+for command in sys.argv[1:]:
+    FlaskGroup(create_app=lambda: app).main(["db", *shlex.split(command)], standalone_mode=False)
+    sys.stderr.flush()
+    print({DONE!r}, flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host app in a directory of its own, driven by its command line."""
+
+    directory: Path
+    environment: dict[str, str]
+
+    def flask_db(self, *commands: str) -> list[str]:
+        """Run ``flask db`` commands, one after the other in one new process; what each has printed."""
+        done = subprocess.run(
+            [sys.executable, "run.py", *commands],
+            cwd=self.directory,
+            env={**os.environ, **self.environment, "PYTHONPATH": str(Path.cwd())},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout.split(DONE)[:-1]
+
+    @property
+    def migrations(self) -> Path:
+        return self.directory / "migrations"
+
+    @property
+    def revisions(self) -> list[Path]:
+        return sorted((self.migrations / "versions").glob("*.py"))
+
+    def add_revision(self, bind_key: str | None = None) -> NextRevision:
+        found = next_revision(self.migrations, bind_key=bind_key)
+        assert found is not None
+        found.write()
+        return found
+
+
+def _host(directory: Path, url: str, **environment: str) -> Host:
+    (directory / "app.py").write_text(APP)
+    (directory / "run.py").write_text(RUN)
+    return Host(directory, {"HOST_URL": url, **environment})
+
+
+def _check_ledger(url: str) -> None:
+    """The tables take calls and are as the models want them."""
+    host_engine = create_engine(url)
+    ledger = Ledger(create_ledger_engine(host_engine))
+    assert ledger.check_schema().problems == ()
+    assert ledger.write([event(tags={"feature": "chat"})]) == 1
+    with ledger.session() as session:
+        assert rollup_drift(session) == []
+    ledger.engine.dispose()
+    host_engine.dispose()
+
+
+def _our_tables(url: str) -> set[str]:
+    engine = create_engine(url)
+    found = set(inspect(engine).get_table_names()) & set(Base.metadata.tables)
+    engine.dispose()
+    return found
+
+
+@pytest.mark.parametrize("named", ["", "1"], ids=["plain", "naming-convention"])
+def test_migrate_upgrade_and_downgrade_are_clean(tmp_path: Path, database_url: str, named: str) -> None:
+    if named and not database_url.startswith("sqlite"):
+        pytest.skip("names do not depend on the database; one is enough")
+    host = _host(tmp_path, database_url, NAMED=named)
+    *_, again = host.flask_db("init", "migrate -m all", "upgrade", "migrate")
+    assert "No changes in schema detected" in again
+    (revision,) = host.revisions
+    assert "flask_llm_cost" not in revision.read_text()
+    _check_ledger(database_url)
+    assert next_revision(host.migrations) is None
+    host.flask_db("downgrade")
+    assert _our_tables(database_url) == set()
+
+
+def test_the_reviewed_revision_equals_the_models(tmp_path: Path, database_url: str) -> None:
+    """It goes on top of the host's head, and afterwards ``flask db check`` finds no difference."""
+    host = _host(tmp_path, database_url, NAMED="1")
+    host.flask_db("init")
+    head = host.migrations / "versions" / "0a_notes.py"
+    head.write_text(NOTES)
+    added = host.add_revision()
+    assert added.down_revision == "0a"
+    assert "No new upgrade operations detected" in host.flask_db("upgrade", "check")[-1]
+    _check_ledger(database_url)
+    host.flask_db("downgrade")
+    assert _our_tables(database_url) == set()
+
+
+NOTES = '''
+"""notes"""
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0a"
+down_revision = None
+
+
+def upgrade():
+    op.create_table(
+        "note",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("text", sa.String(length=20), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk__note"),
+    )
+    op.create_index("ix__note_text", "note", ["text"])
+
+
+def downgrade():
+    op.drop_table("note")
+'''
+
+
+@pytest.mark.parametrize("way", ["generated", "reviewed"])
+def test_a_bind_key_gets_the_tables_into_its_own_database(tmp_path: Path, way: str) -> None:
+    default, costs = (f"sqlite:///{tmp_path}/{name}.sqlite" for name in ("default", "costs"))
+    host = _host(tmp_path, default, BIND="costs", BIND_URL=costs)
+    host.flask_db("init --multidb")
+    if way == "reviewed":
+        host.add_revision("costs")
+        host.flask_db("upgrade")
+    *_, again = host.flask_db("migrate -m all", "upgrade", "migrate")
+    assert "No changes in schema detected" in again
+    _check_ledger(costs)
+    assert _our_tables(default) == set()
+    host.flask_db("downgrade base")
+    assert _our_tables(costs) == set()
+
+
+@pytest.fixture
+def migrations(tmp_path: Path) -> Path:
+    """A migrations directory as ``flask db init`` makes it, without starting Flask."""
+    versions = tmp_path / "migrations" / "versions"
+    versions.mkdir(parents=True)
+    (tmp_path / "migrations" / "env.py").write_text("# single database\n")
+    (tmp_path / "migrations" / "alembic.ini").write_text("[alembic]\n")
+    return tmp_path / "migrations"
+
+
+def _revision(migrations: Path, name: str, after: str | None) -> None:
+    (migrations / "versions" / f"{name}.py").write_text(
+        f"revision = {name!r}\ndown_revision = {after!r}\n\n\ndef upgrade():\n    pass\n"
+    )
+
+
+def test_the_first_revision_of_a_host_has_none_below(migrations: Path) -> None:
+    found = next_revision(migrations)
+    assert found is not None
+    assert found.down_revision is None
+    assert not found.path.exists()
+    compile(found.source, str(found.path), "exec")
+    found.write()
+    assert next_revision(migrations) is None
+    with pytest.raises(FileExistsError):
+        found.write()
+
+
+def test_a_renamed_revision_is_still_known(migrations: Path) -> None:
+    found = next_revision(migrations)
+    assert found is not None
+    found.write()
+    found.path.rename(found.path.with_name("2026_renamed.py"))
+    assert next_revision(migrations) is None
+
+
+def test_several_heads_have_to_be_joined_first(migrations: Path) -> None:
+    _revision(migrations, "one", None)
+    _revision(migrations, "two", None)
+    with pytest.raises(ConfigurationError, match=r"2 heads \(one, two\).*flask db merge heads"):
+        next_revision(migrations)
+
+
+def test_without_migrations_the_error_says_how_to_begin(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="flask db init"):
+        next_revision(tmp_path / "migrations")
+
+
+def test_a_bind_key_needs_migrations_for_several_databases(migrations: Path) -> None:
+    with pytest.raises(ConfigurationError, match="--multidb"):
+        next_revision(migrations, bind_key="costs")
+
+
+def test_each_template_is_found_and_names_no_module_of_ours() -> None:
+    templates = sorted(template_directory().glob("*.template"))
+    assert [template.name for template in templates] == ["0001_create_ledger.py.template"]
+    for template in templates:
+        assert "import flask_llm_cost" not in template.read_text()
+        assert "from flask_llm_cost" not in template.read_text()
