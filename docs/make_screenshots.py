@@ -6,6 +6,7 @@ Chromium look at it. Run by ``make screenshots``; the pictures land in ``docs/_s
 
 from __future__ import annotations
 
+import logging
 import sys
 import tempfile
 import threading
@@ -28,6 +29,7 @@ sys.path.insert(0, str(ROOT / "examples"))
 
 from support_desk import create_app  # noqa: E402
 from support_desk import seed  # noqa: E402
+from support_desk import tracker  # noqa: E402
 from support_desk.models import db  # noqa: E402
 
 
@@ -48,6 +50,8 @@ def running_desk() -> Iterator[str]:
             server.shutdown()
             thread.join()
             server.server_close()
+            with app.app_context():
+                tracker.shutdown()
 
 
 @contextmanager
@@ -77,6 +81,7 @@ def shoot(page: Page, name: str, *, full_page: bool = False) -> None:
 def main() -> None:
     """Overview light, dark and on a phone; the list of calls; one call; the desk itself."""
     PICTURES.mkdir(exist_ok=True)
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
     with running_desk() as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM)
         for scheme in ("light", "dark"):
@@ -94,6 +99,7 @@ def main() -> None:
             page.goto(f"{address}/tickets/1")
             page.fill("#question", "Draft a first answer")
             page.click("form[action$='/ask'] button")
+            page.wait_for_load_state("load")
             shoot(page, "desk")
         browser.close()
 

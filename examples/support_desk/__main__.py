@@ -21,12 +21,8 @@ def main() -> None:
         calls = seed.fill()
     print(_greeting(f"http://127.0.0.1:{server.port}", calls), flush=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        print("\nStopped.")
-    finally:
-        server.server_close()
+    server.serve_forever()  # comes back on Ctrl-C
+    print("Stopped.")
 
 
 def _greeting(address: str, calls: int) -> str:
@@ -48,4 +44,7 @@ Ctrl-C stops it.
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:  # before it served
+        print("Stopped.")

@@ -79,9 +79,8 @@ def _add_people_and_tickets() -> None:
     now = datetime.now(UTC).replace(tzinfo=None)
     for number, (subject, text) in enumerate(TICKETS):
         written = now - timedelta(hours=7 * (len(TICKETS) - number))
-        ticket = Ticket(
-            tenant=tenants[number % 3], subject=subject, customer="A customer", created_at=written
-        )
+        ticket = Ticket(tenant=tenants[number % 3], subject=subject, created_at=written)
+        ticket.customer = f"Customer {4107 + 31 * number}"
         ticket.priority = "urgent" if "Charged" in subject or "Cannot" in subject else "normal"
         ticket.messages.append(Message(author="customer", text=text, created_at=written))
         db.session.add(ticket)
