@@ -63,9 +63,8 @@ def read_input_only(usage: Document, names: Names, *, at: str = "usage") -> Coun
     :raises InvalidUsage: a number is missing, impossible or contradicts another.
     """
     counted = Counted(tokens={"total_tokens": count(usage, "total_tokens")})
-    key = (
-        names.input if count(usage, names.input) is not None else "total_tokens"
-    )  # Voyage tells a total only
+    # Voyage tells a total only.
+    key = names.input if usage.get(names.input) is not None else "total_tokens"
     whole = count(usage, key)
     if whole is None:
         raise InvalidUsage(f"{names.input} is missing")
