@@ -47,7 +47,9 @@ class Usage:
 
     def __post_init__(self) -> None:
         for name in TOKEN_FIELDS:
-            _check_tokens(name, getattr(self, name))
+            value = getattr(self, name)
+            if value is not None and (type(value) is not int or not 0 <= value <= QUANTITY_LIMIT):
+                raise ValueError(_no_count(name, value))
         _check_part("reasoning_tokens", self.reasoning_tokens, "output_tokens", self.output_tokens)
         cached_media = (self.cache_read_audio_input_tokens or 0) + (self.cache_read_image_input_tokens or 0)
         _check_part(
@@ -77,16 +79,14 @@ class Usage:
     def quantities(self) -> dict[str, Decimal]:
         """What is to be billed: component name to quantity, told quantities only, in line-item order."""
         found: dict[str, Decimal] = {}
-        for component in components().values():
-            if component.usage is None:
-                quantity = self.charges.get(component.name)
-            else:
-                quantity = _decimal(getattr(self, component.usage))
-            if quantity is not None:
-                found[component.name] = quantity
-        cached_media = sum((found.get(name, Decimal(0)) for name in _CACHED_MEDIA), Decimal(0))
-        if cached_media:
-            found["cache_read_input"] -= cached_media
+        for component, name in _TOKEN_COMPONENTS:
+            if (count := getattr(self, name)) is not None:
+                found[component] = Decimal(count)
+        if self.charges:
+            found.update({name: self.charges[name] for name in components() if name in self.charges})
+        for name in _CACHED_MEDIA:
+            if name in found:
+                found["cache_read_input"] -= found[name]
         return found
 
     def __add__(self, other: Usage) -> Usage:
@@ -112,16 +112,15 @@ INPUT_FIELDS = (
 #: All disjoint buckets.
 BUCKET_FIELDS = (*INPUT_FIELDS, "output_tokens", "audio_output_tokens", "image_output_tokens")
 
+#: Components that token counts feed, in line-item order, each with its field.
+_TOKEN_COMPONENTS = tuple((item.name, item.usage) for item in components().values() if item.usage)
 _CACHED_MEDIA = ("cache_read_audio_input", "cache_read_image_input")
 
 
-def _check_tokens(name: str, value: object) -> None:
-    if value is None:
-        return
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError(f"{name} must be a whole number of tokens or None, got {type(value).__name__}")
-    if not 0 <= value <= QUANTITY_LIMIT:
-        raise ValueError(f"{name} must be between 0 and {QUANTITY_LIMIT}, got {value}")
+def _no_count(name: str, value: object) -> str:
+    if type(value) is not int:
+        return f"{name} must be a whole number of tokens or None, got {type(value).__name__}"
+    return f"{name} must be between 0 and {QUANTITY_LIMIT}, got {value}"
 
 
 def _check_part(part_name: str, part: int | None, whole_name: str, whole: int | None) -> None:
@@ -142,10 +141,6 @@ def _checked_charge(name: str, quantity: object) -> Decimal:
     if not value.is_finite() or not 0 <= value <= QUANTITY_LIMIT:
         raise ValueError(f"charges[{name!r}] must be between 0 and {QUANTITY_LIMIT}, got {value}")
     return value
-
-
-def _decimal(value: int | None) -> Decimal | None:
-    return None if value is None else Decimal(value)
 
 
 def _add(left: int | None, right: int | None) -> int | None:
