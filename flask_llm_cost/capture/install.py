@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import importlib
 import logging
 import sys
@@ -18,7 +17,6 @@ from ..config import INSTRUMENTS
 from ..errors import CaptureContractError
 from . import sdk_stainless
 from .import_hook import ImportWatcher
-from .tee import abandon_open_calls
 
 log = logging.getLogger("flask_llm_cost")
 
@@ -57,9 +55,6 @@ def install(instrument: Literal["auto"] | Iterable[str]) -> None:
     with _lock:
         _users.update(names)
         _watcher.watch(_watched())
-        # The last to be registered runs first: open streams are recorded before the last flush.
-        atexit.unregister(abandon_open_calls)
-        atexit.register(abandon_open_calls)
     for name in names:
         module = _loaded(name)
         if module is not None:

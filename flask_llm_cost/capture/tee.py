@@ -130,10 +130,10 @@ class Tee:
             self.call.finish(observe(), silent=silent, from_finalizer=from_finalizer)
 
 
-def abandon_open_calls(runtime: Runtime | None = None) -> None:
-    """Record the streams of an app, or of all, that nobody has read to their end: its work is over."""
+def abandon_open_calls(runtime: Runtime) -> None:
+    """Record the streams of an app that nobody has read to their end: its work is over."""
     for tee in list(_open):
-        if runtime is None or tee.runtime is runtime:
+        if tee.runtime is runtime:
             tee.abandon(from_finalizer=False)
 
 

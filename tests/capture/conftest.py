@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +20,14 @@ from flask_llm_cost.runtime import registry
 from flask_llm_cost.runtime import runtime_of
 from tests.loopback import LoopbackProvider
 from tests.loopback import loopback_provider
+
+#: The HTTP package that the installed openai speaks: httpx2, or httpx before openai 3.
+http: Any = getattr(openai._base_client, "httpx2", None) or openai._base_client.httpx  # type: ignore[attr-defined]
+
+needs_middleware = pytest.mark.skipif(
+    "middleware" not in inspect.signature(anthropic.Anthropic).parameters,
+    reason="this anthropic has no middleware yet",
+)
 
 
 class TrackedApp:

@@ -18,6 +18,8 @@ from flask_llm_cost.errors import StorageError
 from flask_llm_cost.errors import UnknownPricingError
 from tests.capture.conftest import MakeApp
 from tests.capture.conftest import TrackedApp
+from tests.capture.conftest import http
+from tests.capture.conftest import needs_middleware
 from tests.loopback import LoopbackProvider
 from tests.wire_formats import anthropic_error
 from tests.wire_formats import chat_completion
@@ -89,6 +91,7 @@ def test_a_stream_that_is_collected_is_aborted(
     assert_aborted(app)
 
 
+@needs_middleware  # older versions make a cycle of their own
 def test_nothing_of_ours_keeps_a_response_alive(
     app: TrackedApp, anthropic_client: anthropic.Anthropic
 ) -> None:
@@ -120,7 +123,7 @@ def test_a_disconnect_midway_is_an_error(
     app: TrackedApp, openai_client: openai.OpenAI, provider: LoopbackProvider
 ) -> None:
     provider.stream(chat_stream("gpt-quay"), cut_after=20)
-    with pytest.raises(openai.APIConnectionError):
+    with pytest.raises((openai.APIConnectionError, http.RemoteProtocolError)):
         list(chat_streamed(openai_client))
     event = app.event
     assert (event.status, event.error_type, event.cost_status) == ("error", "RemoteProtocolError", "unknown")
@@ -132,7 +135,7 @@ def test_a_pause_longer_than_the_timeout_is_an_error(
     app: TrackedApp, openai_client: openai.OpenAI, provider: LoopbackProvider
 ) -> None:
     provider.stream(chat_stream("gpt-quay"), hold_after=10)
-    with pytest.raises(openai.APITimeoutError):
+    with pytest.raises((openai.APITimeoutError, http.ReadTimeout)):
         list(chat_streamed(openai_client.with_options(timeout=0.1)))
     assert (app.event.status, app.event.error_type) == ("error", "ReadTimeout")
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import anthropic
-import httpx2
 import openai
 import pytest
 
 from tests.capture.conftest import MakeApp
 from tests.capture.conftest import TrackedApp
+from tests.capture.conftest import http
+from tests.capture.conftest import needs_middleware
 from tests.loopback import LoopbackProvider
 from tests.loopback import closed_port
 from tests.wire_formats import anthropic_error
@@ -134,6 +135,7 @@ def test_numbers_that_cannot_be_true_are_unknown(
     assert (app.event.input_tokens, app.event.total_cost, app.event.cost_status) == (None, None, "unknown")
 
 
+@needs_middleware
 def test_a_middleware_that_answers_from_a_cache_makes_no_row(
     app: TrackedApp, provider: LoopbackProvider
 ) -> None:
@@ -151,6 +153,7 @@ def test_a_middleware_that_answers_from_a_cache_makes_no_row(
     assert app.event.input_tokens == 100
 
 
+@needs_middleware
 def test_a_middleware_that_asks_twice_is_one_call_with_the_last_answer(
     app: TrackedApp, provider: LoopbackProvider
 ) -> None:
@@ -165,6 +168,7 @@ def test_a_middleware_that_asks_twice_is_one_call_with_the_last_answer(
     assert (app.event.status, app.event.output_tokens) == ("ok", 48)
 
 
+@needs_middleware
 def test_a_free_call_inside_a_middleware_is_none_of_the_calls_answers(
     app: TrackedApp, anthropic_client: anthropic.Anthropic, provider: LoopbackProvider
 ) -> None:
@@ -195,13 +199,14 @@ def test_a_receiver_that_asks_an_llm_does_not_record_itself_for_ever(
 def test_an_answer_in_memory_is_read_like_any_other(app: TrackedApp) -> None:
     from tests.wire_formats import chat_stream
 
-    def handle(request: httpx2.Request) -> httpx2.Response:
-        return httpx2.Response(
+    def handle(request: http.Request) -> http.Response:
+        return http.Response(
             200, content=b"".join(chat_stream("gpt-quay")), headers={"content-type": "text/event-stream"}
         )
 
-    http_client = httpx2.Client(transport=httpx2.MockTransport(handle))
-    with openai.OpenAI(api_key="loopback", http_client=http_client) as client:
+    http_client = http.Client(transport=http.MockTransport(handle))
+    base_url = "https://api.openai.com/v1"
+    with openai.OpenAI(api_key="loopback", base_url=base_url, http_client=http_client) as client:
         stream = client.chat.completions.create(model="gpt-quay", messages=ASK, stream=True)
         assert len(list(stream)) == 50
     assert (app.event.provider, app.event.input_tokens) == ("openai", 100)
