@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
+from shlex import quote
 
 import click
 
@@ -19,6 +20,7 @@ from .answer import unpriced_row
 from .output import Column
 from .output import Table
 from .output import echo_table
+from .output import plain
 
 
 def echo_answer(answer: Answer, tags: Sequence[tuple[str, str]], pending: int) -> None:
@@ -29,7 +31,7 @@ def echo_answer(answer: Answer, tags: Sequence[tuple[str, str]], pending: int) -
     """
     narrowed = "".join(f", {key}={value}" if value else f", without {key}" for key, value in tags)
     title = f"LLM costs, {_span(answer)}{narrowed}"
-    click.secho(title, bold=True)
+    click.secho(plain(title), bold=True)
     _echo_totals(answer, pending)
     for section in answer.sections:
         click.echo()
@@ -41,7 +43,8 @@ def echo_answer(answer: Answer, tags: Sequence[tuple[str, str]], pending: int) -
         click.echo()
         echo_table(_unpriced_table(answer.unpriced))
         first = answer.unpriced[0]
-        click.echo(f"flask llm-cost prices explain --provider {first.provider} --model {first.model}")
+        named = f"--provider {quote(plain(first.provider))} --model {quote(plain(first.model))}"
+        click.echo(f"flask llm-cost prices explain {named}")
 
 
 def _span(answer: Answer) -> str:

@@ -18,6 +18,8 @@ from .output import Table
 from .output import echo_csv
 from .output import echo_json
 from .output import echo_table
+from .output import plain
+from .progress import watched
 from .state import current_runtime
 from .state import one_sentence_errors
 from .words import plural
@@ -39,7 +41,7 @@ def doctor(deep: bool, output: Format) -> None:
     """
     runtime = current_runtime()
     with one_sentence_errors(runtime):
-        checks = list(examine(runtime, deep=deep, debug=current_app.debug))
+        checks = watched(examine(runtime, deep=deep, debug=current_app.debug), "Checking")
     if output == "json":
         echo_json({"ok": healthy(checks), "checks": [_row(check) for check in checks]})
     elif output == "csv":
@@ -61,7 +63,7 @@ def _echo_text(checks: list[Check]) -> None:
         click.echo()
         click.secho("What to do", bold=True)
         for check in wrong:
-            click.echo(f"  {check.name}: {check.fix}")
+            click.echo(plain(f"  {check.name}: {check.fix}"))
     errors = sum(check.status == "error" for check in checks)
     warnings = sum(check.status == "warn" for check in checks)
     click.echo()

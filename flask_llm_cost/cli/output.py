@@ -97,8 +97,8 @@ def exact(value: Cell) -> JSONValue:
 
 
 def echo_json(document: Mapping[str, JSONValue]) -> None:
-    """Print one JSON document."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    """Print one JSON document, in ASCII: no name can drive a terminal, and every encoding has it."""
+    click.echo(json.dumps(document, indent=2))
 
 
 def echo_csv(columns: Iterable[str], rows: Iterable[Mapping[str, Cell]]) -> None:

@@ -54,8 +54,8 @@ class Entry:
             return f"same as {self.match.entry.same_as}"
         if self.match.entry.free:
             return "free"
-        more = [name for name in self.rates if name not in _SHOWN]
-        return f"and {', '.join(more)}" if more else ""
+        more = sum(name not in _SHOWN for name in self.rates)
+        return f"{more} more" if more else ""
 
 
 @click.command("list", short_help="The prices in force.")

@@ -29,6 +29,7 @@ from .output import echo_csv
 from .output import echo_json
 from .output import echo_table
 from .output import exact
+from .output import plain
 from .price_list import list_prices
 from .state import current_runtime
 
@@ -112,7 +113,7 @@ _LINES = (
     Column("quantity", "Quantity", words.quantity, number=True),
     Column("unit", "Unit"),
     Column("rate", "Rate", words.rate, number=True),
-    Column("rate_basis", "Rate is"),
+    Column("rate_basis", "Rate is", lambda basis: str(basis).replace("_", " ")),
     Column("cost", "Cost", words.rate, number=True),
     Column("note", "Note"),
 )
@@ -158,4 +159,4 @@ def _echo_explanation(found: Explanation) -> None:
     click.echo()
     click.echo(f"Total: {words.rate(found.total_cost)} ({found.cost_status})")
     for note in found.notes:
-        click.echo(note)
+        click.echo(plain(note))

@@ -17,6 +17,8 @@ from .output import Table
 from .output import echo_csv
 from .output import echo_json
 from .output import echo_table
+from .output import plain
+from .progress import watched
 from .state import current_runtime
 from .state import one_sentence_errors
 
@@ -40,7 +42,7 @@ def verify_capture(output: Format) -> None:
     """
     runtime = current_runtime()
     with one_sentence_errors(runtime):
-        steps = list(verify(runtime))
+        steps = watched(verify(runtime), "Calling")
     passed = all(step.status != "error" for step in steps)
     rows = [_row(step) for step in steps]
     if output == "json":
@@ -68,7 +70,7 @@ def _echo_text(steps: Sequence[Step], rows: Sequence[dict[str, str]]) -> None:
     click.echo()
     failed = [step for step in steps if step.status == "error"]
     for step in failed:
-        click.echo(f"{step.subject}, {step.name}: {step.fix}")
+        click.echo(plain(f"{step.subject}, {step.name}: {step.fix}"))
     proved = list(
         dict.fromkeys(step.subject for step in steps if step.name == "removed" and step.status == "ok")
     )

@@ -24,6 +24,7 @@ from .setup import configuration
 from .setup import dashboard
 from .setup import prices
 from .setup import waiting
+from .stored import rollups
 from .stored import stored_checks
 
 
@@ -67,6 +68,9 @@ def _stored(ledger: Ledger, *, deep: bool) -> Iterator[Check]:
     try:
         with ledger.session() as session:
             yield from stored_checks(session, deep=deep)
+        if deep:
+            with ledger.session() as session:
+                yield rollups(session)
     except SQLAlchemyError as problem:
         yield error(
             "ledger",

@@ -12,9 +12,9 @@ from click.testing import Result
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
+from flask_llm_cost import LLMCostTracker
 from flask_llm_cost import capture
 from flask_llm_cost.events import Event
-from flask_llm_cost.extension import LLMCostTracker
 from flask_llm_cost.ledger import Ledger
 from flask_llm_cost.runtime import Runtime
 from flask_llm_cost.runtime import registry

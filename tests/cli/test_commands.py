@@ -204,7 +204,7 @@ def test_a_table_of_an_older_version_is_told(app: CommandApp) -> None:
 APP = """
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from flask_llm_cost.extension import LLMCostTracker
+from flask_llm_cost import LLMCostTracker
 
 db = SQLAlchemy()
 tracker = LLMCostTracker()

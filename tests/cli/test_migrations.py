@@ -22,7 +22,7 @@ APP = """
 from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from flask_llm_cost.extension import LLMCostTracker
+from flask_llm_cost import LLMCostTracker
 
 db = SQLAlchemy()
 app = Flask(__name__)

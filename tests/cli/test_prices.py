@@ -22,8 +22,8 @@ def test_the_arithmetic_of_each_line_is_shown(app: CommandApp) -> None:
 
     assert result.exit_code == 0, result.output
     assert lines[0].startswith("openai/gpt-5-mini, standard, 20")
-    assert "input 1,200 token $0.25 per_million $0.0003" in lines
-    assert "output 300 token $2 per_million $0.0006" in lines
+    assert "input 1,200 token $0.25 per million $0.0003" in lines
+    assert "output 300 token $2 per million $0.0006" in lines
     assert "Total: $0.0009 (complete)" in lines
     assert any("priced by openai/gpt-5-mini (overrides, " in line for line in lines)
 

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from flask_llm_cost.cli.progress import progress
+from flask_llm_cost.cli.progress import watched
 
 SCRIPT = """
 from flask_llm_cost.cli.progress import progress
@@ -25,6 +26,11 @@ def test_nothing_is_printed_where_nobody_watches(capsys: pytest.CaptureFixture[s
         reached(2)
         reached(4)
 
+    assert capsys.readouterr() == ("", "")
+
+
+def test_work_of_unknown_length_is_done_whoever_watches(capsys: pytest.CaptureFixture[str]) -> None:
+    assert watched(iter(range(3)), "Checking") == [0, 1, 2]
     assert capsys.readouterr() == ("", "")
 
 

@@ -261,6 +261,12 @@ def test_calls_that_still_wait_are_written_first(app: CommandApp) -> None:
     assert document["pending_calls"] == 0
 
 
+def test_a_command_to_copy_is_quoted_for_the_shell(app: CommandApp) -> None:
+    app.call("my model; rm -rf x")
+    assert "--model 'my model; rm -rf x'" in app.run("report").stdout
+    assert "--model 'my model; rm -rf x'" in app.run("doctor").stdout
+
+
 def test_names_of_models_cannot_drive_the_terminal(app: CommandApp) -> None:
     app.call("evil\x1b[2Jmodel", cost="1")
     printed = app.run("report").stdout
