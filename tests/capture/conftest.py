@@ -95,13 +95,24 @@ def provider() -> Iterator[LoopbackProvider]:
         yield running
 
 
-@pytest.fixture
-def openai_client(provider: LoopbackProvider) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(api_key="loopback", base_url=f"{provider.url}/v1", timeout=5) as client:
+@pytest.fixture(scope="session")
+def openai_pool() -> Iterator[openai.OpenAI]:
+    """Loading the certificates for a client takes longer than most tests: its HTTP client is shared."""
+    with openai.OpenAI(api_key="loopback", timeout=5) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def anthropic_pool() -> Iterator[anthropic.Anthropic]:
+    with anthropic.Anthropic(api_key="loopback", timeout=5) as client:
         yield client
 
 
 @pytest.fixture
-def anthropic_client(provider: LoopbackProvider) -> Iterator[anthropic.Anthropic]:
-    with anthropic.Anthropic(api_key="loopback", base_url=provider.url, timeout=5) as client:
-        yield client
+def openai_client(provider: LoopbackProvider, openai_pool: openai.OpenAI) -> openai.OpenAI:
+    return openai_pool.with_options(base_url=f"{provider.url}/v1")
+
+
+@pytest.fixture
+def anthropic_client(provider: LoopbackProvider, anthropic_pool: anthropic.Anthropic) -> anthropic.Anthropic:
+    return anthropic_pool.with_options(base_url=provider.url)
