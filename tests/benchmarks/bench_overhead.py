@@ -1,13 +1,13 @@
 """What the tracker adds to a call of the real OpenAI SDK. ``make bench`` prints it; nothing is asserted.
 
-The provider is a loopback server in a process of its own. Within this process, blocks of calls with and
-without the tap alternate in random order, so that a busy machine slows both alike. "call" is the time until
-the SDK returns (or its stream ends), "context" includes the end of the app context, where calls are written.
+The provider is a loopback server in a process of its own. Within this process, short blocks of calls with
+and without the tap alternate, in random order within each pair, so that a busy machine slows both alike.
+"call" is the time until the SDK returns (or its stream ends), "context" includes the end of the app context,
+where calls are written, and "cpu" is the processor time of all that, which a busy machine does not change.
 """
 
 from __future__ import annotations
 
-import gc
 import os
 import random
 import subprocess
@@ -30,17 +30,18 @@ from flask_llm_cost import LLMCostTracker
 from flask_llm_cost import capture
 from flask_llm_cost import with_tags
 
-BLOCKS = 40
-CALLS_PER_BLOCK = 50
+PAIRS = 100
+CALLS_PER_BLOCK = 10
 MESSAGES = [{"role": "user", "content": "Is the quay open?"}]
 
 
 @dataclass
 class Times:
-    """Seconds per call, until the SDK returned and until the app context was over."""
+    """Seconds per call: until the SDK returned, until the app context was over, and on the processor."""
 
     call: list[float] = field(default_factory=list)
     context: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
 
 
 def plain(client: OpenAI) -> None:
@@ -73,7 +74,7 @@ def tracked_app(url: str) -> Iterator[Flask]:
     """An app as hosts have it; its tables are dropped at the end."""
     app = Flask("bench")
     app.config["SQLALCHEMY_DATABASE_URI"] = url
-    app.config["LLM_COST_INSTRUMENT"] = []  # tapped block by block
+    app.config["LLM_COST_INSTRUMENT"] = ["openai"]
     db = SQLAlchemy(app)
     tracker = LLMCostTracker(app, db)
     with app.app_context():
@@ -83,6 +84,7 @@ def tracked_app(url: str) -> Iterator[Flask]:
     finally:
         with app.app_context():
             tracker.shutdown()
+            capture.uninstall(["openai"])
             db.drop_all()
             db.engine.dispose()
 
@@ -90,27 +92,27 @@ def tracked_app(url: str) -> Iterator[Flask]:
 def measure(app: Flask, client: OpenAI, call: Callable[[OpenAI], None]) -> tuple[Times, Times]:
     """Times without and with the tracker, from interleaved blocks."""
     off, on = Times(), Times()
-    order = [off, on] * (BLOCKS // 2)
-    random.Random(1).shuffle(order)
     run_block(app, client, call, Times())
-    for times in order:
-        if times is on:
-            capture.install(["openai"])
-        run_block(app, client, call, times)
-        if times is on:
-            capture.uninstall(["openai"])
+    rng = random.Random(1)
+    for _ in range(PAIRS):
+        for times in rng.sample([off, on], 2):
+            if times is off:
+                capture.uninstall(["openai"])
+            run_block(app, client, call, times)
+            if times is off:
+                capture.install(["openai"])
     return off, on
 
 
 def run_block(app: Flask, client: OpenAI, call: Callable[[OpenAI], None], times: Times) -> None:
-    gc.collect()
     for _ in range(CALLS_PER_BLOCK):
-        begun = time.perf_counter()
+        begun, worked = time.perf_counter(), time.thread_time()
         with app.app_context(), with_tags(user="42", tenant="acme", feature="bench"):
             entered = time.perf_counter()
             call(client)
             times.call.append(time.perf_counter() - entered)
         times.context.append(time.perf_counter() - begun)
+        times.cpu.append(time.thread_time() - worked)
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -120,7 +122,7 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def report(database: str, shape: str, off: Times, on: Times) -> None:
-    for what in ("call", "context"):
+    for what in ("call", "context", "cpu"):
         without, tracked = getattr(off, what), getattr(on, what)
         cells = []
         for share in (0.5, 0.99):
@@ -131,9 +133,7 @@ def report(database: str, shape: str, off: Times, on: Times) -> None:
 
 def main() -> None:
     """Print what is added at the median and at the 99th percentile."""
-    print(
-        f"openai {openai.__version__}, {BLOCKS // 2 * CALLS_PER_BLOCK} calls with and without the tracker\n"
-    )
+    print(f"openai {openai.__version__}, {PAIRS * CALLS_PER_BLOCK} calls with and without the tracker\n")
     with tempfile.TemporaryDirectory() as folder, provider() as base_url:
         databases = {"sqlite": f"sqlite:///{Path(folder) / 'bench.sqlite'}"}
         if url := os.environ.get("LLM_COST_TEST_POSTGRESQL_URL"):
@@ -143,6 +143,9 @@ def main() -> None:
             with tracked_app(url) as app:
                 report(database, "plain", *measure(app, client, plain))
                 report(database, "stream, 50 chunks", *measure(app, client, streamed))
+                with app.app_context():
+                    recorded = app.extensions["llm_cost"].calls.count()
+                print(f"{database:<12}{recorded} calls recorded\n", flush=True)
         client.close()
 
 
