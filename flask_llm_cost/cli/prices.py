@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from datetime import UTC
 from datetime import datetime
@@ -85,15 +86,10 @@ def explain(
     Without any count, 1,000 tokens in and 1,000 out are explained; for embeddings give --input-tokens alone.
     The exit code is 1 where the call could not be priced in full. Nothing is recorded.
     """
-    told = {name: count for name, count in counts.items() if count is not None}
-    try:
-        usage = Usage(**told, charges=dict(charges)) if told or charges else _EXAMPLE
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
     found = current_runtime().catalog.explain(
         provider=provider,
         model=model,
-        usage=usage,
+        usage=_usage(counts, charges),
         pricing_mode=normalise_mode(mode),
         at=at or datetime.now(UTC),
     )
@@ -105,6 +101,16 @@ def explain(
         _echo_explanation(found)
     if not found.is_complete:
         sys.exit(1)
+
+
+def _usage(counts: Mapping[str, int | None], charges: Sequence[tuple[str, Decimal]]) -> Usage:
+    told = {name: count for name, count in counts.items() if count is not None}
+    if not told and not charges:
+        return _EXAMPLE
+    try:
+        return Usage(**told, charges=dict(charges))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
 
 
 _LINES = (

@@ -89,7 +89,10 @@ def report(
         if not answer.totals.calls and output == "table":
             _echo_nothing(runtime.calls.all_time().count())
             return
-    pending = runtime.ingest.pending
+    _print(answer, output, tags, runtime.ingest.pending)
+
+
+def _print(answer: Answer, output: Format, tags: Sequence[tuple[str, str]], pending: int) -> None:
     if output == "json":
         echo_answer_json(answer, tags, pending)
     elif output == "csv":

@@ -59,34 +59,35 @@ def verify_capture(runtime: Runtime) -> Iterator[Step]:
     of ``track()`` is proved. Where calls go to the log or to a callable, nothing is sent there.
     """
     if not runtime.config.enabled:
-        fix = "Set LLM_COST_ENABLED = True."
-        yield Step(
-            "configuration", "enabled", "error", "LLM_COST_ENABLED is False: nothing is recorded.", fix
-        )
+        evidence = "LLM_COST_ENABLED is False: nothing is recorded."
+        yield Step("configuration", "enabled", "error", evidence, "Set LLM_COST_ENABLED = True.")
         return
-    tapped = []
-    for sdk in capture.status():
-        if sdk.state in ("active", "waiting"):
-            tapped.append(sdk.sdk)
-        else:
-            yield _not_tapped(sdk)
-    try:
-        ledger = runtime.ledger
-    except LLMCostError as error:
-        yield Step("configuration", "database", "error", str(error), "flask llm-cost doctor")
-        return
-    if ledger is None:
-        evidence = f"Calls go elsewhere: {runtime.ingest.reason}. No made-up call was sent there."
-        yield Step("configuration", "storage", "skip", evidence)
-        return
-    report = ledger.check_schema()
-    if not report.ok:
-        yield Step("configuration", "database", "error", problems(report), mend(report))
+    sdks = capture.status()
+    tapped = [sdk.sdk for sdk in sdks if sdk.state in ("active", "waiting")]
+    yield from (_not_tapped(sdk) for sdk in sdks if sdk.sdk not in tapped)
+    ledger = _usable_ledger(runtime)
+    if isinstance(ledger, Step):
+        yield ledger
         return
     for name in tapped:
         yield from _Proof(runtime, ledger, name, name, CALLS[name]).steps()
     if not tapped:
         yield from _Proof(runtime, ledger, "track()", "openai", _tracked_by_hand(runtime)).steps()
+
+
+def _usable_ledger(runtime: Runtime) -> Ledger | Step:
+    """The ledger, or why no call can be sent there."""
+    try:
+        ledger = runtime.ledger
+    except LLMCostError as error:
+        return Step("configuration", "database", "error", str(error), "flask llm-cost doctor")
+    if ledger is None:
+        evidence = f"Calls go elsewhere: {runtime.ingest.reason}. No made-up call was sent there."
+        return Step("configuration", "storage", "skip", evidence)
+    report = ledger.check_schema()
+    if not report.ok:
+        return Step("configuration", "database", "error", problems(report), mend(report))
+    return ledger
 
 
 def _not_tapped(sdk: capture.SdkStatus) -> Step:
