@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement
 from sqlalchemy import Select
 from sqlalchemy import case
 from sqlalchemy import func
+from sqlalchemy import null
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -77,7 +78,9 @@ def _statement(source: Source, by: Dimension, limit: int | None) -> Select[Any]:
 
 
 def _ranked(source: Source, by: Dimension) -> Select[Any]:
-    column = by.column(source.entity)
+    # An expression instead of the column: to group in its order, MariaDB and SQLite walk through the whole
+    # index of the column and fetch every row on its own, instead of reading the range once (five times slower).
+    column = func.coalesce(by.column(source.entity), null())
     cost, calls = source.sums["total_cost"], source.sums["calls"]
     position = func.row_number().over(order_by=(cost.is_(None), cost.desc(), calls.desc(), column))
     columns = (column.label("value"), position.label("position"), *labelled(source.sums))
