@@ -33,7 +33,7 @@ bench: $(VENV)/.dev  ## Measure what the tracker adds to a call (prints numbers,
 	$(BIN)/python -m tests.benchmarks.bench_overhead
 
 prices: $(VENV)/.dev  ## Regenerate the bundled price list from the published sources (network)
-	$(BIN)/python tools/build_prices.py
+	$(BIN)/python -m flask_llm_cost.pricing.build
 
 screenshots: $(VENV)/.dev  ## Take the README's screenshots of the running example (needs Chromium)
 	$(BIN)/python docs/make_screenshots.py

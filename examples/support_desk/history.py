@@ -100,11 +100,11 @@ def _daytime_call(
 def _nightly_call(
     rng: random.Random, users: Sequence[User], moment: datetime
 ) -> tuple[OpenCall, Observation]:
-    """The nightly summaries: no user, no request, half price."""
+    """The nightly summaries by way of the batch API: no user, no request, half price, told by ``track``."""
     start = CallStart(provider="anthropic", operation="messages", requested_model="claude-haiku-4-5")
     usage = _usage(fresh=rng.randint(4_000, 16_000), output=rng.randint(120, 420))
     observation = _answered("claude-haiku-4-5-20251001", usage, rng.randint(1_500, 6_000))
-    observation = replace(observation, usage_source="batch", pricing_mode="batch", mode_told=True)
+    observation = replace(observation, usage_source="manual", pricing_mode="batch", mode_told=True)
     slug = rng.choice(users).tenant.slug
     who = Attribution(
         tags={"tenant": slug, "feature": "summarise", "job": "nightly"},

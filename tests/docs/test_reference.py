@@ -83,6 +83,17 @@ def test_no_documented_command_is_gone() -> None:
     assert documented <= set(COMMANDS)
 
 
+def test_commands_that_are_mentioned_exist() -> None:
+    root = DOCS.parent
+    for page in [root / "README.md", root / "CHANGES.md", root / "CONTRIBUTING.md", *DOCS.glob("*.md")]:
+        for mentioned in re.findall(r"flask llm-cost ([a-z][a-z -]*[a-z])", page.read_text("utf-8")):
+            words = mentioned.split()
+            path = f"flask llm-cost {words[0]}"
+            assert path in COMMANDS, f"{page.name} mentions {path}"
+            if isinstance(COMMANDS[path], click.Group) and len(words) > 1:
+                assert f"{path} {words[1]}" in COMMANDS, f"{page.name} mentions {path} {words[1]}"
+
+
 def test_every_public_name_is_in_the_api_reference() -> None:
     text = (DOCS / "api.md").read_text("utf-8")
     for name in flask_llm_cost.__all__:
