@@ -13,6 +13,7 @@ from ..ledger import LlmCall
 from ..pricing.lookup import STEPS
 from ..usage import BUCKET_FIELDS
 from .formats import Shown
+from .formats import money
 from .formats import number
 from .formats import plural
 from .formats import rate
@@ -86,14 +87,14 @@ def _exact(cost: Decimal | None) -> Shown:
 
 
 def _origin(item: LineItem, snapshot: Snapshot) -> str:
-    if item.rate is None and item.cost is not None:
-        return _SOURCES.get(str(snapshot.get("source")), "told as a charge")
+    if (source := snapshot.get("source")) in ("provider", "caller"):
+        return _SOURCES[str(source)]
     if item.rate is None:
         return "no rate is known"
     lent = snapshot.get("lent")
     if isinstance(lent, Mapping) and item.component in lent:
         return f"no rate of its own: the rate of {str(lent[item.component]).replace('_', ' ')}"
-    return str(snapshot.get("key", ""))
+    return str(snapshot.get("key") or "not told")
 
 
 def price_facts(call: LlmCall) -> tuple[tuple[str, str], ...]:
@@ -118,6 +119,9 @@ def _price_facts(call: LlmCall) -> Iterator[tuple[str, str]]:
         yield "Tier", f"over {number(cast(int, tier))} tokens of input, for the whole call"
     if (discount := snapshot.get("discount")) is not None:
         yield "Discount", f"{(Decimal(str(discount)) * 100).normalize():f}\u202f% off every rate"
+    estimate = snapshot.get("estimate")
+    if isinstance(estimate, Mapping) and "total_cost" in estimate:
+        yield "Our tables would say", str(money(Decimal(str(estimate["total_cost"]))))
     if iterations := snapshot.get("iterations"):
         count = len(iterations) if isinstance(iterations, list) else cast(int, iterations)
         yield "Also billed", plural(count, "further iteration")

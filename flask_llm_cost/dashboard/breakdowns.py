@@ -10,6 +10,7 @@ from ..analytics import Breakdown
 from ..analytics import BreakdownRow
 from ..analytics import Totals
 from . import charts
+from .costs import FREE
 from .costs import shown_cost
 from .filters import Filters
 from .formats import NOT_KNOWN
@@ -27,7 +28,6 @@ from .tables import aligned
 #: The parameter that shows one table in full: ``?full=model``.
 FULL = "full"
 WHY_UNKNOWN = "No price is known for these calls. Show them."
-_NO_SHARE = Shown("")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,15 +97,14 @@ def _numbers(row: BreakdownRow, here: Filters, total: Totals) -> Row:
     return (
         Cell.of(number(row.calls), calls),
         cost_cell(row, here),
-        Cell.of(
-            percent(row.total_cost, total.total_cost) if row.share is not None else _no_share(row),
-            share=charts.share(row.total_cost, total.total_cost),
-        ),
+        Cell.of(_share(row, total), share=charts.share(row.total_cost, total.total_cost)),
     )
 
 
-def _no_share(row: BreakdownRow) -> Shown:
-    return _NO_SHARE if row.total_cost is not None or not row.unknown_cost_calls else NOT_KNOWN
+def _share(row: BreakdownRow, total: Totals) -> Shown:
+    if row.total_cost is None:
+        return NOT_KNOWN if row.unknown_cost_calls else FREE
+    return percent(row.total_cost, total.total_cost or 1)  # nothing of a total of nothing is 0 %
 
 
 def cost_cell(sums: Totals, here: Filters) -> Cell:

@@ -253,7 +253,7 @@ def _table(series: Series, before: Series, filters: Filters, field: str) -> Tabl
                 Cell(text=_when(bucket, series.bucket), href=_day_link(bucket, series.bucket, filters)),
                 *(_cell(part.buckets[index]) for part in parts),
                 _cell(bucket),
-                _cell(earlier) if earlier else Cell(text=""),
+                _cell(earlier) if earlier else Cell(text="none", muted=True),
             )
         )
     total = (
