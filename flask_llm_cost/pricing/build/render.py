@@ -1,0 +1,104 @@
+"""Entries as the bundled JSON: one line per model, so that a change of prices reads well in a diff."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from ...components import components
+from ..entry import Mode
+from ..entry import PriceEntry
+from ..entry import Sheet
+from ..entry import Tier
+from ..entry import Window
+from ..modes import mode_name
+from ..parse import SCHEMA_VERSION
+from .sources import Pin
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def render(entries: Mapping[str, PriceEntry], pins: Sequence[Pin], generated_at: str) -> str:
+    """The text of ``prices.json``; the same for the same arguments."""
+    head: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "version": generated_at,
+        "generated_at": generated_at,
+        "currency": "USD",
+        "sources": [
+            {"name": pin.name, "version": pin.version, "sha256": pin.sha256, "licence": pin.licence} for pin in pins
+        ],
+    }
+    lines = [f"{json.dumps(key)}:{_compact(value)}," for key, value in head.items()]
+    models = [f"{json.dumps(key)}:{_compact(entry_body(entries[key]))}" for key in sorted(entries)]
+    return "{\n" + "\n".join(lines) + '\n"models":{\n' + ",\n".join(models) + "\n}}\n"
+
+
+def entry_body(entry: PriceEntry) -> dict[str, Any]:
+    """One entry in the grammar of price documents."""
+    body: dict[str, Any] = {"free": True} if entry.free else _sheet_body(entry.sheet)
+    if entry.periods:
+        body["periods"] = [{"from": _day(item.start), **_sheet_body(item.change)} for item in entry.periods]
+    if entry.aliases:
+        body["aliases"] = sorted(alias.partition("/")[2] for alias in entry.aliases)
+    body.update(sorted(entry.provenance.items()))
+    return body
+
+
+def _sheet_body(sheet: Sheet) -> dict[str, Any]:
+    body = _rates_body(sheet.rates)
+    if sheet.tiers is not None:
+        body["tiers"] = _tiers_body(sheet.tiers)
+    if sheet.modes:
+        body["modes"] = {mode_name(name): _mode_body(sheet.modes[name]) for name in sorted(sheet.modes)}
+    if sheet.windows is not None:
+        body["time_windows"] = [_window_body(window) for window in sheet.windows]
+    return body
+
+
+def _mode_body(mode: Mode) -> dict[str, Any]:
+    if mode.multiplier is not None:
+        return {"multiplier": _plain(mode.multiplier)}
+    body = _rates_body(mode.rates)
+    if mode.tiers is not None:
+        body["tiers"] = _tiers_body(mode.tiers)
+    return body
+
+
+def _tiers_body(tiers: Sequence[Tier]) -> list[dict[str, Any]]:
+    found = []
+    for tier in tiers:
+        inclusive = {"inclusive": True} if tier.inclusive else {}
+        found.append({"over": tier.over, **inclusive, **_rates_body(tier.rates)})
+    return found
+
+
+def _window_body(window: Window) -> dict[str, Any]:
+    body: dict[str, Any] = {"from": _clock(window.start), "until": _clock(window.end)}
+    if len(window.days) < len(_DAYS):
+        body["days"] = [day for index, day in enumerate(_DAYS) if index in window.days]
+    return {**body, **_sheet_body(window.change)}
+
+
+def _rates_body(rates: Mapping[str, Decimal]) -> dict[str, Any]:
+    return {name: _plain(rates[name]) for name in components() if name in rates}
+
+
+def _plain(amount: Decimal) -> str:
+    return format(amount.normalize(), "f")
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"
+
+
+def _day(moment: datetime) -> str:
+    return moment.date().isoformat()
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
