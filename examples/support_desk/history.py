@@ -149,7 +149,7 @@ def _triage(rng: random.Random) -> Made:
 def _search(rng: random.Random) -> Made:
     start = CallStart(provider="openai", operation="embeddings", requested_model="text-embedding-3-small")
     tokens = rng.randint(300, 2_400)
-    usage = Usage(input_tokens=tokens, total_tokens=tokens)
+    usage = Usage(input_tokens=tokens, output_tokens=0, total_tokens=tokens)
     return start, _answered("text-embedding-3-small", usage, rng.randint(90, 420))
 
 

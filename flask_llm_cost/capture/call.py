@@ -117,7 +117,7 @@ class CapturedCall:
             return
         if os.getpid() != self._pid:
             return  # a forked child inherited the response; the parent records it
-        if self.route.billing == "unknown" and observation.usage is None:
+        if self.route.billing == "unknown" and observation.usage is None and not observation.problems:
             return
         with ours(self._runtime.counters, "A call could not be recorded", silent=silent or from_finalizer):
             filled = replace(

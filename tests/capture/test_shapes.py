@@ -131,7 +131,7 @@ OPENAI_SHAPES: dict[str, tuple[Callable[[Any], object], dict[str, Any]]] = {
     ),
     "embeddings": (
         lambda client: client.embeddings.create(model="embed-quay", input="quay"),
-        {"operation": "embeddings", "model": "embed-quay", "input_tokens": 9, "output_tokens": None},
+        {"operation": "embeddings", "model": "embed-quay", "input_tokens": 9, "output_tokens": 0},
     ),
     "responses": (lambda client: client.responses.create(model="gpt-quay", input="quay"), RESPONSES),
     "responses stream": (

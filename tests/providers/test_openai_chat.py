@@ -306,19 +306,19 @@ def test_an_error_inside_a_good_answer_is_an_error_by_its_class_only() -> None:
     assert secret not in repr(found)
 
 
-def test_embeddings_have_input_only() -> None:
+def test_embeddings_have_no_output_by_their_nature() -> None:
     found = read(
         EMBEDDINGS, {"model": "text-embedding-3-small", "usage": {"prompt_tokens": 9, "total_tokens": 9}}
     )
 
-    assert told(found.usage) == {"input_tokens": 9, "total_tokens": 9}
+    assert told(found.usage) == {"input_tokens": 9, "output_tokens": 0, "total_tokens": 9}
     assert found.model == "text-embedding-3-small"
 
 
 def test_voyage_tells_a_total_only() -> None:
     found = read(EMBEDDINGS, {"model": "voyage-4", "usage": {"total_tokens": 9}})
 
-    assert told(found.usage) == {"input_tokens": 9, "total_tokens": 9}
+    assert told(found.usage) == {"input_tokens": 9, "output_tokens": 0, "total_tokens": 9}
     assert found.provider_fields == {"input": "usage.total_tokens"}
 
 
