@@ -68,7 +68,9 @@ class ChatReader(AnswerReader):
 
     def _count(self) -> Counted:
         if self.operation == "embeddings":
-            return read_input_only(self._usage, CHAT, at=self._place)
+            counted = read_input_only(self._usage, CHAT, at=self._place)
+            counted.tokens["output_tokens"] = 0  # by their nature, not for want of telling
+            return counted
         return read_usage(self._usage, CHAT, self.provider, at=self._place)
 
     def _take(self, document: Document) -> None:

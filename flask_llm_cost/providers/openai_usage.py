@@ -58,11 +58,11 @@ def read_usage(usage: Document, names: Names, provider: str, *, at: str = "usage
 
 
 def read_input_only(usage: Document, names: Names, *, at: str = "usage") -> Counted:
-    """The buckets of an answer that has no output by its nature, such as embeddings: zero, not "not told".
+    """The buckets of an answer that tells of its input only, such as embeddings.
 
     :raises InvalidUsage: a number is missing, impossible or contradicts another.
     """
-    counted = Counted(tokens={"total_tokens": count(usage, "total_tokens"), "output_tokens": 0})
+    counted = Counted(tokens={"total_tokens": count(usage, "total_tokens")})
     # Voyage tells a total only.
     key = names.input if usage.get(names.input) is not None else "total_tokens"
     whole = count(usage, key)
