@@ -22,7 +22,7 @@ class ours:
 
     What goes wrong is counted, and logged once per kind by its class only. An :class:`LLMCostError`, which
     only leaves the recorder where the host opted in, passes; with ``silent`` (inside ``close``, a finalizer,
-    or while the host's own exception is on its way) it is counted like any other.
+    or while the SDK's own exception is on its way) it is only counted.
     """
 
     __slots__ = ("_counters", "_muted_before", "_silent", "_what")
@@ -44,7 +44,10 @@ class ours:
         _muted.set(self._muted_before)
         if not isinstance(error, Exception):
             return False
-        if isinstance(error, LLMCostError) and not self._silent:
-            return False
+        if isinstance(error, LLMCostError):
+            if self._silent:
+                what = "An exception the app asked for could not be raised where it arose"
+                log_failure(self._counters, "unraised_errors", what, error)
+            return self._silent
         log_failure(self._counters, "capture_errors", self._what, error)
         return True

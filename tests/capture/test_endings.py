@@ -309,6 +309,21 @@ def test_an_exception_the_host_asked_for_comes_after_the_answer(
     assert app.event.input_tokens == 100
 
 
+def test_the_sdks_own_exception_comes_before_the_one_the_host_asked_for(
+    make_app: MakeApp, openai_client: openai.OpenAI, provider: LoopbackProvider
+) -> None:
+    app = make_app(config={"LLM_COST_UNKNOWN_PRICING": "raise"})
+    body = chat_completion("gpt-quay")
+    body["choices"][0]["finish_reason"] = "length"
+    provider.answer(body)
+    with pytest.raises(openai.LengthFinishReasonError):
+        openai_client.chat.completions.parse(
+            model="gpt-quay", messages=ASK, response_format={"type": "json_object"}
+        )
+    assert app.event.input_tokens == 100
+    assert app.runtime.counters["unraised_errors"] == 1
+
+
 @pytest.mark.parametrize("kind", ["chat", "responses", "messages"])
 def test_a_stream_hands_out_everything_before_the_exception_the_host_asked_for(
     make_app: MakeApp,

@@ -169,6 +169,25 @@ def test_a_middleware_that_asks_twice_is_one_call_with_the_last_answer(
 
 
 @needs_middleware
+def test_a_refusal_that_a_middleware_saw_is_a_failed_call(
+    app: TrackedApp, provider: LoopbackProvider
+) -> None:
+    provider.answer(anthropic_error(), status=400)
+    seen: list[int] = []
+
+    def look(request: Any, call_next: Any) -> Any:
+        answer = call_next(request)
+        seen.append(answer.http_response.status_code)
+        return answer
+
+    client = anthropic.Anthropic(api_key="loopback", base_url=provider.url, middleware=[look])
+    with client, pytest.raises(anthropic.BadRequestError):
+        client.messages.create(model="claude-pier", max_tokens=1, messages=ASK)
+    assert seen == [400]
+    assert (app.event.status, app.event.http_status, app.event.cost_status) == ("error", 400, "free")
+
+
+@needs_middleware
 def test_a_free_call_inside_a_middleware_is_none_of_the_calls_answers(
     app: TrackedApp, anthropic_client: anthropic.Anthropic, provider: LoopbackProvider
 ) -> None:

@@ -86,10 +86,11 @@ def test_another_tools_wrapper_on_top_of_ours_survives_us(
     client_class.request = theirs
     try:
         chat(openai_client)
-        app.close()
+        capture.uninstall("auto")
         assert vars(client_class)["request"] is theirs
         chat(openai_client)
         assert len(app.stored) == 1, "ours only passes on now"
+        app.close()
         again = make_app("second")
         assert vars(client_class)["request"] is theirs, "ours is still below it"
         chat(openai_client)
@@ -98,7 +99,6 @@ def test_another_tools_wrapper_on_top_of_ours_survives_us(
     finally:
         client_class.request = ours
         again.close()
-        capture.uninstall("auto")
     assert vars(client_class)["request"] is original
 
 
@@ -115,10 +115,11 @@ def test_a_disabled_app_patches_nothing_and_records_nothing(
 def test_an_sdk_that_an_app_does_not_name_is_not_recorded_for_it(
     make_app: MakeApp, openai_client: openai.OpenAI
 ) -> None:
-    app = make_app(config={"LLM_COST_INSTRUMENT": ["anthropic"]})
-    make_app("other").close()
-    chat(openai_client)
-    assert app.events == []
+    app, other = make_app("some", {"LLM_COST_INSTRUMENT": ["anthropic"]}), make_app("other")
+    for active in (app, other):
+        with active.flask.app_context():
+            chat(openai_client)
+    assert (len(app.events), len(other.events)) == (0, 1)
 
 
 def test_the_status_names_version_and_state(make_app: MakeApp) -> None:
