@@ -17,19 +17,25 @@ from .values import Breakdown
 from .values import BreakdownRow
 from .values import Bucket
 from .values import ComponentCost
+from .values import Costs
 from .values import Latency
 from .values import Page
 from .values import Series
 from .values import SeriesPart
+from .values import Spend
+from .values import SpendRow
 from .values import TagKey
 from .values import Totals
 from .values import UnpricedModel
 
 __all__ = [
     "CallQuery",
+    "Costs",
     "Totals",
     "Breakdown",
     "BreakdownRow",
+    "Spend",
+    "SpendRow",
     "Series",
     "SeriesPart",
     "Bucket",

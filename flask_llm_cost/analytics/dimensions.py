@@ -70,8 +70,9 @@ class Dimension:
         return statement.outerjoin(self.tag, and_(self.tag.call_id == LlmCall.id, self.tag.key == self.key))
 
     def column(self, entity: type[Any]) -> SQLColumnExpression[Any]:
-        """The column with the values, of ``entity`` or of the tag beside it."""
-        found: SQLColumnExpression[Any] = self.tag.value if self.tag else getattr(entity, self.name)
+        """The column with the values: of ``entity``, or of the tag, beside it or itself."""
+        tag = CallTag if entity is CallTag else self.tag
+        found: SQLColumnExpression[Any] = tag.value if tag else getattr(entity, self.name)
         return found
 
 

@@ -12,12 +12,13 @@ from ..components import components as declared
 from ..ledger.models import CallTag
 from ..ledger.models import LineItem
 from ..ledger.models import LlmCall
-from .breakdown import check_limit
 from .dimensions import dimension
 from .filters import Filters
 from .filters import in_range
 from .measures import count_where
 from .planner import plan
+from .planner import read_tags
+from .ranking import check_limit
 from .values import ComponentCost
 from .values import TagKey
 from .values import UnpricedModel
@@ -27,7 +28,8 @@ def distinct(session: Session, filters: Filters, column: str, limit: int) -> tup
     """The most frequent values of a dimension, in alphabetical order."""
     by = dimension(column, "column")
     check_limit(limit)
-    source = plan(session, filters, by=column)(filters)
+    only_tags = by.tag is not None and not filters.columns and not filters.tags
+    source = read_tags(filters, by.key) if only_tags else plan(session, filters, by=column)(filters)
     value = by.column(source.entity)
     statement = source.select(value, by=by).where(value.is_not(None)).group_by(value)
     found = session.scalars(statement.order_by(source.sums["calls"].desc(), value).limit(limit))

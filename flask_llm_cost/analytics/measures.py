@@ -14,9 +14,11 @@ from sqlalchemy import RowMapping
 from sqlalchemy import case
 from sqlalchemy import func
 
+from ..ledger.models import CallTag
 from ..ledger.models import LlmCall
 from ..ledger.models import Rollup
 from .values import TOKENS
+from .values import Costs
 from .values import Totals
 from .values import add_costs
 
@@ -30,6 +32,8 @@ _COUNTS = (
     "latency_ms",
 )
 MEASURES = (*_COUNTS, "total_cost", *TOKENS)
+#: The measures of :class:`Costs`.
+COSTS = ("calls", "unknown_cost_calls", "partial_cost_calls", "priced_calls", "total_cost")
 
 Sums = Mapping[str, ColumnElement[Any]]
 
@@ -55,9 +59,18 @@ def sums_of_rollups() -> Sums:
     return {**sums, "total_cost": case((sums["priced_calls"] > 0, sums["total_cost"]))}
 
 
-def sums_of_groups(groups: FromClause) -> Sums:
-    """The same over groups that carry them as columns."""
-    return {name: func.sum(groups.c[name]) for name in MEASURES}
+def sums_of_tags() -> Sums:
+    """What the rows of one tag key tell by themselves, each standing for a call."""
+    return {
+        "calls": func.count(),
+        "priced_calls": func.count(CallTag.total_cost),
+        "total_cost": func.sum(CallTag.total_cost),
+    }
+
+
+def sums_of_groups(groups: FromClause, names: Iterable[str]) -> Sums:
+    """The measures called ``names`` over groups that carry them as columns."""
+    return {name: func.sum(groups.c[name]) for name in names}
 
 
 def labelled(sums: Sums) -> list[ColumnElement[Any]]:
@@ -77,14 +90,32 @@ def known_cost(calls: int, priced_calls: int, cost: Decimal | None) -> Decimal |
     return None if calls else Decimal(0)
 
 
+def costs_of(rows: Iterable[Mapping[str, Any] | RowMapping]) -> Costs:
+    """The costs over rows that carry :data:`COSTS`; a count that is missing is zero."""
+    found = list(rows)
+    calls, unknown, partial, priced = (
+        # PostgreSQL and MySQL answer SUM(BIGINT) with a NUMERIC.
+        sum(int(row.get(name) or 0) for row in found)
+        for name in COSTS[:-1]
+    )
+    return Costs(
+        calls=calls,
+        unknown_cost_calls=unknown,
+        partial_cost_calls=partial,
+        priced_calls=priced,
+        total_cost=known_cost(calls, priced, add_costs(row["total_cost"] for row in found)),
+    )
+
+
 def totals_of(rows: Iterable[RowMapping]) -> Totals:
     """The totals over result rows that carry :data:`MEASURES`; over none, the totals of no calls."""
     found = list(rows)
-    # PostgreSQL and MySQL answer SUM(BIGINT) with a NUMERIC.
-    counts = {name: sum(int(row[name] or 0) for row in found) for name in (*_COUNTS, *TOKENS)}
-    cost = add_costs(row["total_cost"] for row in found)
+    costs = costs_of(found)
+    counts = {name: sum(int(row[name] or 0) for row in found) for name in MEASURES if name not in COSTS}
     return Totals(
-        **{name: counts[name] for name in _COUNTS},
-        total_cost=known_cost(counts["calls"], counts["priced_calls"], cost),
+        **{name: getattr(costs, name) for name in COSTS},
+        failed_calls=counts["failed_calls"],
         tokens=MappingProxyType({name: counts[name] for name in TOKENS}),
+        timed_calls=counts["timed_calls"],
+        latency_ms=counts["latency_ms"],
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
 from typing import Any
@@ -17,6 +18,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.orm import Session
 
 from ..ledger.meta import pruned_before
+from ..ledger.models import CallTag
 from ..ledger.models import LlmCall
 from ..ledger.models import Rollup
 from ..ledger.rollups import HOUR
@@ -26,6 +28,7 @@ from .filters import in_range
 from .measures import Sums
 from .measures import sums_of_calls
 from .measures import sums_of_rollups
+from .measures import sums_of_tags
 
 #: What a rollup is kept apart by.
 _ROLLED_UP = ("provider", "model")
@@ -35,11 +38,11 @@ _ROLLED_UP = ("provider", "model")
 class Source:
     """One way to read sums: the table, its column of time, the measures as SQL, and the filter.
 
-    :param name: ``calls`` or ``rollups``.
+    :param name: ``calls``, ``rollups`` or ``tags``.
     """
 
     name: str
-    entity: type[LlmCall] | type[Rollup]
+    entity: type[LlmCall] | type[Rollup] | type[CallTag]
     moment: InstrumentedAttribute[datetime]
     sums: Sums
     conditions: tuple[ColumnElement[bool], ...]
@@ -47,7 +50,12 @@ class Source:
     def select(self, *columns: SQLColumnExpression[Any], by: Dimension | None = None) -> Select[Any]:
         """``columns`` of the filtered rows, where ``by`` is a tag with that tag beside them."""
         statement = select(*columns).select_from(self.entity)
-        return (statement if by is None else by.beside(statement)).where(*self.conditions)
+        joined = by is not None and self.entity is LlmCall
+        return (by.beside(statement) if by and joined else statement).where(*self.conditions)
+
+    def only(self, names: Iterable[str]) -> Source:
+        """The same with these measures."""
+        return replace(self, sums={name: self.sums[name] for name in names})
 
 
 #: How a filter is read; its range may be any part of the planned one that keeps to the planned edges.
@@ -81,6 +89,21 @@ def read_rollups(filters: Filters) -> Source:
     conditions = [Rollup.grain == HOUR, Rollup.tag_key == "", *in_range(Rollup.bucket, filters.range)]
     conditions += [getattr(Rollup, name) == value for name, value in filters.columns]
     return Source("rollups", Rollup, Rollup.bucket, sums_of_rollups(), tuple(conditions))
+
+
+def read_tags(filters: Filters, key: str) -> Source:
+    """The rows of one tag key, for filters that are nothing but a range."""
+    conditions = (CallTag.key == key, *in_range(CallTag.occurred_at, filters.range))
+    return Source("tags", CallTag, CallTag.occurred_at, sums_of_tags(), conditions)
+
+
+def one_snapshot(session: Session) -> None:
+    """Let all statements of one answer see the same calls, so that their sums agree.
+
+    SQLite's transactions do so by themselves.
+    """
+    if not session.in_transaction() and session.get_bind().dialect.name != "sqlite":
+        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
 
 
 def _is_hour(moment: datetime) -> bool:

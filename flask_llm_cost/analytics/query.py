@@ -30,6 +30,7 @@ from . import lists
 from . import paging
 from . import periods
 from . import series
+from . import spend
 from .dimensions import choice
 from .filters import NO_FILTERS
 from .filters import DateRange
@@ -42,6 +43,7 @@ from .values import ComponentCost
 from .values import Latency
 from .values import Page
 from .values import Series
+from .values import Spend
 from .values import TagKey
 from .values import Totals
 from .values import UnpricedModel
@@ -183,6 +185,10 @@ class CallQuery:
         :param dimension: one of :data:`DIMENSIONS`, or ``tag:KEY``.
         """
         return self._read(lambda session: breakdown.breakdown(session, self.filters, dimension, limit))
+
+    def spend_by(self, dimension: str, limit: int | None = None) -> Spend:
+        """As :meth:`cost_by`, without tokens, failures and latency: much faster for tags on large ledgers."""
+        return self._read(lambda session: spend.spend(session, self.filters, dimension, limit))
 
     def series(
         self,

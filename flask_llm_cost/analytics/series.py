@@ -29,7 +29,6 @@ from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.orm import Session
 
 from ..ledger.models import LlmCall
-from .breakdown import breakdown
 from .dimensions import Dimension
 from .dimensions import dimension
 from .filters import DateRange
@@ -37,7 +36,9 @@ from .filters import Filters
 from .measures import known_cost
 from .periods import bucket_edges
 from .planner import Source
+from .planner import one_snapshot
 from .planner import plan
+from .spend import spend
 from .values import Bucket
 from .values import Series
 from .values import SeriesPart
@@ -90,6 +91,7 @@ class Question:
 def series(session: Session, filters: Filters, question: Question, now: datetime) -> Series:
     """The calls of ``filters`` in buckets without gaps; of all time, from the first call up to ``now``."""
     by = None if question.by is None else dimension(question.by, "by")
+    one_snapshot(session)
     frames = _frames(session, filters, question, now)
     if not frames:
         return Series(bucket=question.bucket, zone=question.zone, buckets=(), by=question.by)
@@ -145,7 +147,7 @@ def _lifetime(session: Session, filters: Filters, now: datetime) -> DateRange | 
 
 
 def _split(session: Session, filters: Filters, by: Dimension, limit: int) -> _Split:
-    found = breakdown(session, filters, by.name, limit)
+    found = spend(session, filters, by.name, limit)
     return _Split(by, tuple(row.value for row in found.rows))
 
 

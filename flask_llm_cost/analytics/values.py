@@ -23,27 +23,20 @@ OUTPUT_FIELDS = tuple(name for name in BUCKET_FIELDS if name not in INPUT_FIELDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
-    """Sums over a set of calls.
+class Costs:
+    """What a set of calls cost, and how sure that is.
 
-    :param failed_calls: calls whose ``status`` is not ``ok``.
     :param unknown_cost_calls: calls that cost something nobody can tell (no usage or no price).
     :param partial_cost_calls: calls of which only a part could be priced; that part is in ``total_cost``.
     :param priced_calls: calls that have a cost, be it zero.
     :param total_cost: USD. ``None``: there are calls, and none of them has a cost; zero: there are no calls.
-    :param tokens: sums by ledger column of what was told.
-    :param timed_calls: calls that have a latency; ``latency_ms`` is the sum of theirs.
     """
 
     calls: int
-    failed_calls: int
     unknown_cost_calls: int
     partial_cost_calls: int
     priced_calls: int
     total_cost: Decimal | None
-    tokens: Mapping[str, int]
-    timed_calls: int
-    latency_ms: int
 
     @property
     def average_cost(self) -> Decimal | None:
@@ -51,6 +44,21 @@ class Totals:
         if self.total_cost is None or not self.priced_calls:
             return None
         return to_scale(EXACT.divide(self.total_cost, Decimal(self.priced_calls)), MONEY_SCALE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals(Costs):
+    """All sums over a set of calls.
+
+    :param failed_calls: calls whose ``status`` is not ``ok``.
+    :param tokens: sums by ledger column of what was told.
+    :param timed_calls: calls that have a latency; ``latency_ms`` is the sum of theirs.
+    """
+
+    failed_calls: int
+    tokens: Mapping[str, int]
+    timed_calls: int
+    latency_ms: int
 
     @property
     def average_latency_ms(self) -> float | None:
@@ -99,6 +107,25 @@ class Breakdown:
     other: BreakdownRow | None
     other_values: int
     total: Totals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpendRow(Costs):
+    """The costs of one value of a dimension; ``value`` and ``share`` as in :class:`BreakdownRow`."""
+
+    value: str | None
+    share: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spend:
+    """Costs by the values of a dimension: a :class:`Breakdown` without tokens, failures and latency."""
+
+    dimension: str
+    rows: tuple[SpendRow, ...]
+    other: SpendRow | None
+    other_values: int
+    total: Costs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
 from decimal import Decimal
+from functools import cache
 from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
@@ -76,12 +77,20 @@ def call(at: datetime = START, **values: object) -> Event:
 
 @contextmanager
 def memory_ledger(events: Iterable[Event]) -> Iterator[Ledger]:
-    """A ledger in memory that holds ``events``."""
+    """A ledger in memory that holds ``events``; one at a time, as they share a database."""
+    engine = _memory_engine()
+    with engine.begin() as connection:
+        for table in reversed(Base.metadata.sorted_tables):
+            connection.execute(table.delete())
+    yield filled(engine, list(events))
+
+
+@cache
+def _memory_engine() -> Engine:
+    # One for all tests: an engine of its own for each example would compile every statement anew.
     engine = create_engine("sqlite://", poolclass=StaticPool)
-    try:
-        yield filled(engine, list(events))
-    finally:
-        engine.dispose()
+    Base.metadata.create_all(engine)
+    return engine
 
 
 def filled(engine: Engine, events: Sequence[Event]) -> Ledger:
