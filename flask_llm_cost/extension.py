@@ -298,10 +298,12 @@ def _absolute(app: Flask, path: str | None) -> str | None:
 def _close(app: Flask, timeout: float | None) -> None:
     """Record the streams nobody read to their end, write what waits, and track the app no longer."""
     runtime = runtime_of(app)
-    registry.discard(app)
-    if runtime is not None:
-        capture.abandon_open_calls(runtime)
-        runtime.close(runtime.config.shutdown_timeout if timeout is None else timeout)
+    if runtime is None or not registry.discard(app):
+        return
+    capture.abandon_open_calls(runtime)
+    runtime.close(runtime.config.shutdown_timeout if timeout is None else timeout)
+    if runtime.config.enabled:
+        capture.uninstall(runtime.config.instrument)
 
 
 def _close_all() -> None:

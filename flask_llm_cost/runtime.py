@@ -112,9 +112,12 @@ class _Registry:
         """In a forked child: a thread that held the lock did not come along."""
         self._lock = threading.Lock()
 
-    def discard(self, app: Flask) -> None:
+    def discard(self, app: Flask) -> bool:
+        """Forget an app; whether it was known."""
         with self._lock:
+            known = app in self._apps
             self._apps.discard(app)
+            return known
 
     def apps(self) -> list[Flask]:
         """Every tracked app that still lives."""
