@@ -29,7 +29,8 @@ _PER = {
     RateBasis.PER_UNIT: "1",
 }
 _SOURCES = {
-    "override": "LLM_COST_PRICING_OVERRIDES",
+    "overrides": "LLM_COST_PRICING_OVERRIDES",
+    "file": "LLM_COST_PRICES_FILE",
     "bundled": "the bundled price table",
     "provider": "the provider's own charge",
     "caller": "the caller of track()",

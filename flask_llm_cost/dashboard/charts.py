@@ -28,11 +28,10 @@ _NICE_STEPS = (Decimal(1), Decimal(2), Decimal("2.5"), Decimal(5), Decimal(10))
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A labelled position on an axis. ``minor`` ones give way on a narrow screen."""
+    """A value on the vertical axis and its distance from the top, in pixels."""
 
     position: float
     value: Decimal
-    minor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,16 +198,3 @@ def share(part: Decimal | int | None, whole: Decimal | int | None) -> float:
     if not part or not whole or part < 0 or whole < 0:
         return 0.0
     return round(min(float(Decimal(part) / Decimal(whole)) * 100, 100.0), 2)
-
-
-def sparkline(values: Sequence[Decimal | None], *, width: float, height: float) -> Points:
-    """The points of a line without axes, from zero at the bottom to the highest value at the top."""
-    if len(values) < 2:
-        return ()
-    highest = float(max((value for value in values if value is not None), default=Decimal(0)))
-    step = width / (len(values) - 1)
-    scale = height / highest if highest > 0 else 0.0
-    return tuple(
-        (round(index * step, 2), round(height - float(value or 0) * scale, 2))
-        for index, value in enumerate(values)
-    )

@@ -88,6 +88,7 @@ class Table:
 
     :param name: unique within the page.
     :param total: the last row, equal to the sum of the others.
+    :param dense: many columns: long names get less room.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Table:
     rows: tuple[Row, ...]
     total: Row | None = None
     hidden_caption: bool = False
+    dense: bool = False
 
 
 def aligned(table: Table) -> Table:

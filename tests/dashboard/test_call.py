@@ -45,7 +45,7 @@ def test_the_price_says_where_it_came_from(app: Flask) -> None:
         pricing_snapshot={
             "key": "openai/gpt-5-mini",
             "step": "stripped+dated",
-            "source": "override",
+            "source": "overrides",
             "version": "2026-11-01",
             "mode": "batch",
             "tier": 272000,

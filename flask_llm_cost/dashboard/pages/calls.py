@@ -130,7 +130,7 @@ def _sizes(asked: Asked, current: str) -> tuple[Choice, ...]:
 def _table(found: Page, asked: Asked) -> Table:
     sortable = {"Time": "recent", "Input": "input", "Output": "output", "Cost": "cost", "Latency": "latency"}
     units = {"Input": "tokens", "Output": "tokens", "Cost": "USD", "Time": asked.filters.period.zone.key}
-    headings = ("Time", "Provider", "Model", "Status", "Input", "Output", "Cost", "Latency", "User", "Tags")
+    headings = ("Time", "Model", "Cost", "Input", "Output", "Latency", "Status", "Provider", "User", "Tags")
     columns = tuple(
         Column(
             label=heading,
@@ -148,6 +148,7 @@ def _table(found: Page, asked: Asked) -> Table:
             columns=columns,
             rows=tuple(_row(call, asked) for call in found.calls),
             hidden_caption=True,
+            dense=True,
         )
     )
 
@@ -176,13 +177,13 @@ def _row(call: LlmCall, asked: Asked) -> Row:
             href=address,
             moment=call.occurred_at.isoformat(),
         ),
-        Cell(text=call.provider),
         Cell(text=call.model, title=call.model, code=True),
-        Cell(text=call.status, tone=call.status),
+        _cost_cell(call, address),
         _tokens_cell(call, INPUT_FIELDS, address),
         _tokens_cell(call, _OUTPUT_FIELDS, address),
-        _cost_cell(call, address),
         _told_cell(formats.duration(call.latency_ms), address),
+        Cell(text=call.status, tone=call.status),
+        Cell(text=call.provider),
         Cell(text=call.user_id, title=call.user_id, code=True) if call.user_id else _NONE,
         _tags_cell(call, asked.filters),
     )

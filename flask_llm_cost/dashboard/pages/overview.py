@@ -18,6 +18,7 @@ from ..asking import canonical
 from ..breakdowns import FULL
 from ..breakdowns import Subject
 from ..breakdowns import breakdown_table
+from ..charts import MAX_SERIES
 from ..filter_bar import Choice
 from ..filter_bar import filter_bar
 from ..formats import percent
@@ -34,7 +35,6 @@ from ..tiles import Measured
 from ..tiles import tiles
 
 _SPLITS = ("model", "provider")
-_MAX_SERIES = 7
 _ROWS = 8
 _TAG_TABLES = 4
 _MAX_TAG_KEYS = 100
@@ -117,7 +117,7 @@ def _nothing(asked: Asked) -> dict[str, object]:
 
 def _chart(asked: Asked, split: str) -> tuple[SpendChart, Mapping[str | None, int]]:
     bucket: Literal["hour", "day"] = "hour" if asked.filters.period.days == 1 else "day"
-    series = asked.query.series(bucket, by=split, limit=_MAX_SERIES)
+    series = asked.query.series(bucket, by=split, limit=MAX_SERIES)
     before = asked.query.previous_period().series(bucket)
     ranks = chart_ranks(series)
     return spend_chart(series, before, asked.filters, field=split, ranks=ranks), ranks

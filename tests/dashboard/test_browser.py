@@ -1,0 +1,237 @@
+"""The pages in a real Chromium: nothing is blocked, nothing overflows, and the pictures are taken."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from flask import Flask
+from flask_talisman import Talisman
+from werkzeug.serving import make_server
+
+from flask_llm_cost.events import Event
+from tests.dashboard.conftest import AppMaker
+from tests.dashboard.ledgers import UNPRICED
+from tests.dashboard.ledgers import bill
+from tests.dashboard.ledgers import event
+from tests.dashboard.ledgers import month
+from tests.dashboard.ledgers import write
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = Path(os.environ.get("LLM_COST_TEST_CHROMIUM", "/usr/bin/chromium"))
+REQUIRED = os.environ.get("LLM_COST_TEST_REQUIRE_BROWSER") == "1"
+PHONE, DESK = 390, 1280
+
+
+def _absent(reason: str) -> None:
+    if REQUIRED:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        _absent("playwright is not installed: pip install playwright")
+    if not CHROMIUM.exists():
+        _absent(f"there is no Chromium at {CHROMIUM}: install it, or set LLM_COST_TEST_CHROMIUM")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM)
+        yield started
+        started.close()
+
+
+@contextmanager
+def served(app: Flask) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/llm-costs"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def opened(browser: Browser, width: int, scheme: str) -> Iterator[tuple[Page, list[str]]]:
+    """A page and what its console says."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("requestfailed", lambda request: said.append(f"failed: {request.url}"))
+    page.add_init_script(
+        "addEventListener('securitypolicyviolation', event => console.error(event.violatedDirective))"
+    )
+    try:
+        yield page, said
+    finally:
+        context.close()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _many_models() -> Iterable[Event]:
+    for number in range(300):
+        moment = _now() - timedelta(days=number % 28)
+        name = f"vendor-{number % 17}/family-{number}-{'x' * (number % 23)}"
+        yield event(model=name, occurred_at=moment, **bill("1", "2", 100 * number + 1, 5))
+
+
+SCENES: dict[str, Callable[[], Iterable[Event]]] = {
+    "nothing": lambda: (),
+    "one call": lambda: (event(user_id="7", tags={"feature": "chat"}),),
+    "a normal month": lambda: month(_now(), days=60, per_day=8),
+    "300 models": _many_models,
+    "a tag value of 255 characters": lambda: (
+        event(user_id="u" * 191, tags={"feature": "v" * 255, "k" * 64: "v"}),
+        event(tags={"feature": "short"}),
+    ),
+    "one day 1000 times the others": lambda: (
+        *month(_now(), days=40, per_day=4),
+        event(occurred_at=_now() - timedelta(days=9), **bill("1000", "4000", 30_000, 90_000)),
+    ),
+    "all costs unknown": lambda: (replace(made, **UNPRICED) for made in month(_now(), days=40, per_day=4)),
+}
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_pages_are_drawn_without_a_violation_and_fit_every_screen(
+    new_app: AppMaker, browser: Browser, tmp_path: Path, scene: str
+) -> None:
+    app = new_app()
+    Talisman(app, force_https=False)
+    events = list(SCENES[scene]())
+    write(app, events)
+    paths = ("/", "/calls", "/calls/1") if events else ("/", "/calls")
+    with served(app) as root:
+        for width in (DESK, PHONE):
+            for scheme in ("light", "dark"):
+                with opened(browser, width, scheme) as (page, said):
+                    for path in paths:
+                        response = page.goto(root + path)
+                        assert response is not None
+                        assert response.status == 200
+                        name = f"{scene}{path.replace('/', '-')}-{width}-{scheme}.png"
+                        page.screenshot(path=tmp_path / name, full_page=True)
+                        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+                        assert page.evaluate(wide) == 0, path
+                    assert said == []
+
+
+def test_our_own_policy_blocks_nothing_of_ours(new_app: AppMaker, browser: Browser) -> None:
+    app = new_app()
+    write(app, month(_now(), days=10))
+    with served(app) as root, opened(browser, DESK, "light") as (page, said):
+        page.goto(root + "/")
+        bar = page.locator("rect.segment").first
+        assert bar.bounding_box() is not None
+        assert bar.evaluate("bar => getComputedStyle(bar).fill") != "rgb(0, 0, 0)"
+        assert page.locator(".share rect").first.evaluate("bar => bar.getBoundingClientRect().width") > 0
+        assert said == []
+
+
+def test_the_colours_follow_the_readers_scheme(new_app: AppMaker, browser: Browser) -> None:
+    app = new_app()
+    grounds = []
+    with served(app) as root:
+        for scheme in ("light", "dark"):
+            with opened(browser, DESK, scheme) as (page, _):
+                page.goto(root + "/")
+                grounds.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert grounds == ["rgb(246, 246, 249)", "rgb(15, 16, 21)"]
+
+
+@pytest.mark.parametrize("width", [DESK, PHONE])
+def test_the_charts_labels_do_not_touch(new_app: AppMaker, browser: Browser, width: int) -> None:
+    app = new_app()
+    write(app, month(_now(), days=60))
+    with served(app) as root, opened(browser, width, "light") as (page, _):
+        for query in ("?period=7d", "", "?from=2026-01-01&to=2026-12-31"):
+            page.goto(f"{root}/{query}")
+            labels = page.locator("svg.plot > text:visible")
+            boxes = [box for index in range(labels.count()) if (box := labels.nth(index).bounding_box())]
+            edges = [(box["x"], box["x"] + box["width"]) for box in boxes]
+            assert len(edges) >= 2
+            assert all(left[1] < right[0] for left, right in pairwise(edges)), query
+            assert edges[-1][1] <= width
+
+
+def test_the_filter_form_works_without_scripts(new_app: AppMaker, browser: Browser) -> None:
+    app = new_app()
+    write(app, [event(tags={"feature": "chat"}), event(model="other")])
+    with served(app) as root, opened(browser, DESK, "light") as (page, said):
+        page.goto(f"{root}/?period=7d")
+        page.get_by_text("More filters").click()
+        page.get_by_role("combobox", name="Model", exact=True).fill("gpt-5-mini")
+        page.get_by_label("Tag", exact=True).fill("feature")
+        page.get_by_label("Value of the tag").fill("chat")
+        page.get_by_role("button", name="Apply").click()
+        assert page.url == f"{root}/?period=7d&model=gpt-5-mini&tag.feature=chat"
+        assert page.locator("#tile-calls .tile-value").inner_text() == "1"
+        page.get_by_label("Remove the filter Model").click()
+        assert page.url == f"{root}/?period=7d&tag.feature=chat"
+        assert said == []
+
+
+def test_the_keyboard_reaches_content_filters_and_tables(new_app: AppMaker, browser: Browser) -> None:
+    app = new_app()
+    write(app, [event()])
+    with served(app) as root, opened(browser, DESK, "light") as (page, _):
+        page.goto(root + "/")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "Skip to content"
+        tag = "document.activeElement.closest('[role=region]') ? 'region' : document.activeElement.tagName"
+        reached = []
+        for _press in range(40):
+            page.keyboard.press("Tab")
+            reached.append(page.evaluate(tag))
+        assert {"A", "INPUT", "SELECT", "BUTTON", "SUMMARY", "region"} <= set(reached)
+
+
+def test_a_printed_page_leaves_out_what_only_a_screen_can_do(new_app: AppMaker, browser: Browser) -> None:
+    app = new_app()
+    write(app, [event()])
+    with served(app) as root, opened(browser, DESK, "dark") as (page, _):
+        page.goto(root + "/")
+        page.emulate_media(media="print")
+        assert not page.locator(".filters form").is_visible()
+        assert page.locator("#tile-spend").is_visible()
+        assert page.evaluate("getComputedStyle(document.body).color") == "rgb(25, 26, 35)"
+
+
+def test_forced_colours_keep_series_apart(new_app: AppMaker, browser: Browser) -> None:
+    app = new_app()
+    write(app, [event(), event(model="other")])
+    with served(app) as root, opened(browser, DESK, "light") as (page, said):
+        page.emulate_media(forced_colors="active")
+        page.goto(root + "/")
+        fills = page.locator("rect.segment").evaluate_all(
+            "bars => bars.map(bar => getComputedStyle(bar).fill)"
+        )
+        assert len(set(fills)) == 2
+        assert said == []
