@@ -23,6 +23,7 @@ from .periods import Period
 from .responses import link
 from .tables import Cell
 from .tables import Column
+from .tables import Row
 from .tables import Table
 from .tables import aligned
 
@@ -100,18 +101,9 @@ def spend_chart(
 
     :param ranks: the colour of each named part.
     """
-    parts = [(part.value, ranks[part.value], part.buckets) for part in series.parts]
-    if series.other:
-        parts.append(("other", charts.OTHER, series.other.buckets))
-    drawn = charts.stacked_bars(
-        [
-            [(rank, buckets[index].total_cost or Decimal(0)) for _, rank, buckets in parts]
-            for index in range(len(series.buckets))
-        ],
-        height=HEIGHT,
-        line=[bucket.total_cost for bucket in before.buckets],
-    )
-    names = {rank: str(name) for name, rank, _ in parts}
+    parts = _parts(series, ranks)
+    drawn = _stacked(series, before, parts)
+    names = {rank: name for name, rank, _ in parts}
     return SpendChart(
         height=HEIGHT,
         description=_description(series, filters.period),
@@ -128,6 +120,22 @@ def spend_chart(
         note=_note(series),
         table=_table(series, before, filters, field),
     )
+
+
+_Part = tuple[str, int, tuple[Bucket, ...]]
+
+
+def _parts(series: Series, ranks: Mapping[str | None, int]) -> list[_Part]:
+    named = [(str(part.value), ranks[part.value], part.buckets) for part in series.parts]
+    return [*named, ("other", charts.OTHER, series.other.buckets)] if series.other else named
+
+
+def _stacked(series: Series, before: Series, parts: Sequence[_Part]) -> charts.StackedBars:
+    columns = [
+        [(rank, buckets[index].total_cost or Decimal(0)) for _, rank, buckets in parts]
+        for index in range(len(series.buckets))
+    ]
+    return charts.stacked_bars(columns, height=HEIGHT, line=[bucket.total_cost for bucket in before.buckets])
 
 
 def chart_ranks(series: Series) -> dict[str | None, int]:
@@ -245,17 +253,7 @@ def _note(series: Series) -> str:
 def _table(series: Series, before: Series, filters: Filters, field: str) -> Table:
     parts = [*series.parts, *([series.other] if series.other else [])]
     names = [str(part.value) for part in series.parts] + (["other"] if series.other else [])
-    rows = []
-    for index, bucket in enumerate(series.buckets):
-        earlier = before.buckets[index] if index < len(before.buckets) else None
-        rows.append(
-            (
-                Cell(text=_when(bucket, series.bucket), href=_day_link(bucket, series.bucket, filters)),
-                *(_cell(part.buckets[index]) for part in parts),
-                _cell(bucket),
-                _cell(earlier) if earlier else Cell(text="none", muted=True),
-            )
-        )
+    rows = tuple(_table_row(index, series, before, parts, filters) for index in range(len(series.buckets)))
     total = (
         Cell(text="Total"),
         *(Cell.of(_sum(part), at_least=_is_incomplete(part)) for part in parts),
@@ -272,10 +270,23 @@ def _table(series: Series, before: Series, filters: Filters, field: str) -> Tabl
                 Column(label="Total", unit="USD", numeric=True),
                 Column(label="Period before", unit="USD", numeric=True),
             ),
-            rows=tuple(rows),
+            rows=rows,
             total=total,
             hidden_caption=True,
         )
+    )
+
+
+def _table_row(
+    index: int, series: Series, before: Series, parts: Sequence[SeriesPart], filters: Filters
+) -> Row:
+    bucket = series.buckets[index]
+    has_earlier = index < len(before.buckets)
+    return (
+        Cell(text=_when(bucket, series.bucket), href=_day_link(bucket, series.bucket, filters)),
+        *(_cell(part.buckets[index]) for part in parts),
+        _cell(bucket),
+        _cell(before.buckets[index]) if has_earlier else Cell(text="none", muted=True),
     )
 
 

@@ -73,6 +73,7 @@ def tiles(now: Measured, before: Measured, filters: Filters) -> tuple[Tile, ...]
         return Change(_NEW, "nothing before") if new else _change(shown, _exact(value), _exact(earlier))
 
     averages = now.latency.average_ms, before.latency.average_ms
+    average = duration(_exact(averages[0]))
     slow = now.latency.p95_ms, before.latency.p95_ms
     cost = now.totals.total_cost, before.totals.total_cost
     each = now.totals.average_cost, before.totals.average_cost
@@ -81,13 +82,7 @@ def tiles(now: Measured, before: Measured, filters: Filters) -> tuple[Tile, ...]
         Tile("spend", _spend_label(now.totals), now.spend, costs, changed(money, *cost)),
         Tile("calls", _calls_label(now.totals), number(count[0]), calls, changed(number, *count)),
         Tile("average-cost", _average_label(now.totals), now.average, costs, changed(money, *each)),
-        Tile(
-            "average-latency",
-            "Average latency",
-            duration(_exact(averages[0])),
-            slowest,
-            changed(duration, *averages),
-        ),
+        Tile("average-latency", "Average latency", average, slowest, changed(duration, *averages)),
         Tile("p95-latency", "95th percentile latency", duration(slow[0]), slowest, changed(duration, *slow)),
     )
 
