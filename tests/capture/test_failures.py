@@ -184,6 +184,7 @@ def test_a_refusal_that_a_middleware_saw_is_a_failed_call(
     with client, pytest.raises(anthropic.BadRequestError):
         client.messages.create(model="claude-pier", max_tokens=1, messages=ASK)
     assert seen == [400]
+    assert app.event.error_type == "BadRequestError"
     assert (app.event.status, app.event.http_status, app.event.cost_status) == ("error", 400, "free")
 
 
