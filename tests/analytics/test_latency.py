@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -32,6 +33,13 @@ def expected(latencies: list[int | None]) -> Latency:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.one_of(st.none(), st.integers(0, 5), st.integers(0, 10**6)), max_size=45))
 def test_percentiles_equal_those_of_a_sorted_list(latencies: list[int | None]) -> None:
+    with memory_ledger(call(latency_ms=value) for value in latencies) as ledger:
+        assert query(ledger).latency() == expected(latencies)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 19, 20, 21, 40, 100])
+def test_a_percentile_at_a_whole_rank_is_that_rank(count: int) -> None:
+    latencies: list[int | None] = list(range(1, count + 1))
     with memory_ledger(call(latency_ms=value) for value in latencies) as ledger:
         assert query(ledger).latency() == expected(latencies)
 

@@ -98,12 +98,13 @@ def test_tag_keys_are_counted_within_the_filter() -> None:
         assert asked.tagged(tenant="x").tag_keys()[0].calls == 1
 
 
-def test_unpriced_models_are_those_with_unknown_or_partial_costs() -> None:
+def test_unpriced_models_are_those_whose_usage_has_no_complete_price() -> None:
     events = [
-        *[call(model="new") for _ in range(3)],
-        call(model="half", cost_status="partial", total_cost=Decimal(1)),
-        call(model="priced", total_cost=Decimal(1)),
+        *[call(model="new", usage_source="response") for _ in range(3)],
+        call(model="half", cost_status="partial", total_cost=Decimal(1), usage_source="response"),
+        call(model="priced", total_cost=Decimal(1), usage_source="response"),
         call(model="refused", cost_status="free"),
+        call(model="cut off", usage_source="unknown"),
     ]
     with memory_ledger(events) as ledger:
         assert query(ledger).unpriced_models() == (

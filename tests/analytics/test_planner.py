@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -95,6 +96,19 @@ def test_rollups_and_calls_give_the_same_totals_on_every_database(database_url: 
             assert asked.series("day", by="model") == asked.where(service="shop").series("day", by="model")
     finally:
         engine.dispose()
+
+
+def test_a_cost_of_zero_comes_before_unknown_costs_from_the_rollups_too() -> None:
+    events = [call(model="free of charge", total_cost=Decimal(0)), *(call(model="unknown") for _ in range(3))]
+    with memory_ledger(events) as ledger:
+        everything = query(ledger)
+        assert source_of(ledger, everything, "model") == "rollups"
+        for asked in (everything, everything.where(service="shop")):
+            found = asked.cost_by("model").rows
+            assert [(row.value, row.total_cost) for row in found] == [
+                ("free of charge", Decimal(0)),
+                ("unknown", None),
+            ]
 
 
 def test_any_filter_split_or_edge_that_a_rollup_does_not_know_needs_the_calls() -> None:
