@@ -84,13 +84,20 @@ def _component(row: Any) -> ComponentCost:
 
 
 def unpriced_models(session: Session, filters: Filters, limit: int) -> tuple[UnpricedModel, ...]:
-    """The models with most calls whose cost is unknown or partial."""
+    """The models with most calls that lack a price, in whole or in part.
+
+    Calls that told no usage lack that, not a price: they are left out.
+    """
     check_limit(limit)
     unknown = count_where(LlmCall.cost_status == "unknown").label("unknown_count")
     partial = count_where(LlmCall.cost_status == "partial").label("partial_count")
     statement = (
         select(LlmCall.provider, LlmCall.model, unknown, partial)
-        .where(*filters.conditions(), LlmCall.cost_status.in_(("unknown", "partial")))
+        .where(
+            *filters.conditions(),
+            LlmCall.cost_status.in_(("unknown", "partial")),
+            LlmCall.usage_source != "unknown",
+        )
         .group_by(LlmCall.provider, LlmCall.model)
         .order_by(func.count().desc(), LlmCall.provider, LlmCall.model)
         .limit(limit)

@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from shlex import quote
 
+from sqlalchemy import case
 from sqlalchemy import func
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -34,6 +35,7 @@ def stored_checks(session: Session, *, deep: bool) -> Iterator[Check]:
     yield calls(recorded, latest)
     if recorded:
         yield unpriced(session, recorded)
+        yield usage(session, recorded)
         yield line_items(session, None if deep else SAMPLE)
 
 
@@ -61,26 +63,49 @@ def calls(recorded: int, latest: datetime | None) -> Check:
 
 
 def unpriced(session: Session, recorded: int) -> Check:
-    """How many calls have no complete cost; totals are too low by theirs."""
+    """How many calls lack a price, in whole or in part; totals are too low by theirs."""
     rows = session.execute(
         select(LlmCall.provider, LlmCall.model, func.count())
-        .where(LlmCall.cost_status.in_(("unknown", "partial")))
+        .where(LlmCall.cost_status.in_(("unknown", "partial")), LlmCall.usage_source != "unknown")
         .group_by(LlmCall.provider, LlmCall.model)
         .order_by(func.count().desc(), LlmCall.provider, LlmCall.model)
     ).all()
     count = sum(number for _, _, number in rows)
     if not count:
-        return ok("unpriced", "Every call has a complete cost.")
+        return ok("unpriced", "Every call whose usage is known has a complete price.")
     provider, model, _ = rows[0]
     named = ", ".join(f"{row[0]}/{row[1]} ({row[2]:,})" for row in rows[:_NAMED])
     more = f" and {len(rows) - _NAMED} more models" if len(rows) > _NAMED else ""
-    share = Decimal(100 * count) / recorded
     return warn(
         "unpriced",
-        f"Calls without a complete cost: {count:,} of {recorded:,} ({share:.1f} %), so totals are too low: "
-        f"{named}{more}.",
+        f"Calls without a complete price: {_share(count, recorded)}, so totals are too low: {named}{more}.",
         f"flask llm-cost prices explain --provider {quote(provider)} --model {quote(model)}",
     )
+
+
+def usage(session: Session, recorded: int) -> Check:
+    """How many calls told no usage, and how many of these are streams that were never asked for it."""
+    count, streams = session.execute(
+        select(func.count(), func.count(case((LlmCall.stream & (LlmCall.status == "ok"), 1)))).where(
+            LlmCall.usage_source == "unknown", LlmCall.cost_status == "unknown"
+        )
+    ).one()
+    if not count:
+        return ok("usage", "Every call that may have cost something told its usage.")
+    seen = (
+        f"Calls that told no usage: {_share(count, recorded)}; they failed, were left early, or never told."
+    )
+    if not streams:
+        return ok("usage", seen)
+    return warn(
+        "usage",
+        f"{seen} Complete streams among them: {streams:,}.",
+        'Pass stream_options={"include_usage": True} to streamed OpenAI chat completions.',
+    )
+
+
+def _share(count: int, recorded: int) -> str:
+    return f"{count:,} of {recorded:,} ({Decimal(100 * count) / recorded:.1f} %)"
 
 
 def line_items(session: Session, sample: int | None) -> Check:

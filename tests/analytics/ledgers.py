@@ -68,6 +68,7 @@ def call(at: datetime = START, **values: object) -> Event:
         "provider": "openai",
         "model": "gpt-5-mini",
         "operation": "chat",
+        "usage_source": "response",
         **values,
     }
     cost = given.get("total_cost")

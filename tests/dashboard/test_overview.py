@@ -128,14 +128,21 @@ def test_the_latencies_are_those_of_the_rows(page: Element, rows: sqlite3.Connec
     assert tile(page, "p95-latency").one("a").text == spaced(formats.duration(nearest_rank).text)
 
 
-def test_the_warning_counts_the_calls_without_a_price(page: Element, rows: sqlite3.Connection) -> None:
+def test_the_warning_counts_the_calls_of_unknown_cost_and_says_why(
+    page: Element, rows: sqlite3.Connection
+) -> None:
     unknown, calls = rows.execute(
         f"SELECT SUM(cost_status = 'unknown'), COUNT(*) {CALLS}",
         (START, END),
     ).fetchone()
     words = page.one("section", class_="banner").text
-    assert words.startswith(f"Calls without a price: {unknown} ({unknown / calls * 100:.1f} % of calls).")
-    assert "Totals are too low until they are priced." in words
+    assert words.startswith(f"Calls of unknown cost: {unknown} ({unknown / calls * 100:.1f} % of calls).")
+    assert "Totals are too low by what they cost." in words
+    (untold,) = rows.execute(
+        f"SELECT COUNT(*) {CALLS} AND cost_status = 'unknown' AND usage_source = 'unknown'",
+        (START, END),
+    ).fetchone()
+    assert (f"No usage told: {untold} call" in words) == (untold > 0)
     link = page.one("section", class_="banner").all("a")[0].attributes["href"]
     assert link.endswith(f"/calls?{RANGE}&price=unknown")
 

@@ -70,6 +70,27 @@ def test_calls_without_a_price_are_counted_and_named(stored: CommandApp) -> None
     assert check.fix == "flask llm-cost prices explain --provider openai --model nobody-knows"
 
 
+def test_calls_that_told_no_usage_need_no_price_but_are_counted(stored: CommandApp) -> None:
+    stored.call()
+    stored.tracker.track(provider="openai", model="gpt-5-mini", status="aborted")
+    stored.tracker.flush()
+    found = checks(stored)
+
+    assert found["unpriced"].status == "ok"
+    assert found["usage"].status == "ok"
+    assert found["usage"].evidence.startswith("Calls that told no usage: 1 of 2 (50.0 %)")
+
+
+def test_complete_streams_without_usage_are_a_warning_with_the_cure(stored: CommandApp) -> None:
+    stored.tracker.track(provider="openai", model="gpt-5-mini", stream=True)
+    stored.tracker.flush()
+    check = checks(stored)["usage"]
+
+    assert check.status == "warn"
+    assert "Complete streams among them: 1." in check.evidence
+    assert "include_usage" in str(check.fix)
+
+
 def test_a_cost_that_is_not_the_sum_of_its_lines_is_an_error(stored: CommandApp) -> None:
     stored.call()
     broken = stored.call().event_id

@@ -53,15 +53,21 @@ _SUBJECTS = {subject.field: subject for subject in (_PROVIDER, _MODEL, _USER, _E
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PriceWarning:
-    """The calls without a price, and where to find them."""
+class CostWarning:
+    """The calls whose cost is unknown, why, and where to find them.
+
+    :param untold: how many of the unknown ones told no usage: they need no price, they lack a quantity.
+    :param models: those whose calls do need a price.
+    """
 
     unknown: int
+    untold: int
     partial: int
     share: str
     models: tuple[str, ...]
     more_models: bool
     unknown_href: str
+    untold_href: str
     partial_href: str
 
 
@@ -186,17 +192,20 @@ def _dimension(subject: Subject) -> str:
     return "tag:" + subject.field.removeprefix(names.TAG_PREFIX)
 
 
-def _warning(asked: Asked, now: Measured) -> PriceWarning | None:
+def _warning(asked: Asked, now: Measured) -> CostWarning | None:
     unknown, partial = now.totals.unknown_cost_calls, now.totals.partial_cost_calls
     if not unknown and not partial:
         return None
     models = asked.query.unpriced_models(limit=_UNPRICED_NAMED + 1)
-    return PriceWarning(
+    unknown_filters = asked.filters.narrowed("price", "unknown")
+    return CostWarning(
         unknown=unknown,
+        untold=asked.query.where(cost_status="unknown", usage_source="unknown").count(),
         partial=partial,
         share=percent(unknown, now.totals.calls).text,
         models=tuple(f"{found.provider}/{found.model}" for found in models[:_UNPRICED_NAMED]),
         more_models=len(models) > _UNPRICED_NAMED,
-        unknown_href=link(".calls", asked.filters.narrowed("price", "unknown").arguments()),
+        unknown_href=link(".calls", unknown_filters.arguments()),
+        untold_href=link(".calls", unknown_filters.narrowed("usage", "unknown").arguments()),
         partial_href=link(".calls", asked.filters.narrowed("price", "partial").arguments()),
     )

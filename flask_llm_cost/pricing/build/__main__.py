@@ -33,7 +33,9 @@ BUNDLE = Path(__file__).parent.parent / "prices.json"
 @click.command(help=__doc__)
 @click.option("--output", type=click.Path(path_type=Path), default=BUNDLE, help="Where to write the table.")
 @click.option("--report", type=click.Path(path_type=Path), help="Where to write the report; else to stdout.")
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 if the table is not what the sources give.")
+@click.option(
+    "--check", is_flag=True, help="Write nothing; exit 1 if the table is not what the sources give."
+)
 def main(output: Path, report: Path | None, check: bool) -> None:
     try:
         text, findings = build()

@@ -24,8 +24,8 @@ from ..modes import mode_key
 from ..names import without_date
 from ..names import without_decoration
 
-#: Providers that are bundled, by their name there and here. Gateways that report their own charge, and resellers
-#: that few apps call directly, are left to prices files.
+#: Providers that are bundled, by their name there and here. Gateways that report their own charge, and
+#: resellers that few apps call directly, are left to prices files.
 PROVIDERS: Mapping[str, str] = {
     "anthropic": "anthropic",
     "aws": "bedrock",
@@ -172,9 +172,7 @@ def _entry(key: str, provider: str, model: Mapping[str, Any], remarks: list[str]
     changes = [(start, difference(stages[i][1], sheet)) for i, (start, sheet) in enumerate(stages[1:])]
     # What changed may be nothing that is billed here, such as annotated pages.
     periods = tuple(Period(start, None, change) for start, change in changes if start and change != Sheet())
-    return PriceEntry(
-        key=key, sheet=stages[0][1], periods=periods, aliases=aliases, provenance=provenance
-    )
+    return PriceEntry(key=key, sheet=stages[0][1], periods=periods, aliases=aliases, provenance=provenance)
 
 
 Stage = tuple[datetime | None, Sheet]
@@ -297,5 +295,3 @@ def _midnight(day: str) -> datetime:
 def _minute(text: str) -> int:
     hours, _, minutes = text.partition(":")
     return int(hours) * 60 + int(minutes)
-
-

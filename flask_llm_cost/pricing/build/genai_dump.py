@@ -32,7 +32,8 @@ def model(provider: Any, item: Any) -> dict[str, Any]:
         "id": item.id,
         "names": names,
         "prices": [
-            {**constraint(getattr(price, "constraint", None)), "rates": rates(price.prices)} for price in prices
+            {**constraint(getattr(price, "constraint", None)), "rates": rates(price.prices)}
+            for price in prices
         ],
         "variants": [
             {"when": dict(variant.when), **constraint(variant.constraint), "rates": rates(variant.prices)}
@@ -63,7 +64,10 @@ def rates(price: Any) -> dict[str, Any]:
         if value is None or key.startswith("_"):
             continue
         if hasattr(value, "tiers"):
-            found[key] = {"base": str(value.base), "tiers": [[tier.start, str(tier.price)] for tier in value.tiers]}
+            found[key] = {
+                "base": str(value.base),
+                "tiers": [[tier.start, str(tier.price)] for tier in value.tiers],
+            }
         else:
             found[key] = str(value)
     return found

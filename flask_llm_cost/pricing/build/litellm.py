@@ -44,9 +44,20 @@ PROVIDERS: Mapping[str, str] = {
 }
 #: Kinds of rows that bill what a call's usage tells.
 _KINDS = frozenset(
-    {"chat", "responses", "completion", "embedding", "audio_transcription", "audio_speech", "image_generation",
-     "image_edit", "realtime", "ocr", "moderation"}
-)  # fmt: skip
+    [
+        "chat",
+        "responses",
+        "completion",
+        "embedding",
+        "audio_transcription",
+        "audio_speech",
+        "image_generation",
+        "image_edit",
+        "realtime",
+        "ocr",
+        "moderation",
+    ]
+)
 
 _MILLION = Decimal(1_000_000)
 #: Cost keys there, components here, and the factor from one basis to the other.
@@ -161,10 +172,12 @@ def _read_key(kind: str, key: str) -> tuple[str, Decimal, ModeKey, int] | None:
     return None if component is None else (*component, mode, over)
 
 
-def _tiers(
-    rates: Mapping[tuple[ModeKey, int], dict[str, Decimal]], mode: ModeKey
-) -> tuple[Tier, ...] | None:
-    found = [Tier(over, False, prices) for (name, over), prices in rates.items() if name == mode and over and prices]
+def _tiers(rates: Mapping[tuple[ModeKey, int], dict[str, Decimal]], mode: ModeKey) -> tuple[Tier, ...] | None:
+    found = [
+        Tier(over, False, prices)
+        for (name, over), prices in rates.items()
+        if name == mode and over and prices
+    ]
     return tuple(sorted(found, key=lambda tier: tier.over)) or None
 
 

@@ -1,4 +1,4 @@
-"""Two tables into one: the first source's record stands, the second confirms it, completes it, or fills a gap."""
+"""Two tables into one: the first source's record stands, the second confirms, completes or fills a gap."""
 
 from __future__ import annotations
 
@@ -21,9 +21,21 @@ from .genai import GenaiTable
 
 #: Providers whose models are bundled even where only the second source has them.
 GAPS_FILLED_FOR = frozenset(
-    {"anthropic", "cohere", "deepseek", "google", "groq", "minimax", "mistral", "moonshot", "openai", "voyage",
-     "xai", "zai"}
-)  # fmt: skip
+    [
+        "anthropic",
+        "cohere",
+        "deepseek",
+        "google",
+        "groq",
+        "minimax",
+        "mistral",
+        "moonshot",
+        "openai",
+        "voyage",
+        "xai",
+        "zai",
+    ]
+)
 #: Components that are compared and said to disagree; the others are completed in silence.
 _COMPARED = ("input", "output", "cache_read_input", "cache_write_input", "cache_write_extended_input")
 _TEXT_CACHE = ("cache_read_input", "cache_write_input", "cache_write_extended_input")
@@ -132,7 +144,7 @@ def _completed(
 ) -> tuple[PriceEntry, bool]:
     """``entry`` with the modes and components that only the other source has, from today's prices on.
 
-    Where rates change by the hour or are about to change, only surcharges are taken over: they follow the rates.
+    Where rates change by the hour or soon, only surcharges are taken over: they follow the rates.
     """
     sheet = _sheet_at(entry, now)
     rates = {name: rate for name, rate in other.rates.items() if name not in sheet.rates}
@@ -159,7 +171,7 @@ def _with_change(entry: PriceEntry, change: Sheet, now: datetime) -> PriceEntry:
 
 
 def _drop_slips(merged: Merged, rates: dict[str, Decimal], plain: Decimal, say: str) -> None:
-    """Leave out a cached read that is dearer than input, or a cache write that is cheaper: mixed-up columns."""
+    """Leave out a cached read dearer than input, or a cache write cheaper than it: mixed-up columns."""
     for name in _TEXT_CACHE:
         rate = rates.get(name, plain)
         if rate > plain if name == "cache_read_input" else rate < plain:
@@ -191,7 +203,9 @@ def _fill_gap(merged: Merged, key: str, row: PriceEntry, loose: str | None) -> N
     if key.partition("/")[0] not in GAPS_FILLED_FOR:
         return
     modes = {
-        name: mode for name, mode in row.sheet.modes.items() if _is_plausible(merged, row.sheet, name, mode, key)
+        name: mode
+        for name, mode in row.sheet.modes.items()
+        if _is_plausible(merged, row.sheet, name, mode, key)
     }
     rates = dict(row.sheet.rates)
     if "input" in rates:
@@ -207,5 +221,3 @@ def _completed_by_hand(key: str, entry: PriceEntry) -> PriceEntry:
     if not missing or entry.free or "web_search_request" not in entry.sheet.rates:
         return entry
     return replace(entry, sheet=replace(entry.sheet, rates={**entry.sheet.rates, **missing}))
-
-

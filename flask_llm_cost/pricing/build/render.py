@@ -30,7 +30,8 @@ def render(entries: Mapping[str, PriceEntry], pins: Sequence[Pin], generated_at:
         "generated_at": generated_at,
         "currency": "USD",
         "sources": [
-            {"name": pin.name, "version": pin.version, "sha256": pin.sha256, "licence": pin.licence} for pin in pins
+            {"name": pin.name, "version": pin.version, "sha256": pin.sha256, "licence": pin.licence}
+            for pin in pins
         ],
     }
     lines = [f"{json.dumps(key)}:{_compact(value)}," for key, value in head.items()]
