@@ -56,6 +56,8 @@ def clean_text(value: str, length: int) -> str:
 
     What was cut ends in an ellipsis.
     """
+    if len(value) <= length and value.isascii() and "\x00" not in value:
+        return value.strip()  # ASCII is its own normal form
     text = value[:_LOOK_AT].replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
     text = unicodedata.normalize("NFC", text).strip()
     return text if len(text) <= length else text[: length - 1] + "…"

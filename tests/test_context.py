@@ -146,6 +146,15 @@ def test_a_failing_callback_of_the_host_does_not_fail_the_call(caplog: pytest.Lo
     assert "prompt text" not in caplog.text
 
 
+def test_tags_that_are_no_mapping_are_left_out_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with Flask("shop").app_context():
+        g.llm_cost_tags = ["tenant"]
+        found = attribution(lambda: "release")  # type: ignore[arg-type, return-value]
+    assert dict(found.tags) == {}
+    assert "g.llm_cost_tags must be a mapping of tags, got list" in caplog.text
+    assert "default_tags must be a mapping of tags, got str" in caplog.text
+
+
 def test_tags_of_a_request_do_not_reach_the_next_one() -> None:
     app = Flask("shop")
     seen: list[dict[str, str]] = []
