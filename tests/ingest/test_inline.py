@@ -361,6 +361,30 @@ def test_parent_and_forked_children_each_write_their_own_calls_once(tmp_path: Pa
     assert run(tmp_path / "app.db", body) == 4
 
 
+@pytest.mark.parametrize(
+    ("url", "testing", "reason"),
+    [
+        ("sqlite://", False, "the database is in memory, on one connection shared with the app"),
+        ("sqlite:///{path}/app.db", True, "the app is testing"),
+        ("sqlite:///{path}/app.db", False, "calls are written when their request ends"),
+    ],
+)
+def test_how_calls_are_stored_and_why_is_said_once(
+    make_host: Callable[..., Host],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    url: str,
+    testing: bool,
+    reason: str,
+) -> None:
+    host = make_host(url.format(path=tmp_path), TESTING=testing)
+    with caplog.at_level(logging.INFO, logger="flask_llm_cost"):
+        for _ in range(2):
+            with host.app.app_context():
+                host.call()
+    assert caplog.text.count(f"LLM calls are stored inline: {reason}") == 1
+
+
 def test_nothing_is_logged_when_all_is_well(
     make_host: Callable[..., Host], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
