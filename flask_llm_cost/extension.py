@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
+from typing import TYPE_CHECKING
 from typing import Any
 
 from flask import Blueprint
@@ -20,16 +21,12 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
 from . import capture
-from .analytics import CallQuery
-from .analytics import Report
-from .analytics import build_report
 from .cli import llm_cost
 from .config import Config
 from .context import Scope
 from .context import current_flask_app
 from .context import with_tags
 from .counters import Counters
-from .dashboard import create_blueprint
 from .errors import ConfigurationError
 from .events import Event
 from .ingest import CallableIngest
@@ -46,6 +43,10 @@ from .runtime import Runtime
 from .runtime import registry
 from .runtime import runtime_of
 from .usage import Usage
+
+if TYPE_CHECKING:
+    from .analytics import CallQuery
+    from .analytics import Report
 
 DefaultTags = Mapping[str, object] | Callable[[], Mapping[str, object]]
 
@@ -136,6 +137,8 @@ class LLMCostTracker:
         registry.add(app, default=options.default)
         app.cli.add_command(llm_cost)
         if runtime.config.dashboard:
+            from .dashboard import create_blueprint  # an app without it need not load its pages
+
             app.register_blueprint(create_blueprint(runtime.config), url_prefix=runtime.config.url_prefix)
 
     @property
@@ -191,6 +194,8 @@ class LLMCostTracker:
 
         :raises InvalidFilterError: the range is reversed, or lacks a time zone.
         """
+        from .analytics import build_report  # imported where something is asked, as the queries are
+
         calls = self.calls
         query = calls.between(start, end or datetime.now(UTC)) if start else calls.last_days(30)
         return build_report(query, tag_keys=tag_keys)
