@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from ..components import components
 from ..errors import ConfigurationError
 from ..events import CostSource
 from ..events import CostStatus
@@ -93,6 +94,7 @@ class Catalog:
         :param discounts: a share from 0 to 1 by provider, taken off every rate of that provider's calls.
         :raises ConfigurationError: an entry, the file or a discount is malformed.
         """
+        components()  # read at start-up, so that the first call need not wait for it
         tables: list[PriceTable] = []
         watch = None
         if overrides:
