@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -86,12 +88,14 @@ class Catalog:
         overrides: Mapping[str, Any] | None = None,
         prices_file: str | Path | None = None,
         discounts: Mapping[str, Decimal] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> Catalog:
         """Build the catalog of one app.
 
         :param overrides: entries that win over everything else.
         :param prices_file: a YAML or JSON file of entries that win over the bundled ones.
         :param discounts: a share from 0 to 1 by provider, taken off every rate of that provider's calls.
+        :param clock: says when to look at the file again, in seconds that only ever grow.
         :raises ConfigurationError: an entry, the file or a discount is malformed.
         """
         components()  # read at start-up, so that the first call need not wait for it
@@ -101,7 +105,7 @@ class Catalog:
             tables.append(override_table(overrides))
         if prices_file is not None:
             path = Path(prices_file)
-            watch = FileWatch(path, len(tables))
+            watch = FileWatch(path, len(tables), clock)
             tables.append(watch.first_table())
         tables.append(bundled_table())
         catalog = cls(tuple(tables), _checked_discounts(discounts or {}), watch)
