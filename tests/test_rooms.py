@@ -104,6 +104,26 @@ def test_rooms_import_downward_only() -> None:
     assert not wrong
 
 
+def _door(room: str) -> set[str]:
+    """What a room's ``__init__`` hands out."""
+    path = PACKAGE / room / "__init__.py"
+    return {found.name for found in _imports(path) if found.name} if path.exists() else set()
+
+
+DOORS = {room: _door(room) for room in FLOOR_OF if room != "__init__"}
+
+
+def test_what_a_door_hands_out_is_taken_at_the_door() -> None:
+    assert not [
+        str(found)
+        for found in ALL_IMPORTS
+        if found.room in DOORS
+        and found.room != _room_of(found.path)
+        and found.module != f"{PACKAGE.name}.{found.room}"
+        and found.name in DOORS[found.room]
+    ]
+
+
 def test_the_ground_floor_has_no_circles() -> None:
     graph: dict[str, set[str]] = {room: set() for room in GROUND}
     for found in ALL_IMPORTS:

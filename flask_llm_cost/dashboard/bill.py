@@ -10,7 +10,7 @@ from typing import cast
 from ..components import RateBasis
 from ..ledger import LineItem
 from ..ledger import LlmCall
-from ..pricing.lookup import STEPS
+from ..pricing import STEPS
 from ..usage import BUCKET_FIELDS
 from .formats import Shown
 from .formats import money
