@@ -154,6 +154,10 @@ class InlineIngest:
             self._put_back()
             self._failed(error)
             return False
+        except BaseException:
+            # A signal ends the process (a server's worker timeout, say): there is one more write at exit.
+            self._put_back()
+            raise
         self._counters.add("written", len(self._writing))
         self._writing = []
         return True

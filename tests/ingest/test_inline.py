@@ -18,7 +18,9 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import Connection
 from sqlalchemy import String
+from sqlalchemy import event
 from sqlalchemy import text
 from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import mapped_column
@@ -220,6 +222,25 @@ def test_a_table_that_does_not_exist_yet_only_delays_the_rows(
     with host.app.app_context():
         host.db.create_all()
         assert host.tracker.flush(timeout=5)
+    assert host.stored() == 1
+
+
+def test_a_write_that_a_signal_ends_is_tried_again(make_host: Callable[..., Host], tmp_path: Path) -> None:
+    host = make_host(f"sqlite:///{tmp_path / 'a.db'}", TESTING=True)
+    runtime = runtime_of(host.app)
+    assert runtime is not None
+    assert runtime.ledger is not None
+    engine = runtime.ledger.engine
+
+    def worker_timeout(connection: Connection) -> None:
+        raise SystemExit(1)
+
+    host.call()
+    event.listen(engine, "commit", worker_timeout)
+    with pytest.raises(SystemExit):
+        host.tracker.flush()
+    event.remove(engine, "commit", worker_timeout)
+    assert host.tracker.flush()
     assert host.stored() == 1
 
 
