@@ -337,7 +337,7 @@ def _identity(value: object) -> str | None:
 def trackable_identity(value: object) -> tuple[str, str] | None:
     """The (type, id) of the object a call is about: a model object, or such a pair of plain values."""
     if isinstance(value, LocalProxy):
-        value = value._get_current_object()
+        value = _asked(value._get_current_object)
     if isinstance(value, tuple) and len(value) == 2:
         kind, key = identity(value[0]), identity(value[1])
     else:

@@ -23,6 +23,7 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import Session
 from sqlalchemy.orm import mapped_column
+from werkzeug.local import LocalProxy
 
 from flask_llm_cost.context import Scope
 from flask_llm_cost.context import attribution
@@ -95,6 +96,14 @@ def test_a_value_of_another_type_is_left_out_with_a_warning(caplog: pytest.LogCa
     with with_tags(feature=["a"], tenant="acme"):
         assert tags() == {"tenant": "acme"}
     assert "tag feature was left out: a list is no tag value" in caplog.text
+
+
+def test_a_proxy_that_points_nowhere_does_not_fail_the_block(caplog: pytest.LogCaptureFixture) -> None:
+    tenant = LocalProxy(lambda: g.tenant)  # outside of every app context
+    with with_tags(user=tenant, trackable=tenant, tenant=tenant, feature="chat"):
+        assert tags() == {"feature": "chat"}
+        assert attribution().trackable_id is None
+    assert "trackable was left out" in caplog.text
 
 
 def test_secrets_never_enter_a_scope() -> None:
