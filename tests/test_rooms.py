@@ -12,7 +12,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "flask_llm_cost"
 GROUND = (
-    "components", "config", "context", "counters", "errors", "events", "money", "sanitize", "signals", "usage"
+    "components", "config", "context", "counters", "errors", "events", "money", "sanitize", "signals",
+    "usage", "wording",
 )  # fmt: skip
 #: Floors from the top down; rooms of one floor do not know each other, but the ground floor is one room.
 FLOORS = (

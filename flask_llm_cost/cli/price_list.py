@@ -15,6 +15,7 @@ from flask.cli import with_appcontext
 
 from ..pricing import Catalog
 from ..pricing import Match
+from ..wording import plural
 from . import words
 from .options import format_option
 from .output import Cell
@@ -132,7 +133,7 @@ def _echo_text(catalog: Catalog, entries: Sequence[Entry]) -> None:
     echo_table(Table("prices", "", columns, rows, empty="No price entry matches."))
     click.echo()
     versions = "; ".join(f"{len(table):,} {table.source} ({table.version})" for table in catalog.tables)
-    click.echo(f"{words.plural(len(entries), 'price')} shown, USD per million tokens. In force: {versions}.")
+    click.echo(f"{plural(len(entries), 'price')} shown, USD per million tokens. In force: {versions}.")
 
 
 def _rate(value: Cell) -> str:

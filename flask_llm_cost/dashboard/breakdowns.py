@@ -9,6 +9,7 @@ from dataclasses import replace
 from ..analytics import Costs
 from ..analytics import Spend
 from ..analytics import SpendRow
+from ..wording import plural
 from . import charts
 from .costs import FREE
 from .costs import shown_cost
@@ -17,7 +18,6 @@ from .formats import NOT_KNOWN
 from .formats import Shown
 from .formats import number
 from .formats import percent
-from .formats import plural
 from .responses import link
 from .tables import Cell
 from .tables import Column

@@ -24,6 +24,7 @@ from ..ledger import LlmCall
 from ..pricing import Price
 from ..runtime import Runtime
 from ..signals import call_recorded
+from ..wording import plain_digits
 from .advice import database_advice
 from .advice import mend
 from .advice import problems
@@ -178,7 +179,7 @@ class _Proof:
         expected = self._price(event.model, event.occurred_at).total_cost
         if event.total_cost is None or event.total_cost != expected:
             return self._failed("priced", f"The cost is {event.total_cost} instead of {expected} USD.")
-        return self._passed("priced", f"{expected.normalize():f} USD for 1,000 tokens in and 100 out.")
+        return self._passed("priced", f"{plain_digits(expected)} USD for 1,000 tokens in and 100 out.")
 
     def _stored(self, event: Event) -> Step:
         try:

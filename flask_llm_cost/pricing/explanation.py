@@ -13,6 +13,8 @@ from ..components import components
 from ..events import CostSource
 from ..events import CostStatus
 from ..events import PricedItem
+from ..wording import UNKNOWN
+from ..wording import plain_digits
 from .calculate import Bill
 from .calculate import Terms
 from .calculate import find_level
@@ -75,7 +77,7 @@ class Explanation:
 
     def text(self) -> str:
         """The whole explanation as plain lines, for a terminal."""
-        total = "unknown" if self.total_cost is None else f"${plain(self.total_cost)}"
+        total = UNKNOWN if self.total_cost is None else f"${plain_digits(self.total_cost)}"
         head = [
             f"{self.provider}/{self.model}, {self.mode}, at {self.at.isoformat()}",
             f"Total: {total} ({self.cost_status})",
@@ -135,12 +137,12 @@ def _line(bill: Bill, item: PricedItem) -> ExplainedLine:
 
 def _arithmetic(item: PricedItem, note: str | None) -> str:
     if item.rate is None:
-        return f"{plain(item.quantity)} {item.unit}s, no rate"
+        return f"{plain_digits(item.quantity)} {item.unit}s, no rate"
     divisor = components()[item.component].rate_basis.divisor
     by = f" / {divisor}" if divisor > 1 else ""
-    cost = "unknown" if item.cost is None else plain(item.cost)
+    cost = UNKNOWN if item.cost is None else plain_digits(item.cost)
     tail = f" ({note})" if note else ""
-    return f"{plain(item.quantity)} x {plain(item.rate)}{by} = {cost}{tail}"
+    return f"{plain_digits(item.quantity)} x {plain_digits(item.rate)}{by} = {cost}{tail}"
 
 
 def _notes(
@@ -159,7 +161,7 @@ def _notes(
     if not all(bill.told for bill in bills):
         notes.append("The provider told no usage for this call, so there is nothing to multiply.")
     if terms.discount:
-        notes.append(f"A discount of {plain(terms.discount * 100)}% is taken off every rate.")
+        notes.append(f"A discount of {plain_digits(terms.discount * 100)}% is taken off every rate.")
     if price.cost_source == "provider":
         notes.append("The provider told its own charge, which stands above the computed lines.")
     return list(dict.fromkeys(notes))
@@ -191,8 +193,3 @@ def _no_match_notes(lookup: Lookup, bill: Bill, terms: Terms, nearest: Sequence[
     key = f"{terms.provider}/{bill.model}" if terms.provider else bill.model
     notes.append(f"Add {key!r} to LLM_COST_PRICING_OVERRIDES or to the prices file.")
     return notes
-
-
-def plain(amount: Decimal) -> str:
-    """A number in plain digits, without trailing zeros."""
-    return format(amount.normalize(), "f")
