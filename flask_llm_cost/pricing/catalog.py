@@ -1,4 +1,4 @@
-"""The door of pricing: :class:`Catalog` answers what a call costs, :class:`Price` is the answer."""
+"""The door of pricing: :class:`Catalog` answers what a call costs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -16,10 +15,7 @@ from typing import Any
 
 from ..components import components
 from ..errors import ConfigurationError
-from ..events import CostSource
-from ..events import CostStatus
 from ..events import Iteration
-from ..events import PricedItem
 from ..money import MONEY_LIMIT
 from ..money import MONEY_SCALE
 from ..money import to_scale
@@ -35,6 +31,7 @@ from .lookup import Lookup
 from .lookup import Match
 from .modes import mode_key
 from .names import provider_name
+from .price import Price
 from .snapshot import provider_snapshot
 from .snapshot import take_snapshot
 from .tables import PriceTable
@@ -49,22 +46,6 @@ logger = logging.getLogger(__name__)
 AUTHORITATIVE_PROVIDERS = frozenset({"openrouter", "perplexity", "xai"})
 _ZERO = Decimal(0)
 _NO_FIELDS: Mapping[str, str] = {}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
-    """What a call costs, in USD.
-
-    ``total_cost`` is the exact sum of the line items' costs; ``None`` where nothing could be priced, which is
-    not zero. ``snapshot`` is the frozen reason: matched key and step, source, version, list rates, discount;
-    ``None`` where no entry matched.
-    """
-
-    total_cost: Decimal | None
-    line_items: tuple[PricedItem, ...] = ()
-    cost_status: CostStatus = "unknown"
-    cost_source: CostSource | None = None
-    snapshot: dict[str, Any] | None = None
 
 
 class Catalog:

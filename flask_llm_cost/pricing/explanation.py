@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from ..components import components
 from ..events import CostSource
@@ -21,9 +20,7 @@ from .calculate import find_level
 from .lookup import STEPS
 from .lookup import Lookup
 from .modes import mode_name
-
-if TYPE_CHECKING:
-    from .catalog import Price
+from .price import Price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
