@@ -1,4 +1,4 @@
-"""A price in words: which record matched by which step, the arithmetic of each line, what is missing."""
+"""A price in words: which record matched by which step, each line, what is missing."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from ..components import components
 from ..events import CostSource
 from ..events import CostStatus
 from ..events import PricedItem
-from ..wording import UNKNOWN
 from ..wording import plain_digits
 from .calculate import Bill
 from .calculate import Terms
@@ -25,7 +23,7 @@ from .price import Price
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedLine:
-    """One line item with its arithmetic, such as ``1200 x 1.25 / 1000000 = 0.0015``."""
+    """One line item, the model it was billed for, and what is worth a note about its rate."""
 
     model: str
     component: str
@@ -34,7 +32,6 @@ class ExplainedLine:
     rate: Decimal | None
     rate_basis: str
     cost: Decimal | None
-    arithmetic: str
     note: str | None = None
 
 
@@ -71,16 +68,6 @@ class Explanation:
     def is_complete(self) -> bool:
         """Whether everything that was used has a price."""
         return self.cost_status in ("complete", "free")
-
-    def text(self) -> str:
-        """The whole explanation as plain lines, for a terminal."""
-        total = UNKNOWN if self.total_cost is None else f"${plain_digits(self.total_cost)}"
-        head = [
-            f"{self.provider}/{self.model}, {self.mode}, at {self.at.isoformat()}",
-            f"Total: {total} ({self.cost_status})",
-        ]
-        body = [f"  {line.component}: {line.arithmetic}" for line in self.lines]
-        return "\n".join((*head, *body, *self.notes))
 
 
 def explain(lookup: Lookup, bills: Sequence[Bill], terms: Terms, price: Price, *, given: str) -> Explanation:
@@ -127,19 +114,8 @@ def _line(bill: Bill, item: PricedItem) -> ExplainedLine:
         rate=item.rate,
         rate_basis=item.rate_basis,
         cost=item.cost,
-        arithmetic=_arithmetic(item, note),
         note=note,
     )
-
-
-def _arithmetic(item: PricedItem, note: str | None) -> str:
-    if item.rate is None:
-        return f"{plain_digits(item.quantity)} {item.unit}s, no rate"
-    divisor = components()[item.component].rate_basis.divisor
-    by = f" / {divisor}" if divisor > 1 else ""
-    cost = UNKNOWN if item.cost is None else plain_digits(item.cost)
-    tail = f" ({note})" if note else ""
-    return f"{plain_digits(item.quantity)} x {plain_digits(item.rate)}{by} = {cost}{tail}"
 
 
 def _notes(
