@@ -75,10 +75,6 @@ class Table:
     empty: str = "none"
     status: str | None = None
 
-    def records(self) -> list[dict[str, JSONValue]]:
-        """The rows with exact values, for JSON."""
-        return [{column.name: exact(row.get(column.name)) for column in self.columns} for row in self.rows]
-
 
 def plain(text: str) -> str:
     """``text`` on one line; control characters, which can drive a terminal, become a replacement sign."""
