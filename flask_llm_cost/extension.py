@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
+from multiprocessing import parent_process
+from multiprocessing.util import Finalize
+from multiprocessing.util import register_after_fork
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -119,7 +122,10 @@ class LLMCostTracker:
         :raises CaptureContractError: an SDK named in ``LLM_COST_INSTRUMENT`` is missing or incompatible.
         """
         if EXTENSION in app.extensions:
-            raise ConfigurationError(f"A tracker was initialised for the app {app.name!r} before.")
+            raise ConfigurationError(
+                f"A tracker was initialised for the app {app.name!r} before: call init_app once per app, and "
+                "not after LLMCostTracker(app)."
+            )
         options = self._options.overridden_by(
             {
                 "authorize": authorize,
@@ -316,4 +322,12 @@ def _close_all() -> None:
         _close(app, None)
 
 
+def _close_at_worker_end(_: object = None) -> None:
+    Finalize(None, _close_all, exitpriority=0)
+
+
 atexit.register(_close_all)
+# A worker of multiprocessing ends without atexit: it runs the finalizers that were made in it.
+register_after_fork(_close_all, _close_at_worker_end)
+if parent_process() is not None:
+    _close_at_worker_end()

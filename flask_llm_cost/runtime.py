@@ -62,7 +62,10 @@ class Runtime:
 
         ledger = self.ledger
         if ledger is None:
-            raise StorageError(f"There is no ledger to ask: {self.ingest.reason}.")
+            raise StorageError(
+                f"There is no ledger to ask: {self.ingest.reason}. Set LLM_COST_STORAGE to 'database', and "
+                "give no storage= callable, to keep one."
+            )
         return CallQuery(ledger, self.config.timezone, self.flush_quietly, _utc_now)
 
     def flush(self, timeout: float | None = None) -> bool:
