@@ -382,6 +382,35 @@ def test_parent_and_forked_children_each_write_their_own_calls_once(tmp_path: Pa
     assert run(tmp_path / "app.db", body) == 4
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_workers_of_multiprocessing_write_their_calls_when_they_end(tmp_path: Path, method: str) -> None:
+    worker = """
+        import sys
+        from flask import Flask
+        from flask_llm_cost import LLMCostTracker, track
+        from flask_sqlalchemy import SQLAlchemy
+        app = Flask("shop")
+        app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{sys.argv[1]}"
+        tracker = LLMCostTracker(app, SQLAlchemy(app))
+        def call():
+            track(provider="openai", model="gpt-4o-mini", input_tokens=1)
+    """
+    (tmp_path / "worker.py").write_text(textwrap.dedent(worker))
+    body = f"""
+        import multiprocessing
+        sys.path.insert(0, {str(tmp_path)!r})
+        tracker.shutdown()
+        from worker import call
+        workers = [multiprocessing.get_context({method!r}).Process(target=call) for _ in range(2)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    """
+    assert run(tmp_path / "app.db", body) == 2
+
+
 @pytest.mark.parametrize(
     ("url", "testing", "reason"),
     [
