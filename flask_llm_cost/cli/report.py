@@ -140,7 +140,7 @@ def _split(query: CallQuery, dimensions: Sequence[str], limit: int | None) -> An
         totals=query.totals(),
         latency=query.latency(),
         previous=query.previous_period().totals(),
-        sections=tuple(Section.of(query.cost_by(name, limit)) for name in names),
+        sections=tuple(Section(query.cost_by(name, limit)) for name in names),
     )
 
 
@@ -155,7 +155,7 @@ def _everything(query: CallQuery, limit: int) -> Answer:
         totals=found.totals,
         latency=found.latency,
         previous=found.previous,
-        sections=tuple(Section.of(split) for split in splits),
+        sections=tuple(Section(split) for split in splits),
         top_calls=found.top_calls,
         unpriced=found.unpriced,
         whole=True,
