@@ -44,6 +44,7 @@ class Entry:
 
     @classmethod
     def of(cls, match: Match, at: datetime) -> Entry:
+        """The entry at its standard mode and smallest size, at a moment."""
         card = match.entry.card((), at)
         level = card.level(0).rates if card else {}
         return cls(match, {name: rate.amount for name, rate in level.items() if rate.lent_by is None})

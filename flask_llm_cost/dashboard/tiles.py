@@ -51,10 +51,12 @@ class Measured:
 
     @property
     def spend(self) -> Shown:
+        """What all calls cost."""
         return shown_cost(self.totals.total_cost, unknown_calls=self.totals.unknown_cost_calls)
 
     @property
     def average(self) -> Shown:
+        """What one call costs, of those whose cost is known."""
         return shown_cost(self.totals.average_cost, unknown_calls=self.totals.unknown_cost_calls)
 
 
