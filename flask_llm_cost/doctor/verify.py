@@ -63,7 +63,7 @@ def verify_capture(runtime: Runtime) -> Iterator[Step]:
         evidence = "LLM_COST_ENABLED is False: nothing is recorded."
         yield Step("configuration", "enabled", "error", evidence, "Set LLM_COST_ENABLED = True.")
         return
-    sdks = capture.status()
+    sdks = capture.status(runtime.config.instrument)
     tapped = [sdk.sdk for sdk in sdks if sdk.state in ("active", "waiting")]
     yield from (_not_tapped(sdk) for sdk in sdks if sdk.sdk not in tapped)
     ledger = _usable_ledger(runtime)
