@@ -46,6 +46,8 @@ from .usage import TOKEN_FIELDS
 #: Usage fields that have a column in the ledger.
 _TOKEN_COLUMNS = tuple(name for name in TOKEN_FIELDS if name in Event.__dataclass_fields__)
 _NAME_LENGTH = 191
+#: So many models are warned about in one process: users may name them, and the log must not grow with that.
+_WARNED_MODELS = 200
 _PROVIDER_LENGTH = 64
 
 
@@ -228,8 +230,9 @@ class Recorder:
         )
         if self._config.unknown_pricing == "raise":
             raise UnknownPricingError(message)
-        if (event.provider, event.model) not in self._warned_models:
-            self._warned_models.add((event.provider, event.model))
+        named = (event.provider, event.model)
+        if named not in self._warned_models and len(self._warned_models) < _WARNED_MODELS:
+            self._warned_models.add(named)
             log.warning("%s", message)
 
 

@@ -126,6 +126,13 @@ class TestUnknownPricing:
         assert caplog.text.count("acme/nobody-knows has no complete price") == 1
         assert "LLM_COST_PRICING_OVERRIDES" in caplog.text
 
+    def test_stops_warning_where_users_name_the_models(
+        self, shop: Shop, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for number in range(250):
+            shop.observe(answered(model=f"nobody-knows-{number}"))
+        assert caplog.text.count("has no complete price") == 200
+
     def test_can_be_silent(self, caplog: pytest.LogCaptureFixture) -> None:
         Shop(LLM_COST_UNKNOWN_PRICING="ignore").observe(answered(model="nobody-knows"))
         assert caplog.records == []
