@@ -34,9 +34,11 @@ from werkzeug.local import LocalProxy
 
 from .config import REDACTED_TAG_KEYS
 from .events import Attribution
+from .identity import asked
+from .identity import identity
+from .identity import trackable_identity
 from .sanitize import REDACTED
 from .sanitize import clean_key
-from .sanitize import clean_text
 from .sanitize import clean_value
 from .sanitize import is_secret_key
 from .sanitize import plain_text
@@ -49,7 +51,6 @@ log = logging.getLogger("flask_llm_cost")
 
 #: More tags than this in one scope are a bug in the host; the newest are kept.
 SCOPE_LIMIT = 1_000
-_ID_LENGTH = 191
 
 #: The name under which a host may leave tags for the rest of a request: ``g.llm_cost_tags = {...}``.
 REQUEST_TAGS = "llm_cost_tags"
@@ -229,7 +230,7 @@ def attribution(
 ) -> Attribution:
     """Freeze who the call belongs to: defaults under the request's tags under the blocks around the call."""
     scope = (
-        default_tags if isinstance(default_tags, Scope) else _scope_of(_asked(default_tags), "default_tags")
+        default_tags if isinstance(default_tags, Scope) else _scope_of(asked(default_tags), "default_tags")
     )
     if has_app_context() and (said := g.get(REQUEST_TAGS)):
         scope = scope.under(_scope_of(said, f"g.{REQUEST_TAGS}"))
@@ -238,7 +239,7 @@ def attribution(
     trackable_type, trackable_id = scope.trackable or (None, None)
     return Attribution(
         tags=_limited(scope.tags, max_tags, redacted_keys),
-        user_id=scope.user_id or identity(_asked(user_loader)) or _login_user_id(),
+        user_id=scope.user_id or identity(asked(user_loader)) or _login_user_id(),
         request_type=scope.request_type,
         trackable_type=trackable_type,
         trackable_id=trackable_id,
@@ -289,63 +290,6 @@ def _limited(tags: Mapping[str, str | None], most: int, secret_keys: tuple[str, 
     return MappingProxyType(
         {key: REDACTED if is_secret_key(key, secret_keys) else value for key, value in told}
     )
-
-
-def _asked(callback: Callable[[], T] | None) -> T | None:
-    """What the host's callback answers; its failure is the host's bug, but never the call's."""
-    if callback is None:
-        return None
-    try:
-        return callback()
-    except Exception as error:
-        name = getattr(callback, "__name__", type(callback).__name__)
-        log.warning("%s raised %s: the call is recorded without it", name, type(error).__name__)
-        return None
-
-
-def identity(value: object) -> str | None:
-    """The id of a user-like value as text: a plain value itself, a model's primary key, or ``get_id()``.
-
-    A SQLAlchemy object answers from its identity key, so an expired or detached one runs no SQL.
-    """
-    try:
-        found = _identity(value)
-    except Exception as error:
-        log.warning("no id could be had of a %s (%s)", type(value).__name__, type(error).__name__)
-        return None
-    return (clean_text(found, _ID_LENGTH) or None) if found else None
-
-
-def _identity(value: object) -> str | None:
-    if isinstance(value, LocalProxy):
-        value = value._get_current_object()
-    if value is None:
-        return None
-    text = plain_text(value)
-    if text is not None:
-        return REDACTED if clean_value(text) == REDACTED else text
-    state = getattr(value, "_sa_instance_state", None)
-    key = getattr(state, "identity", None)
-    if key:
-        return ",".join(str(part) for part in key)
-    get_id = getattr(value, "get_id", None)
-    found = get_id() if callable(get_id) else getattr(value, "id", None)
-    # Flask-Login's mixin answers "None" for an object that was never stored.
-    return None if found in (None, "None") else plain_text(found)
-
-
-def trackable_identity(value: object) -> tuple[str, str] | None:
-    """The (type, id) of the object a call is about: a model object, or such a pair of plain values."""
-    if isinstance(value, LocalProxy):
-        value = _asked(value._get_current_object)
-    if isinstance(value, tuple) and len(value) == 2:
-        kind, key = identity(value[0]), identity(value[1])
-    else:
-        kind, key = type(value).__name__, None if plain_text(value) is not None else identity(value)
-    if not kind or not key:
-        log.warning("trackable was left out: a stored model object or a (type, id) pair is needed")
-        return None
-    return kind, key
 
 
 def _login_user_id() -> str | None:

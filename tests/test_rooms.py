@@ -12,8 +12,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "flask_llm_cost"
 GROUND = (
-    "components", "config", "context", "counters", "errors", "events", "money", "sanitize", "signals",
-    "usage", "wording",
+    "components", "config", "context", "counters", "errors", "events", "identity", "money", "sanitize",
+    "signals", "usage", "wording",
 )  # fmt: skip
 #: Floors from the top down; rooms of one floor do not know each other, but the ground floor is one room.
 FLOORS = (
@@ -33,7 +33,7 @@ FLOORS = (
     GROUND,
 )
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-VALUES = {"pricing", "providers", *GROUND} - {"context"}
+VALUES = {"pricing", "providers", *GROUND} - {"context", "identity"}
 FACES = {"cli", "dashboard"}
 HOST_STATE = {"current_app", "g", "request", "session", "has_app_context", "has_request_context"}
 

@@ -12,9 +12,9 @@ from sqlalchemy import and_
 from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from ..context import identity
-from ..context import trackable_identity
 from ..errors import InvalidFilterError
+from ..identity import identity
+from ..identity import trackable_identity
 from ..ledger import CallTag
 from ..ledger import LlmCall
 from ..sanitize import clean_value
