@@ -226,7 +226,7 @@ def attribution(
     redacted_keys: tuple[str, ...] = REDACTED_TAG_KEYS,
 ) -> Attribution:
     """Freeze who the call belongs to: defaults under the request's tags under the blocks around the call."""
-    scope = default_tags if isinstance(default_tags, Scope) else Scope.of(_asked(default_tags) or {})
+    scope = default_tags if isinstance(default_tags, Scope) else Scope.of(asked(default_tags) or {})
     if has_app_context() and (said := g.get(REQUEST_TAGS)):
         scope = scope.under(Scope.of(said))
     if (block := _scope.get()) is not None:
@@ -234,7 +234,7 @@ def attribution(
     trackable_type, trackable_id = scope.trackable or (None, None)
     return Attribution(
         tags=_limited(scope.tags, max_tags, redacted_keys),
-        user_id=scope.user_id or identity(_asked(user_loader)) or _login_user_id(),
+        user_id=scope.user_id or identity(asked(user_loader)) or _login_user_id(),
         request_type=scope.request_type,
         trackable_type=trackable_type,
         trackable_id=trackable_id,
@@ -278,7 +278,7 @@ def _limited(tags: Mapping[str, str | None], most: int, secret_keys: tuple[str, 
     )
 
 
-def _asked(callback: Callable[[], T] | None) -> T | None:
+def asked(callback: Callable[[], T] | None) -> T | None:
     """What the host's callback answers; its failure is the host's bug, but never the call's."""
     if callback is None:
         return None
