@@ -131,7 +131,7 @@ class _Default:
         await self.aclose()
 
     def _of(self, request: Any, made: dict[str, Any], name: str) -> Any:
-        package = type(request).__module__.partition(".")[0]
+        package = type(request).__mro__[-2].__module__.partition(".")[0]  # a host's own class has this base
         if package not in made:
             made.setdefault(package, getattr(importlib.import_module(package), name)())
         return made[package]

@@ -64,6 +64,28 @@ def test_without_an_inner_transport_the_clients_own_package_sends(
 
 
 @both_packages
+def test_a_request_of_the_hosts_own_class_is_sent(
+    app: TrackedApp, provider: LoopbackProvider, package: Any
+) -> None:
+    class Signed(package.Request):  # type: ignore[misc]
+        pass
+
+    with package.Client(transport=app.tracker.http_transport()) as client:
+        assert client.send(Signed("POST", provider.url + CHAT, json=ASK)).is_success
+    assert app.event.status == "ok"
+
+
+@both_packages
+def test_reading_what_was_billed_before_is_no_call(
+    app: TrackedApp, provider: LoopbackProvider, package: Any
+) -> None:
+    provider.answer(chat_completion("gpt-quay"))
+    with client_of(package, app.tracker) as client:
+        client.get(f"{provider.url}{CHAT}/chatcmpl-quay-1")
+    assert app.events == []
+
+
+@both_packages
 def test_the_inner_transport_is_entered_and_closed_with_ours(app: TrackedApp, package: Any) -> None:
     class Inner(package.BaseTransport):  # type: ignore[misc]
         def __init__(self) -> None:
