@@ -68,6 +68,8 @@ def _read_along(call: CapturedCall, response: Any) -> None:
         return
     with ours(call.runtime.counters, "An answer could not be read along", silent=True):
         Tee(call, response, reader, {"iter_content": _tap_content, "close": tap_close})
+        return
+    call.finish(Observation(), silent=True)  # it is billed; what it used stays unknown
 
 
 def _tap_content(tee: Tee, iter_content: Any) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 
+from ..events import Observation
 from ..runtime import Runtime
 from .call import CapturedCall
 from .http_tap import HttpTap
@@ -131,7 +132,8 @@ class _Default:
         await self.aclose()
 
     def _of(self, request: Any, made: dict[str, Any], name: str) -> Any:
-        package = type(request).__mro__[-2].__module__.partition(".")[0]  # a host's own class has this base
+        base = next(base for base in reversed(type(request).__mro__) if base.__name__ == "Request")
+        package = base.__module__.partition(".")[0]
         if package not in made:
             made.setdefault(package, getattr(importlib.import_module(package), name)())
         return made[package]
@@ -146,6 +148,8 @@ def _read_along(call: CapturedCall, response: Any, kind: str) -> None:
         return
     with ours(call.runtime.counters, "An answer could not be read along", silent=True):
         response.stream = _teed(call, response.stream, _unpacking(reader, response), kind)
+        return
+    call.finish(Observation(), silent=True)  # it is billed; what it used stays unknown
 
 
 def _unpacking(reader: Reader, response: Any) -> Reader:

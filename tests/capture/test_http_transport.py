@@ -64,6 +64,27 @@ def test_without_an_inner_transport_the_clients_own_package_sends(
 
 
 @both_packages
+def test_an_answer_that_cannot_be_read_along_is_recorded_without_usage(
+    provider: LoopbackProvider, package: Any
+) -> None:
+    class Odd(package.Response):  # type: ignore[misc]
+        def __init__(self, answer: Any) -> None:
+            super().__init__(answer.status_code, headers=answer.headers, stream=answer.stream)
+
+    class OddTransport(package.HTTPTransport):  # type: ignore[misc]
+        def handle_request(self, request: Any) -> Any:
+            return Odd(super().handle_request(request))
+
+    app = TrackedApp("harbour", LOCAL, {})
+    provider.answer(chat_completion("gpt-quay"), gzip=True)
+    with package.Client(transport=app.tracker.http_transport(OddTransport(verify=False))) as client:
+        assert client.post(provider.url + CHAT, json=ASK).json() == chat_completion("gpt-quay")
+    assert (app.event.status, app.event.usage_source, app.event.cost_status) == ("ok", "unknown", "unknown")
+    assert app.runtime.counters["capture_errors"] == 1
+    app.close()
+
+
+@both_packages
 def test_a_request_of_the_hosts_own_class_is_sent(
     app: TrackedApp, provider: LoopbackProvider, package: Any
 ) -> None:
