@@ -257,7 +257,7 @@ def openai_over(package: Any, provider: LoopbackProvider, tracker: LLMCostTracke
     )
 
 
-@pytest.mark.parametrize("package", {httpx, http}, ids=lambda package: package.__name__)
+@pytest.mark.parametrize("package", dict.fromkeys([httpx, http]), ids=lambda package: package.__name__)
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 def test_a_tapped_sdk_over_our_transport_is_one_call(
     app: TrackedApp, provider: LoopbackProvider, package: Any, streamed: bool
