@@ -9,8 +9,6 @@ from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 
-import yaml
-
 
 class RateBasis(enum.StrEnum):
     """How many units one rate pays for."""
@@ -47,8 +45,10 @@ class Component:
 @cache
 def components() -> Mapping[str, Component]:
     """All components by name, in the order in which line items list them."""
+    import yaml  # slow to import, and needed by apps that track only
+
     text = files(__package__).joinpath("components.yml").read_text("utf-8")
-    # The C loader, where PyYAML has it, reads this forty times faster; it counts at import.
+    # The C loader, where PyYAML has it, reads this forty times faster; it counts at start-up.
     declared = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     return MappingProxyType(
         {

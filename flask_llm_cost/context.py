@@ -89,6 +89,8 @@ class Scope:
         )
 
 
+_NOTHING_SAID = Scope()
+
 _scope: contextvars.ContextVar[Scope | None] = contextvars.ContextVar("llm_cost_scope", default=None)
 
 
@@ -226,9 +228,11 @@ def attribution(
     redacted_keys: tuple[str, ...] = REDACTED_TAG_KEYS,
 ) -> Attribution:
     """Freeze who the call belongs to: defaults under the request's tags under the blocks around the call."""
-    scope = default_tags if isinstance(default_tags, Scope) else Scope.of(asked(default_tags) or {})
+    scope = (
+        default_tags if isinstance(default_tags, Scope) else _scope_of(asked(default_tags), "default_tags")
+    )
     if has_app_context() and (said := g.get(REQUEST_TAGS)):
-        scope = scope.under(Scope.of(said))
+        scope = scope.under(_scope_of(said, f"g.{REQUEST_TAGS}"))
     if (block := _scope.get()) is not None:
         scope = scope.under(block)
     trackable_type, trackable_id = scope.trackable or (None, None)
@@ -240,6 +244,15 @@ def attribution(
         trackable_id=trackable_id,
         endpoint=request.endpoint if has_request_context() else None,
     )
+
+
+def _scope_of(said: object, told_by: str) -> Scope:
+    """What the host left or answered, where it is a mapping; anything else is its mistake, not the call's."""
+    if isinstance(said, Mapping):
+        return Scope.of(said)
+    if said is not None:
+        log.warning("%s must be a mapping of tags, got %s: it is left out", told_by, type(said).__name__)
+    return _NOTHING_SAID
 
 
 def clean_tags(tags: Mapping[str, object]) -> dict[str, str | None]:
@@ -324,7 +337,7 @@ def _identity(value: object) -> str | None:
 def trackable_identity(value: object) -> tuple[str, str] | None:
     """The (type, id) of the object a call is about: a model object, or such a pair of plain values."""
     if isinstance(value, LocalProxy):
-        value = value._get_current_object()
+        value = asked(value._get_current_object)
     if isinstance(value, tuple) and len(value) == 2:
         kind, key = identity(value[0]), identity(value[1])
     else:

@@ -13,6 +13,10 @@ from dataclasses import dataclass
 from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
+from multiprocessing import parent_process
+from multiprocessing.util import Finalize
+from multiprocessing.util import register_after_fork
+from typing import TYPE_CHECKING
 from typing import Any
 
 from flask import Blueprint
@@ -20,16 +24,12 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
 from . import capture
-from .analytics import CallQuery
-from .analytics import Report
-from .analytics import build_report
 from .cli import llm_cost
 from .config import Config
 from .context import Scope
 from .context import current_flask_app
 from .context import with_tags
 from .counters import Counters
-from .dashboard import create_blueprint
 from .errors import ConfigurationError
 from .events import Event
 from .ingest import CallableIngest
@@ -47,6 +47,10 @@ from .runtime import registry
 from .runtime import resolve_among
 from .runtime import runtime_of
 from .usage import Usage
+
+if TYPE_CHECKING:
+    from .analytics import CallQuery
+    from .analytics import Report
 
 DefaultTags = Mapping[str, object] | Callable[[], Mapping[str, object]]
 
@@ -119,7 +123,10 @@ class LLMCostTracker:
         :raises CaptureContractError: an SDK named in ``LLM_COST_INSTRUMENT`` is missing or incompatible.
         """
         if EXTENSION in app.extensions:
-            raise ConfigurationError(f"A tracker was initialised for the app {app.name!r} before.")
+            raise ConfigurationError(
+                f"A tracker was initialised for the app {app.name!r} before: call init_app once per app, and "
+                "not after LLMCostTracker(app)."
+            )
         options = self._options.overridden_by(
             {
                 "authorize": authorize,
@@ -137,6 +144,8 @@ class LLMCostTracker:
         registry.add(app, default=options.default)
         app.cli.add_command(llm_cost)
         if runtime.config.dashboard:
+            from .dashboard import create_blueprint  # an app without it need not load its pages
+
             app.register_blueprint(create_blueprint(runtime.config), url_prefix=runtime.config.url_prefix)
 
     @property
@@ -217,6 +226,8 @@ class LLMCostTracker:
 
         :raises InvalidFilterError: the range is reversed, or lacks a time zone.
         """
+        from .analytics import build_report  # imported where something is asked, as the queries are
+
         calls = self.calls
         query = calls.between(start, end or datetime.now(UTC)) if start else calls.last_days(30)
         return build_report(query, tag_keys=tag_keys)
@@ -340,4 +351,12 @@ def _close_all() -> None:
         _close(app, None)
 
 
+def _close_at_worker_end(_: object = None) -> None:
+    Finalize(None, _close_all, exitpriority=0)
+
+
 atexit.register(_close_all)
+# A worker of multiprocessing ends without atexit: it runs the finalizers that were made in it.
+register_after_fork(_close_all, _close_at_worker_end)
+if parent_process() is not None:
+    _close_at_worker_end()

@@ -39,6 +39,7 @@ from .pricing import Catalog
 from .pricing import Price
 from .sanitize import clean_details
 from .sanitize import clean_text
+from .sanitize import one_line
 from .signals import call_recorded
 from .usage import TOKEN_FIELDS
 
@@ -220,7 +221,7 @@ class Recorder:
             return
         if event.usage_source == "unknown":
             return  # no usage was told: that is not a question of prices
-        message = (
+        message = one_line(
             f"{event.provider}/{event.model} has no complete price; the call is recorded with cost "
             f"{event.cost_status}. Add it to LLM_COST_PRICING_OVERRIDES or LLM_COST_PRICES_FILE, or see "
             f"flask llm-cost prices explain --provider {event.provider} --model {event.model}."

@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
+from typing import TYPE_CHECKING
 from typing import Any
 
 from flask import Flask
 
-from .analytics import CallQuery
 from .config import Config
 from .context import current_flask_app
 from .counters import Counters
@@ -25,6 +25,9 @@ from .ledger import Ledger
 from .ledger import LedgerSource
 from .pricing import Catalog
 from .recorder import Recorder
+
+if TYPE_CHECKING:
+    from .analytics import CallQuery
 
 #: Where an app keeps its runtime: ``app.extensions["llm_cost"]``.
 EXTENSION = "llm_cost"
@@ -56,9 +59,14 @@ class Runtime:
 
         :raises StorageError: there is no ledger to ask.
         """
+        from .analytics import CallQuery  # a worker that only records asks nothing
+
         ledger = self.ledger
         if ledger is None:
-            raise StorageError(f"There is no ledger to ask: {self.ingest.reason}.")
+            raise StorageError(
+                f"There is no ledger to ask: {self.ingest.reason}. Set LLM_COST_STORAGE to 'database', and "
+                "give no storage= callable, to keep one."
+            )
         return CallQuery(ledger, self.config.timezone, self.flush_quietly, _utc_now)
 
     def flush(self, timeout: float | None = None) -> bool:

@@ -20,6 +20,8 @@ KEY_LENGTH = 64
 VALUE_LENGTH = 255
 #: Only this much of a value is looked at; what follows would be cut off anyway.
 _LOOK_AT = 4096
+#: A number with more digits is no tag's value; it is written in whichever way is short or quick.
+_MOST_DIGITS = 1_000
 
 REDACTED = "[redacted]"
 
@@ -30,6 +32,7 @@ DETAILS_LIMIT = 8_192
 
 _NOT_KEY = re.compile(r"[^\w.-]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_LINE_BREAKING = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _WORD = re.compile(r"[^a-z0-9]+")
 
 #: What a credential looks like, whatever the tag is called.
@@ -56,13 +59,25 @@ def clean_text(value: str, length: int) -> str:
 
     What was cut ends in an ellipsis.
     """
+    if len(value) <= length and value.isascii() and "\x00" not in value:
+        return value.strip()  # ASCII is its own normal form
     text = value[:_LOOK_AT].replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
     text = unicodedata.normalize("NFC", text).strip()
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
+def one_line(text: str) -> str:
+    """``text`` with its control characters and line ends escaped: a name in it cannot forge a log line."""
+    return _LINE_BREAKING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 def clean_key(key: str) -> str:
-    """A tag key of word characters, dots and dashes, at most 64 long; empty where nothing is left."""
+    """A tag key of word characters, dots and dashes, at most 64 long; empty where nothing is left.
+
+    One that looks like a credential becomes ``redacted``.
+    """
+    if _SECRET_VALUE.search(key[:_LOOK_AT]):
+        return _NOT_KEY.sub("", REDACTED)
     return _NOT_KEY.sub("_", clean_text(key, KEY_LENGTH)).strip("_")[:KEY_LENGTH]
 
 
@@ -73,7 +88,9 @@ def plain_text(value: object) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Decimal):
-        return format(value, "f")
+        return format(value, "f") if abs(value.adjusted()) < _MOST_DIGITS else str(value)
+    if isinstance(value, int) and value.bit_length() > _MOST_DIGITS:
+        return hex(value)  # Python refuses to write so many decimal digits
     if isinstance(value, str | int | UUID):
         return str(value)
     return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import fields
 from decimal import Decimal
+from functools import cache
 from types import MappingProxyType
 
 from .components import components
@@ -79,7 +80,7 @@ class Usage:
     def quantities(self) -> dict[str, Decimal]:
         """What is to be billed: component name to quantity, told quantities only, in line-item order."""
         found: dict[str, Decimal] = {}
-        for component, name in _TOKEN_COMPONENTS:
+        for component, name in _token_components():
             if (count := getattr(self, name)) is not None:
                 found[component] = Decimal(count)
         if self.charges:
@@ -112,9 +113,13 @@ INPUT_FIELDS = (
 #: All disjoint buckets.
 BUCKET_FIELDS = (*INPUT_FIELDS, "output_tokens", "audio_output_tokens", "image_output_tokens")
 
-#: Components that token counts feed, in line-item order, each with its field.
-_TOKEN_COMPONENTS = tuple((item.name, item.usage) for item in components().values() if item.usage)
 _CACHED_MEDIA = ("cache_read_audio_input", "cache_read_image_input")
+
+
+@cache
+def _token_components() -> tuple[tuple[str, str], ...]:
+    """Components that token counts feed, in line-item order, each with its field."""
+    return tuple((item.name, item.usage) for item in components().values() if item.usage)
 
 
 def _no_count(name: str, value: object) -> str:

@@ -23,6 +23,7 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import Session
 from sqlalchemy.orm import mapped_column
+from werkzeug.local import LocalProxy
 
 from flask_llm_cost.context import Scope
 from flask_llm_cost.context import attribution
@@ -97,6 +98,14 @@ def test_a_value_of_another_type_is_left_out_with_a_warning(caplog: pytest.LogCa
     assert "tag feature was left out: a list is no tag value" in caplog.text
 
 
+def test_a_proxy_that_points_nowhere_does_not_fail_the_block(caplog: pytest.LogCaptureFixture) -> None:
+    tenant = LocalProxy(lambda: g.tenant)  # outside of every app context
+    with with_tags(user=tenant, trackable=tenant, tenant=tenant, feature="chat"):
+        assert tags() == {"feature": "chat"}
+        assert attribution().trackable_id is None
+    assert "trackable was left out" in caplog.text
+
+
 def test_secrets_never_enter_a_scope() -> None:
     with with_tags(api_key="anything", note="sk-proj-abcdefghijklmnop1234"):
         assert tags() == {"api_key": "[redacted]", "note": "[redacted]"}
@@ -144,6 +153,15 @@ def test_a_failing_callback_of_the_host_does_not_fail_the_call(caplog: pytest.Lo
     assert (dict(found.tags), found.user_id) == ({}, None)
     assert "broken raised KeyError" in caplog.text
     assert "prompt text" not in caplog.text
+
+
+def test_tags_that_are_no_mapping_are_left_out_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with Flask("shop").app_context():
+        g.llm_cost_tags = ["tenant"]
+        found = attribution(lambda: "release")  # type: ignore[arg-type, return-value]
+    assert dict(found.tags) == {}
+    assert "g.llm_cost_tags must be a mapping of tags, got list" in caplog.text
+    assert "default_tags must be a mapping of tags, got str" in caplog.text
 
 
 def test_tags_of_a_request_do_not_reach_the_next_one() -> None:

@@ -12,7 +12,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "flask_llm_cost"
 GROUND = (
-    "components", "config", "context", "counters", "errors", "events", "money", "sanitize", "signals", "usage"
+    "components", "config", "context", "counters", "errors", "events", "money", "sanitize", "signals",
+    "usage", "wording",
 )  # fmt: skip
 #: Floors from the top down; rooms of one floor do not know each other, but the ground floor is one room.
 FLOORS = (
@@ -102,6 +103,26 @@ def test_rooms_import_downward_only() -> None:
         if imported not in FLOOR_OF or FLOOR_OF[importer] >= FLOOR_OF[imported]:
             wrong.append(str(found))
     assert not wrong
+
+
+def _door(room: str) -> set[str]:
+    """What a room's ``__init__`` hands out."""
+    path = PACKAGE / room / "__init__.py"
+    return {found.name for found in _imports(path) if found.name} if path.exists() else set()
+
+
+DOORS = {room: _door(room) for room in FLOOR_OF if room != "__init__"}
+
+
+def test_what_a_door_hands_out_is_taken_at_the_door() -> None:
+    assert not [
+        str(found)
+        for found in ALL_IMPORTS
+        if found.room in DOORS
+        and found.room != _room_of(found.path)
+        and found.module != f"{PACKAGE.name}.{found.room}"
+        and found.name in DOORS[found.room]
+    ]
 
 
 def test_the_ground_floor_has_no_circles() -> None:

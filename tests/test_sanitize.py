@@ -20,6 +20,7 @@ from flask_llm_cost.sanitize import clean_details
 from flask_llm_cost.sanitize import clean_key
 from flask_llm_cost.sanitize import clean_value
 from flask_llm_cost.sanitize import is_secret_key
+from flask_llm_cost.sanitize import one_line
 from flask_llm_cost.sanitize import plain_text
 
 
@@ -38,6 +39,8 @@ class Plan(enum.Enum):
         (Plan.TRIAL, "TRIAL"),
         (Decimal("1E+2"), "100"),
         (UUID(int=7), "00000000-0000-0000-0000-000000000007"),
+        (Decimal("1E+999999999"), "1E+999999999"),
+        (2**4000, hex(2**4000)),
         (1.5, None),
         ([1], None),
         (None, None),
@@ -90,6 +93,14 @@ def test_any_text_becomes_one_that_every_database_takes(raw: str) -> None:
 )
 def test_a_value_that_looks_like_a_credential_is_redacted_whole(secret: str) -> None:
     assert clean_value(f"key is {secret}") == REDACTED
+
+
+def test_a_key_that_looks_like_a_credential_is_redacted_whole() -> None:
+    assert clean_key("sk-proj-abcdefghijklmnop1234") == "redacted"
+
+
+def test_a_name_cannot_forge_a_line() -> None:
+    assert one_line("gpt-5\nbill\u2028paid\x1b[2J Köln") == r"gpt-5\nbill\u2028paid\x1b[2J Köln"
 
 
 @pytest.mark.parametrize(

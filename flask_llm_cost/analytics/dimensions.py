@@ -19,9 +19,9 @@ from ..events import CostStatus
 from ..events import Operation
 from ..events import Status
 from ..events import UsageSource
+from ..ledger import CallTag
+from ..ledger import LlmCall
 from ..ledger.models import TAG_KEY_LENGTH
-from ..ledger.models import CallTag
-from ..ledger.models import LlmCall
 
 #: What calls can be split by; ``tag:KEY`` splits by a tag.
 DIMENSIONS = (

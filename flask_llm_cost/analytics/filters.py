@@ -15,8 +15,8 @@ from sqlalchemy.orm import InstrumentedAttribute
 from ..context import identity
 from ..context import trackable_identity
 from ..errors import InvalidFilterError
-from ..ledger.models import CallTag
-from ..ledger.models import LlmCall
+from ..ledger import CallTag
+from ..ledger import LlmCall
 from ..sanitize import clean_value
 from ..sanitize import plain_text
 from .dimensions import CLOSED

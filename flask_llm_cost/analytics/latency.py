@@ -7,7 +7,7 @@ from sqlalchemy import or_
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ..ledger.models import LlmCall
+from ..ledger import LlmCall
 from .filters import Filters
 from .values import Latency
 

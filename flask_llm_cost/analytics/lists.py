@@ -9,9 +9,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ..components import components as declared
-from ..ledger.models import CallTag
-from ..ledger.models import LineItem
-from ..ledger.models import LlmCall
+from ..ledger import CallTag
+from ..ledger import LineItem
+from ..ledger import LlmCall
 from .dimensions import dimension
 from .filters import Filters
 from .filters import in_range

@@ -14,9 +14,9 @@ from sqlalchemy import RowMapping
 from sqlalchemy import case
 from sqlalchemy import func
 
-from ..ledger.models import CallTag
-from ..ledger.models import LlmCall
-from ..ledger.models import Rollup
+from ..ledger import CallTag
+from ..ledger import LlmCall
+from ..ledger import Rollup
 from .values import TOKENS
 from .values import Costs
 from .values import Totals

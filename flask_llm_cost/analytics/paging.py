@@ -29,7 +29,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ..errors import InvalidFilterError
-from ..ledger.models import LlmCall
+from ..ledger import LlmCall
 from ..usage import INPUT_FIELDS
 from .dimensions import choice
 from .filters import Filters

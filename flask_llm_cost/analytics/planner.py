@@ -17,10 +17,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.orm import Session
 
+from ..ledger import CallTag
+from ..ledger import LlmCall
+from ..ledger import Rollup
 from ..ledger.meta import pruned_before
-from ..ledger.models import CallTag
-from ..ledger.models import LlmCall
-from ..ledger.models import Rollup
 from ..ledger.rollups import HOUR
 from .dimensions import Dimension
 from .filters import Filters

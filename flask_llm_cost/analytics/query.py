@@ -215,7 +215,7 @@ class CallQuery:
         return self._read(lambda session: lists.components(session, self.filters))
 
     def unpriced_models(self, limit: int = 10) -> tuple[UnpricedModel, ...]:
-        """The models with most calls whose cost is not, or not wholly, known."""
+        """The models with most calls that lack a price, in whole or in part, though their usage is known."""
         return self._read(lambda session: lists.unpriced_models(session, self.filters, limit))
 
     def distinct(self, column: str, limit: int = 100) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ..errors import InvalidFilterError
-from ..ledger.models import CallTag
+from ..ledger import CallTag
 from ..money import EXACT
 from ..money import to_scale
 from .dimensions import Dimension

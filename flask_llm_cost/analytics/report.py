@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from ..ledger.models import LlmCall
+from ..ledger import LlmCall
 from .filters import DateRange
 from .query import CallQuery
 from .values import Breakdown

@@ -28,7 +28,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.orm import Session
 
-from ..ledger.models import LlmCall
+from ..ledger import LlmCall
 from .dimensions import Dimension
 from .dimensions import dimension
 from .filters import DateRange

@@ -17,7 +17,7 @@ from sqlalchemy import case
 from sqlalchemy import func
 from sqlalchemy.orm import Session
 
-from ..ledger.models import LlmCall
+from ..ledger import LlmCall
 from ..money import EXACT
 from .dimensions import Dimension
 from .dimensions import dimension

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from ..ledger.models import LlmCall
+from ..ledger import LlmCall
 from ..money import EXACT
 from ..money import MONEY_SCALE
 from ..money import to_scale

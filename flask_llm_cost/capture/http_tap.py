@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from .. import runtime as runtimes
 from ..context import asked
+from ..counters import log
 from ..events import Observation
 from ..providers import Route
 from ..providers import find_route
@@ -70,7 +71,10 @@ class HttpTap:
         return None
 
     def _scope(self) -> Mapping[str, object]:
-        return (asked(self._tags) if callable(self._tags) else self._tags) or {}
+        said = asked(self._tags) if callable(self._tags) else self._tags
+        if said is not None and not isinstance(said, Mapping):
+            log.warning("tags= must answer a mapping, got %s: it is left out", type(said).__name__)
+        return said if isinstance(said, Mapping) else {}
 
 
 def failed(call: CapturedCall, error: BaseException) -> None:

@@ -74,17 +74,20 @@ def uninstall(instrument: Literal["auto"] | Iterable[str]) -> None:
             sdk_stainless.unpatch(module)
 
 
-def status() -> list[SdkStatus]:
-    """Every SDK that can be tapped, and how it stands with it."""
-    return [_status(name) for name in INSTRUMENTS]
+def status(instrument: Literal["auto"] | tuple[str, ...] = "auto") -> list[SdkStatus]:
+    """Every SDK that can be tapped, and how it stands with it.
+
+    :param instrument: what one app asks for; another app of the process may have had more tapped.
+    """
+    return [_status(name, instrument == "auto" or name in instrument) for name in INSTRUMENTS]
 
 
-def _status(name: str) -> SdkStatus:
+def _status(name: str, asked_for: bool) -> SdkStatus:
     version = _version(name)
     module = sys.modules.get(_module(name))
     if version is None and module is None:
         return SdkStatus(name, None, "missing", f"{name} is not installed.")
-    if not _users[name]:
+    if not (_users[name] and asked_for):
         return SdkStatus(name, version, "off", f"LLM_COST_INSTRUMENT does not ask for {name}.")
     if name in _refused:
         return SdkStatus(name, version, "incompatible", f"{_refused[name]}; its calls are not recorded.")

@@ -36,12 +36,12 @@ SUMS = (
 class Section:
     """One split of the calls."""
 
-    dimension: str
     breakdown: Breakdown
 
-    @classmethod
-    def of(cls, breakdown: Breakdown) -> Section:
-        return cls(breakdown.dimension, breakdown)
+    @property
+    def dimension(self) -> str:
+        """What the calls are split by."""
+        return self.breakdown.dimension
 
     @property
     def title(self) -> str:

@@ -12,6 +12,7 @@ import click
 
 from ..analytics import Totals
 from ..analytics import UnpricedModel
+from ..wording import plural
 from . import words
 from .answer import Answer
 from .answer import Section
@@ -71,7 +72,7 @@ def _echo_totals(answer: Answer, pending: int) -> None:
         *_gaps(totals),
     ]
     if pending:
-        lines.append(("Pending", f"{words.plural(pending, 'call')} of this process, not counted yet"))
+        lines.append(("Pending", f"{plural(pending, 'call')} of this process, not counted yet"))
     width = max(len(label) for label, _ in lines)
     for label, text in lines:
         click.echo(f"{label:<{width}}  {text}")
@@ -80,14 +81,12 @@ def _echo_totals(answer: Answer, pending: int) -> None:
 def _gaps(totals: Totals) -> Iterator[tuple[str, str]]:
     if totals.unknown_cost_calls:
         share = words.share(Decimal(totals.unknown_cost_calls) / totals.calls)
-        told = (
-            f"{words.plural(totals.unknown_cost_calls, 'call')} ({share}); totals are too low by their cost"
-        )
+        told = f"{plural(totals.unknown_cost_calls, 'call')} ({share}); totals are too low by their cost"
         yield "Unknown cost", told
     if totals.partial_cost_calls:
         yield (
             "Partial cost",
-            f"{words.plural(totals.partial_cost_calls, 'call')}; a part of each is not priced",
+            f"{plural(totals.partial_cost_calls, 'call')}; a part of each is not priced",
         )
 
 

@@ -11,6 +11,7 @@ from flask.cli import with_appcontext
 from ..doctor import Check
 from ..doctor import examine
 from ..doctor import healthy
+from ..wording import plural
 from .options import format_option
 from .output import Column
 from .output import Format
@@ -22,7 +23,6 @@ from .output import plain
 from .progress import watched
 from .state import current_runtime
 from .state import one_sentence_errors
-from .words import plural
 
 _COLUMNS = (Column("status", "Status"), Column("check", "Check"), Column("evidence", "What was seen"))
 

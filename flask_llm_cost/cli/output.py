@@ -28,6 +28,8 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from ..wording import spreadsheet_text
+
 Format = Literal["table", "json", "csv"]
 Cell = str | int | float | Decimal | bool | datetime | date | None
 JSONValue = str | int | float | bool | None | Sequence["JSONValue"] | Mapping[str, "JSONValue"]
@@ -35,8 +37,6 @@ JSONValue = str | int | float | bool | None | Sequence["JSONValue"] | Mapping[st
 #: Styles of the words a check or a step can end with; only terminals see them.
 STYLES = {"ok": "green", "warn": "yellow", "error": "bold red", "skip": "dim"}
 
-# A spreadsheet takes a cell that begins with one of these for a formula.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 # Wide enough for any row: without a terminal nothing may be folded or cut.
 _UNLIMITED = 100_000
 # A text column is folded down to this many characters before a line gets longer than the terminal.
@@ -75,10 +75,6 @@ class Table:
     empty: str = "none"
     status: str | None = None
 
-    def records(self) -> list[dict[str, JSONValue]]:
-        """The rows with exact values, for JSON."""
-        return [{column.name: exact(row.get(column.name)) for column in self.columns} for row in self.rows]
-
 
 def plain(text: str) -> str:
     """``text`` on one line; control characters, which can drive a terminal, become a replacement sign."""
@@ -112,10 +108,7 @@ def echo_csv(columns: Iterable[str], rows: Iterable[Mapping[str, Cell]]) -> None
 
 
 def _csv_cell(value: Cell) -> JSONValue:
-    if isinstance(value, str):
-        value = plain(value)
-        return f"'{value}" if value.lstrip().startswith(_FORMULA_STARTS) else value
-    return exact(value)
+    return spreadsheet_text(plain(value)) if isinstance(value, str) else exact(value)
 
 
 def echo_table(table: Table) -> None:

@@ -15,6 +15,7 @@ from flask.cli import with_appcontext
 
 from ..pricing import Catalog
 from ..pricing import Match
+from ..wording import plural
 from . import words
 from .options import format_option
 from .output import Cell
@@ -43,6 +44,7 @@ class Entry:
 
     @classmethod
     def of(cls, match: Match, at: datetime) -> Entry:
+        """The entry at its standard mode and smallest size, at a moment."""
         card = match.entry.card((), at)
         level = card.level(0).rates if card else {}
         return cls(match, {name: rate.amount for name, rate in level.items() if rate.lent_by is None})
@@ -132,7 +134,7 @@ def _echo_text(catalog: Catalog, entries: Sequence[Entry]) -> None:
     echo_table(Table("prices", "", columns, rows, empty="No price entry matches."))
     click.echo()
     versions = "; ".join(f"{len(table):,} {table.source} ({table.version})" for table in catalog.tables)
-    click.echo(f"{words.plural(len(entries), 'price')} shown, USD per million tokens. In force: {versions}.")
+    click.echo(f"{plural(len(entries), 'price')} shown, USD per million tokens. In force: {versions}.")
 
 
 def _rate(value: Cell) -> str:

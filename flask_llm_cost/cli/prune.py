@@ -12,6 +12,7 @@ from flask.cli import with_appcontext
 from ..ledger import Ledger
 from ..maintenance import PruneResult
 from ..maintenance import prune as prune_ledger
+from ..wording import plural
 from .options import age as read_age
 from .options import days as read_days
 from .options import dry_run_option
@@ -19,7 +20,6 @@ from .progress import progress
 from .state import current_runtime
 from .state import one_sentence_errors
 from .state import require_ledger
-from .words import plural
 
 
 @click.command("prune", short_help="Delete old calls, keep the sums.")

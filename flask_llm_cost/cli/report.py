@@ -10,7 +10,7 @@ from flask.cli import with_appcontext
 
 from ..analytics import CallQuery
 from ..analytics import build_report
-from . import words
+from ..wording import plural
 from .answer import Answer
 from .answer import Section
 from .answer_data import echo_answer_csv
@@ -103,9 +103,7 @@ def _print(answer: Answer, output: Format, tags: Sequence[tuple[str, str]], pend
 
 def _echo_nothing(recorded: int) -> None:
     if recorded:
-        click.echo(
-            f"No calls match; {words.plural(recorded, 'call')} in all. Try another range or other tags."
-        )
+        click.echo(f"No calls match; {plural(recorded, 'call')} in all. Try another range or other tags.")
     else:
         click.echo("No call is recorded yet. flask llm-cost verify-capture proves that calls arrive.")
 
@@ -142,7 +140,7 @@ def _split(query: CallQuery, dimensions: Sequence[str], limit: int | None) -> An
         totals=query.totals(),
         latency=query.latency(),
         previous=query.previous_period().totals(),
-        sections=tuple(Section.of(query.cost_by(name, limit)) for name in names),
+        sections=tuple(Section(query.cost_by(name, limit)) for name in names),
     )
 
 
@@ -157,7 +155,7 @@ def _everything(query: CallQuery, limit: int) -> Answer:
         totals=found.totals,
         latency=found.latency,
         previous=found.previous,
-        sections=tuple(Section.of(split) for split in splits),
+        sections=tuple(Section(split) for split in splits),
         top_calls=found.top_calls,
         unpriced=found.unpriced,
         whole=True,

@@ -6,11 +6,11 @@ import click
 from flask.cli import with_appcontext
 
 from ..maintenance import rebuild_rollups as rebuild
+from ..wording import plural
 from .options import dry_run_option
 from .state import current_runtime
 from .state import one_sentence_errors
 from .state import require_ledger
-from .words import plural
 
 
 @click.command("rebuild-rollups", short_help="Correct the sums per hour from the calls.")

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import ROUND_HALF_UP
-from decimal import Context
 from decimal import Decimal
 
+from ..wording import UNKNOWN
+from ..wording import money_digits
+from ..wording import plain_digits
 from .output import Cell
-
-UNKNOWN = "unknown"
-_CENT = Decimal("0.01")
-_SIX_DIGITS = Context(prec=6, rounding=ROUND_HALF_UP)
-_ROUND = Context(prec=60, rounding=ROUND_HALF_UP)
 
 
 def money(value: Cell) -> str:
@@ -24,25 +20,12 @@ def money(value: Cell) -> str:
     if value is None:
         return UNKNOWN
     amount = Decimal(str(value))
-    return f"{'-' if amount < 0 else ''}${_rounded(abs(amount))}"
-
-
-def _rounded(size: Decimal) -> str:
-    if size == 0:
-        return "0.00"
-    small = size.normalize(_SIX_DIGITS)
-    if small < _CENT:
-        return f"{small:f}"
-    middle = size.quantize(Decimal("0.0001"), context=_ROUND)
-    return f"{middle:f}" if middle < 1 else f"{size.quantize(_CENT, context=_ROUND):,f}"
+    return f"{'-' if amount < 0 else ''}${money_digits(abs(amount))}"
 
 
 def rate(value: Cell) -> str:
     """A rate in full: it is compared with a provider's price list, digit by digit."""
-    if value is None:
-        return UNKNOWN
-    text = format(Decimal(str(value)).normalize(), "f")
-    return f"${text}"
+    return UNKNOWN if value is None else f"${plain_digits(Decimal(str(value)))}"
 
 
 def count(value: Cell) -> str:
@@ -73,11 +56,6 @@ def duration(value: Cell) -> str:
 def share(value: Cell) -> str:
     """A part of one as a percentage."""
     return UNKNOWN if value is None else f"{Decimal(str(value)) * 100:.1f} %"
-
-
-def plural(number: int, one: str) -> str:
-    """``1 call``, ``1,200 calls``."""
-    return f"{number:,} {one if number == 1 else one + 's'}"
 
 
 def moment(value: Cell) -> str:

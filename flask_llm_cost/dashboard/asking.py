@@ -57,6 +57,7 @@ def ask(extra: tuple[str, ...] = ()) -> Asked:
 
 
 def in_period(calls: CallQuery, period: Period) -> CallQuery:
+    """The calls of a period's days."""
     return calls.days(period.first, period.last)
 
 

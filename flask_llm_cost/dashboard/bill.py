@@ -10,12 +10,12 @@ from typing import cast
 from ..components import RateBasis
 from ..ledger import LineItem
 from ..ledger import LlmCall
-from ..pricing.lookup import STEPS
+from ..pricing import STEPS
 from ..usage import BUCKET_FIELDS
+from ..wording import plural
 from .formats import Shown
 from .formats import money
 from .formats import number
-from .formats import plural
 from .formats import rate
 from .tables import Cell
 from .tables import Column

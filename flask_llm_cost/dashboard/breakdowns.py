@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace
 
-from ..analytics import Breakdown
-from ..analytics import BreakdownRow
-from ..analytics import Totals
+from ..analytics import Costs
+from ..analytics import Spend
+from ..analytics import SpendRow
+from ..wording import plural
 from . import charts
 from .costs import FREE
 from .costs import shown_cost
@@ -17,7 +18,6 @@ from .formats import NOT_KNOWN
 from .formats import Shown
 from .formats import number
 from .formats import percent
-from .formats import plural
 from .responses import link
 from .tables import Cell
 from .tables import Column
@@ -47,7 +47,7 @@ class Subject:
 
 
 def breakdown_table(
-    found: Breakdown, subject: Subject, filters: Filters, ranks: Mapping[str | None, int] | None = None
+    found: Spend, subject: Subject, filters: Filters, ranks: Mapping[str | None, int] | None = None
 ) -> Table:
     """The table of one breakdown; names lead to the narrower view, numbers to the calls behind them.
 
@@ -73,11 +73,11 @@ def breakdown_table(
 
 
 def _row(
-    row: BreakdownRow,
+    row: SpendRow,
     subject: Subject,
     filters: Filters,
     ranks: Mapping[str | None, int] | None,
-    total: Totals,
+    total: Costs,
 ) -> Row:
     here = filters.narrowed(subject.field, row.value)
     name = subject.nothing if row.value is None else row.value
@@ -92,7 +92,7 @@ def _row(
     return (head, *_numbers(row, here, total))
 
 
-def _numbers(row: BreakdownRow, here: Filters, total: Totals) -> Row:
+def _numbers(row: SpendRow, here: Filters, total: Costs) -> Row:
     calls = link(".calls", here.arguments())
     return (
         Cell.of(number(row.calls), calls),
@@ -101,13 +101,13 @@ def _numbers(row: BreakdownRow, here: Filters, total: Totals) -> Row:
     )
 
 
-def _share(row: BreakdownRow, total: Totals) -> Shown:
+def _share(row: SpendRow, total: Costs) -> Shown:
     if row.total_cost is None:
         return NOT_KNOWN if row.unknown_cost_calls else FREE
     return percent(row.total_cost, total.total_cost or 1)  # nothing of a total of nothing is 0 %
 
 
-def cost_cell(sums: Totals, here: Filters) -> Cell:
+def cost_cell(sums: Costs, here: Filters) -> Cell:
     """A cost that leads to its calls, dearest first; an unknown one to the calls that make it so."""
     unknown = sums.unknown_cost_calls + sums.partial_cost_calls
     shown = shown_cost(sums.total_cost, unknown_calls=unknown)
@@ -119,7 +119,7 @@ def cost_cell(sums: Totals, here: Filters) -> Cell:
 
 
 def _other_row(
-    found: Breakdown, subject: Subject, filters: Filters, ranks: Mapping[str | None, int] | None
+    found: Spend, subject: Subject, filters: Filters, ranks: Mapping[str | None, int] | None
 ) -> Row:
     assert found.other is not None  # noqa: S101  (the caller asked)
     full = link(".overview", filters.arguments() | {FULL: subject.field}) + f"#{_name(subject)}"
@@ -139,7 +139,7 @@ def _name(subject: Subject) -> str:
     return f"by-{subject.field}"
 
 
-def _total_row(total: Totals, filters: Filters) -> Row:
+def _total_row(total: Costs, filters: Filters) -> Row:
     return (
         Cell(text="Total"),
         Cell.of(number(total.calls), link(".calls", filters.arguments())),

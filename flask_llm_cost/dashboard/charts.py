@@ -45,6 +45,7 @@ class Band:
 
     @property
     def middle(self) -> float:
+        """Where a label of the band is centred."""
         return round(self.start + self.width / 2, 4)
 
 

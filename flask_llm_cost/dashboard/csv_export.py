@@ -19,6 +19,7 @@ from ..analytics import CallQuery
 from ..analytics import Page
 from ..ledger import LlmCall
 from ..usage import BUCKET_FIELDS
+from ..wording import spreadsheet_text
 from .formats import exact_money
 from .responses import protected
 
@@ -62,9 +63,6 @@ _PAGE = 500
 Sort = Literal["recent", "cost", "input", "output", "latency"]
 Direction = Literal["desc", "asc"]
 
-#: A cell that begins so is run as a formula by spreadsheets, also behind spaces.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
 
 def csv_response(query: CallQuery, sort: Sort, direction: Direction) -> Response:
     """The calls of ``query`` as an attachment. The first page is read before the answer begins."""
@@ -101,14 +99,9 @@ def _cell(call: LlmCall, name: str) -> str:
     if value is None:
         return ""
     if name == "tags":
-        return safe_text(json.dumps(value, ensure_ascii=False, sort_keys=True))
+        return spreadsheet_text(json.dumps(value, ensure_ascii=False, sort_keys=True))
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     if isinstance(value, bool):
         return "true" if value else "false"
-    return exact_money(value) if isinstance(value, Decimal) else safe_text(str(value))
-
-
-def safe_text(text: str) -> str:
-    """``text`` with an apostrophe before it where a spreadsheet would take it for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) or text.lstrip().startswith(_FORMULA) else text
+    return exact_money(value) if isinstance(value, Decimal) else spreadsheet_text(str(value))

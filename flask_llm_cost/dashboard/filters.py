@@ -123,9 +123,11 @@ class Filters:
         return replace(self, values={key: value for key, value in self.values.items() if key != name})
 
     def during(self, period: Period) -> Filters:
+        """The same filters over another period."""
         return replace(self, period=period)
 
     def chips(self) -> Iterator[Chip]:
+        """Each active filter, and what is left without it."""
         for name, value in self.values.items():
             label = FIELDS[name].label if name in FIELDS else name.removeprefix(TAG_PREFIX)
             yield Chip(label, value, self.widened(name))
@@ -139,6 +141,7 @@ class Filters:
         }
 
     def tags(self) -> dict[str, str | None]:
+        """The conditions on tags, for :meth:`CallQuery.tagged`."""
         return {
             name.removeprefix(TAG_PREFIX): value
             for name, value in self.values.items()

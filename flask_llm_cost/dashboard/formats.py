@@ -5,19 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from datetime import datetime
-from decimal import ROUND_HALF_UP
-from decimal import Context
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from ..money import EXACT
+from ..wording import ROUND
+from ..wording import UNKNOWN
+from ..wording import money_digits
+from ..wording import plain_digits
+from ..wording import plural
 
-UNKNOWN = "unknown"
 _MINUS = "\u2212"
 _SPACE = "\u202f"  # narrow and not breaking: between a number and its unit
-_CENT = Decimal("0.01")
-_SIX_DIGITS = Context(prec=6, rounding=ROUND_HALF_UP)
-_ROUND = Context(prec=60, rounding=ROUND_HALF_UP)
 _MONTHS = (
     "January",
     "February",
@@ -58,26 +57,14 @@ def money(amount: Decimal | None) -> Shown:
     """US dollars: two decimals from 1 on, four below, six significant digits below 0.01."""
     if amount is None:
         return NOT_KNOWN
-    digits = _rounded_money(abs(amount))
+    digits = money_digits(abs(amount))
     decimals = len(digits.partition(".")[2])
     return Shown(f"{_sign(amount)}${digits}", f"{exact_money(amount)} USD", decimals)
 
 
-def _rounded_money(size: Decimal) -> str:
-    if size == 0:
-        return "0.00"
-    small = size.normalize(_SIX_DIGITS)
-    if small < _CENT:
-        return f"{small:f}"
-    middle = size.quantize(Decimal("0.0001"), context=_ROUND)
-    if middle < 1:
-        return f"{middle:f}"
-    return f"{size.quantize(_CENT, context=_ROUND):,f}"
-
-
 def exact_money(amount: Decimal) -> str:
     """Every digit that is not a trailing zero, at least two decimals: ``0.000213``, ``12.50``."""
-    whole, _, fraction = f"{amount.normalize(EXACT):f}".partition(".")
+    whole, _, fraction = plain_digits(amount).partition(".")
     return f"{whole}.{fraction:0<2}"
 
 
@@ -105,7 +92,7 @@ def tokens(value: int | Decimal | None) -> Shown:
     if count < 10_000:
         return Shown(f"{count:,}")
     for unit, size in (("k", 1_000), ("M", 1_000_000), ("B", 1_000_000_000)):
-        scaled = _ROUND.divide(Decimal(count), Decimal(size)).quantize(Decimal("0.1"), context=_ROUND)
+        scaled = ROUND.divide(Decimal(count), Decimal(size)).quantize(Decimal("0.1"), context=ROUND)
         if scaled < 1000 or unit == "B":
             return Shown(f"{scaled:,f}{_SPACE}{unit}", f"{count:,}")
     raise AssertionError("the last unit takes every count")
@@ -115,14 +102,14 @@ def duration(milliseconds: int | Decimal | None) -> Shown:
     """``812 ms``, ``4.2 s``, ``2 min 5 s``, ``1 h 3 min``; the full count of milliseconds in ``exact``."""
     if milliseconds is None:
         return NOT_KNOWN
-    whole = int(Decimal(milliseconds).quantize(Decimal(1), context=_ROUND))
+    whole = int(Decimal(milliseconds).quantize(Decimal(1), context=ROUND))
     exact = f"{whole:,}{_SPACE}ms"
     if whole < 1_000:
         return Shown(exact)
     seconds = Decimal(whole) / 1000
     if seconds < Decimal("59.95"):
-        return Shown(f"{seconds.quantize(Decimal('0.1'), context=_ROUND)}{_SPACE}s", exact)
-    minutes, rest = divmod(int(seconds.quantize(Decimal(1), context=_ROUND)), 60)
+        return Shown(f"{seconds.quantize(Decimal('0.1'), context=ROUND)}{_SPACE}s", exact)
+    minutes, rest = divmod(int(seconds.quantize(Decimal(1), context=ROUND)), 60)
     if minutes < 60:
         return Shown(f"{minutes}{_SPACE}min {rest}{_SPACE}s", exact)
     hours, minutes = divmod(minutes, 60)
@@ -133,8 +120,8 @@ def percent(part: Decimal | int | None, whole: Decimal | int | None) -> Shown:
     """The share of ``part`` in ``whole``; ``<0.1 %`` for something that would read as nothing."""
     if part is None or whole is None or whole == 0:
         return NOT_KNOWN
-    share = _ROUND.divide(Decimal(part), Decimal(whole)) * 100
-    shown = share.quantize(Decimal("0.1"), context=_ROUND)
+    share = ROUND.divide(Decimal(part), Decimal(whole)) * 100
+    shown = share.quantize(Decimal("0.1"), context=ROUND)
     if shown == 0 and share > 0:
         return Shown(f"<0.1{_SPACE}%", decimals=1)
     if share == 100:
@@ -148,9 +135,9 @@ def change(now: Decimal | int, before: Decimal | int) -> str:
     """The change against the previous period: ``+12.3 %``, ``new`` where there was nothing before."""
     if before == 0:
         return "no change" if now == 0 else "new"
-    relative = _ROUND.divide(Decimal(now) - Decimal(before), Decimal(before)) * 100
+    relative = ROUND.divide(Decimal(now) - Decimal(before), Decimal(before)) * 100
     step = Decimal(1) if abs(relative) >= 1000 else Decimal("0.1")
-    shown = relative.quantize(step, context=_ROUND)
+    shown = relative.quantize(step, context=ROUND)
     if now == before:
         return "no change"
     if shown == 0:
@@ -199,11 +186,5 @@ def age(value: datetime, now: datetime) -> str:
     seconds = int((now - value).total_seconds())
     for size, word in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         if seconds >= size:
-            count = seconds // size
-            return f"{count:,} {word}{'s' if count > 1 else ''} ago"
+            return f"{plural(seconds // size, word)} ago"
     return "just now"
-
-
-def plural(count: int, one: str, many: str = "") -> str:
-    """``1 call``, ``12 calls``."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..runtime import Runtime
+from ..wording import plural
 from .formats import age
 from .formats import moment
-from .formats import plural
 
 #: Counters of calls that never reached the ledger.
 _LOST = ("dropped", "lost")

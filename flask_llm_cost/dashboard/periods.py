@@ -32,6 +32,7 @@ class Period:
 
     @property
     def days(self) -> int:
+        """How many days the period has."""
         return (self.last - self.first).days + 1
 
     @property

@@ -10,6 +10,7 @@ from decimal import Decimal
 from ..analytics import Bucket
 from ..analytics import Series
 from ..analytics import SeriesPart
+from ..wording import plural
 from . import charts
 from .costs import shown_cost
 from .filters import Filters
@@ -17,7 +18,6 @@ from .formats import Shown
 from .formats import day
 from .formats import money
 from .formats import percent
-from .formats import plural
 from .formats import short_day
 from .periods import Period
 from .responses import link

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from ..analytics import Latency
 from ..analytics import Totals
+from ..wording import plural
 from .costs import shown_cost
 from .filters import Filters
 from .formats import Shown
@@ -15,7 +16,6 @@ from .formats import change
 from .formats import duration
 from .formats import money
 from .formats import number
-from .formats import plural
 from .formats import signed
 from .responses import link
 
@@ -51,10 +51,12 @@ class Measured:
 
     @property
     def spend(self) -> Shown:
+        """What all calls cost."""
         return shown_cost(self.totals.total_cost, unknown_calls=self.totals.unknown_cost_calls)
 
     @property
     def average(self) -> Shown:
+        """What one call costs, of those whose cost is known."""
         return shown_cost(self.totals.average_cost, unknown_calls=self.totals.unknown_cost_calls)
 
 

@@ -44,7 +44,7 @@ def captures(runtime: Runtime) -> Iterator[Check]:
     """One check per SDK that can be tapped, and a warning where none is."""
     if not runtime.config.enabled:
         return
-    found = capture.status()
+    found = capture.status(runtime.config.instrument)
     for sdk in found:
         name = f"capture {sdk.sdk}"
         version = f"{sdk.sdk} {sdk.version}: " if sdk.version else ""

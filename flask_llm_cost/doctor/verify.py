@@ -24,6 +24,7 @@ from ..ledger import LlmCall
 from ..pricing import Price
 from ..runtime import Runtime
 from ..signals import call_recorded
+from ..wording import plain_digits
 from .advice import database_advice
 from .advice import mend
 from .advice import problems
@@ -62,7 +63,7 @@ def verify_capture(runtime: Runtime) -> Iterator[Step]:
         evidence = "LLM_COST_ENABLED is False: nothing is recorded."
         yield Step("configuration", "enabled", "error", evidence, "Set LLM_COST_ENABLED = True.")
         return
-    sdks = capture.status()
+    sdks = capture.status(runtime.config.instrument)
     tapped = [sdk.sdk for sdk in sdks if sdk.state in ("active", "waiting")]
     yield from (_not_tapped(sdk) for sdk in sdks if sdk.sdk not in tapped)
     ledger = _usable_ledger(runtime)
@@ -178,7 +179,7 @@ class _Proof:
         expected = self._price(event.model, event.occurred_at).total_cost
         if event.total_cost is None or event.total_cost != expected:
             return self._failed("priced", f"The cost is {event.total_cost} instead of {expected} USD.")
-        return self._passed("priced", f"{expected.normalize():f} USD for 1,000 tokens in and 100 out.")
+        return self._passed("priced", f"{plain_digits(expected)} USD for 1,000 tokens in and 100 out.")
 
     def _stored(self, event: Event) -> Step:
         try:

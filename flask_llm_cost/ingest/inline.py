@@ -54,6 +54,7 @@ class InlineIngest:
         self._counters = counters
         self._waiting: deque[Event] = deque()
         self._writing: list[Event] = []
+        self._announced = False
         #: Called before each write: brings along what finalizers have left.
         self.before_flush: Callable[[], None] = _nothing
         self._thread: threading.Thread | None = None
@@ -144,6 +145,7 @@ class InlineIngest:
         """Write the oldest events; ``False`` when they have to wait. The caller holds the flush lock."""
         try:
             ledger = self._source.get()
+            self._announce()
             if host_transaction_open(ledger.engine):
                 return False
             self._take()
@@ -152,9 +154,19 @@ class InlineIngest:
             self._put_back()
             self._failed(error)
             return False
+        except BaseException:
+            # A signal ends the process (a server's worker timeout, say): there is one more write at exit.
+            self._put_back()
+            raise
         self._counters.add("written", len(self._writing))
         self._writing = []
         return True
+
+    def _announce(self) -> None:
+        """Say once how calls are stored, and why."""
+        if not self._announced:
+            self._announced = True
+            log.info("LLM calls are stored %s: %s", self.mode, self.reason)
 
     def _take(self) -> None:
         while self._waiting and len(self._writing) < BATCH:

@@ -10,6 +10,9 @@ from ..counters import Counters
 from ..counters import log_failure
 from ..errors import StorageError
 from ..events import Event
+from ..sanitize import one_line
+from ..wording import UNKNOWN
+from ..wording import plain_digits
 
 
 class _Direct:
@@ -66,7 +69,7 @@ class CallableIngest(_Direct):
 
 def log_line(event: Event) -> str:
     """A call in one line: model, tokens, cost, latency, tags. Unknown numbers say so."""
-    cost = "unknown" if event.total_cost is None else f"${event.total_cost.normalize():f}"
+    cost = UNKNOWN if event.total_cost is None else f"${plain_digits(event.total_cost)}"
     parts = [
         f"llm call {event.provider}/{event.model}",
         f"operation={event.operation} status={event.status}",
@@ -75,8 +78,8 @@ def log_line(event: Event) -> str:
         f"latency_ms={_count(event.latency_ms)} user={event.user_id or '-'} endpoint={event.endpoint or '-'}",
         f"tags={json.dumps(dict(event.tags), ensure_ascii=False)}",
     ]
-    return " ".join(parts)
+    return one_line(" ".join(parts))
 
 
 def _count(value: int | None) -> str:
-    return "unknown" if value is None else str(value)
+    return UNKNOWN if value is None else str(value)

@@ -103,11 +103,6 @@ def _rows_of_one(event: Event) -> CallRows:
     )
 
 
-def _item_row(position: int, item: PricedItem) -> Row:
-    values = {name: _storable(LINE_ITEMS, name, getattr(item, name)) for name in _ITEM_COLUMNS}
-    return {"position": position, **values}
-
-
 def storable_id(event_id: str) -> str:
     """``event_id`` if it fits its column, else an id that stands for it and is the same each time."""
     text = storable_text(event_id, _EVENT_ID_LENGTH + 1)

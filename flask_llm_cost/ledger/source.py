@@ -58,7 +58,7 @@ class LedgerSource:
     def _host_engine(self) -> Engine:
         app = self._app()
         if app is None:
-            raise ConfigurationError("The Flask app of this tracker is gone.")
+            raise ConfigurationError("The Flask app of this tracker is gone: keep a reference to it.")
         here = current_flask_app() is app
         context: AbstractContextManager[object] = nullcontext() if here else app.app_context()
         try:
@@ -66,7 +66,7 @@ class LedgerSource:
                 return self._db.engines[self._bind_key]
         except KeyError as error:
             raise ConfigurationError(
-                f"LLM_COST_BIND_KEY is {self._bind_key!r}, but SQLALCHEMY_BINDS has no such key."
+                f"LLM_COST_BIND_KEY is {self._bind_key!r}, but SQLALCHEMY_BINDS has no such key: add it."
             ) from error
         except RuntimeError as error:
             raise ConfigurationError(

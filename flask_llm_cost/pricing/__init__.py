@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from .catalog import AUTHORITATIVE_PROVIDERS
 from .catalog import Catalog
-from .catalog import Price
 from .entry import PriceEntry
 from .explanation import ExplainedLine
 from .explanation import Explanation
 from .lookup import STEPS
 from .lookup import Match
+from .price import Price
 from .tables import PriceTable
 
 __all__ = [

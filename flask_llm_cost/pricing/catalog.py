@@ -1,22 +1,21 @@
-"""The door of pricing: :class:`Catalog` answers what a call costs, :class:`Price` is the answer."""
+"""The door of pricing: :class:`Catalog` answers what a call costs."""
 
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from ..components import components
 from ..errors import ConfigurationError
-from ..events import CostSource
-from ..events import CostStatus
 from ..events import Iteration
-from ..events import PricedItem
 from ..money import MONEY_LIMIT
 from ..money import MONEY_SCALE
 from ..money import to_scale
@@ -32,6 +31,7 @@ from .lookup import Lookup
 from .lookup import Match
 from .modes import mode_key
 from .names import provider_name
+from .price import Price
 from .snapshot import provider_snapshot
 from .snapshot import take_snapshot
 from .tables import PriceTable
@@ -46,22 +46,6 @@ logger = logging.getLogger(__name__)
 AUTHORITATIVE_PROVIDERS = frozenset({"openrouter", "perplexity", "xai"})
 _ZERO = Decimal(0)
 _NO_FIELDS: Mapping[str, str] = {}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
-    """What a call costs, in USD.
-
-    ``total_cost`` is the exact sum of the line items' costs; ``None`` where nothing could be priced, which is
-    not zero. ``snapshot`` is the frozen reason: matched key and step, source, version, list rates, discount;
-    ``None`` where no entry matched.
-    """
-
-    total_cost: Decimal | None
-    line_items: tuple[PricedItem, ...] = ()
-    cost_status: CostStatus = "unknown"
-    cost_source: CostSource | None = None
-    snapshot: dict[str, Any] | None = None
 
 
 class Catalog:
@@ -85,21 +69,24 @@ class Catalog:
         overrides: Mapping[str, Any] | None = None,
         prices_file: str | Path | None = None,
         discounts: Mapping[str, Decimal] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> Catalog:
         """Build the catalog of one app.
 
         :param overrides: entries that win over everything else.
         :param prices_file: a YAML or JSON file of entries that win over the bundled ones.
         :param discounts: a share from 0 to 1 by provider, taken off every rate of that provider's calls.
+        :param clock: says when to look at the file again, in seconds that only ever grow.
         :raises ConfigurationError: an entry, the file or a discount is malformed.
         """
+        components()  # read at start-up, so that the first call need not wait for it
         tables: list[PriceTable] = []
         watch = None
         if overrides:
             tables.append(override_table(overrides))
         if prices_file is not None:
             path = Path(prices_file)
-            watch = FileWatch(path, len(tables))
+            watch = FileWatch(path, len(tables), clock)
             tables.append(watch.first_table())
         tables.append(bundled_table())
         catalog = cls(tuple(tables), _checked_discounts(discounts or {}), watch)

@@ -6,19 +6,13 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import yaml
 
 from ..errors import ConfigurationError
 
 #: No prices file needs more; 750 models take 150 KB.
 SIZE_LIMIT = 2 * 1024 * 1024
-#: Entries nest five deep at most; deeper documents are meant to exhaust the parser.
-DEPTH_LIMIT = 20
 
 Signature = tuple[int, int, int]
 
@@ -52,7 +46,10 @@ def read_document(path: Path) -> Document:
         raise ConfigurationError(f"{path}: not UTF-8 text (byte {error.start}).") from None
     if not text.strip():
         raise ConfigurationError(f"{path}: the file is empty.")
-    parse = _from_json if path.suffix.lower() == ".json" else _from_yaml
+    if path.suffix.lower() == ".json":
+        parse = _from_json
+    else:
+        from .yaml_documents import from_yaml as parse  # PyYAML is slow to import, and often not needed
     return Document(parse(path, text), hashlib.sha256(raw).hexdigest()[:12])
 
 
@@ -92,51 +89,3 @@ def _unique_pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
         keys = [key for key, _ in pairs]
         raise _DuplicateKeyError(repr(next(key for key in keys if keys.count(key) > 1)))
     return found
-
-
-if TYPE_CHECKING:
-    _SafeLoader = yaml.SafeLoader
-else:
-    # libyaml's loader where PyYAML was built with it: ten times faster, the same values.
-    _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class _StrictLoader(_SafeLoader):
-    """YAML's safe subset, without a key that stands twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
-        found: dict[Hashable, object] = super().construct_mapping(node, deep)
-        if len(found) != len(node.value):
-            keys = [key.value for key, _ in node.value]
-            raise _DuplicateKeyError(repr(next((key for key in keys if keys.count(key) > 1), "?")))
-        return found
-
-
-def _from_yaml(path: Path, text: str) -> object:
-    try:
-        _refuse_bombs(path, text)
-        # A subclass of the safe loader: it builds plain values only.
-        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506
-    except _DuplicateKeyError as error:
-        raise ConfigurationError(f"{path}: the key {error} stands there twice.") from None
-    except yaml.YAMLError as error:
-        place = getattr(error, "problem_mark", None)
-        where = f" (line {place.line + 1})" if place is not None else ""
-        problem = getattr(error, "problem", None) or type(error).__name__
-        raise ConfigurationError(f"{path}: not valid YAML{where}: {problem}.") from error
-    except ValueError as error:
-        raise ConfigurationError(f"{path}: not valid YAML: {error}.") from error
-
-
-def _refuse_bombs(path: Path, text: str) -> None:
-    """Aliases make a large structure of a small file, nesting exhausts the stack; neither has a use here."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_SafeLoader):
-        if isinstance(event, yaml.AliasEvent):
-            raise ConfigurationError(f"{path}: YAML aliases are not accepted; write the values out.")
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > DEPTH_LIMIT:
-            raise ConfigurationError(f"{path}: nested deeper than {DEPTH_LIMIT} levels.")

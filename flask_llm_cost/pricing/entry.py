@@ -19,6 +19,7 @@ from ..components import components
 from ..money import EXACT
 from ..money import MONEY_SCALE
 from ..money import to_scale
+from ..wording import plain_digits
 from .modes import ModeKey
 
 Rates = Mapping[str, Decimal]
@@ -268,8 +269,7 @@ def _rates(sheet: Sheet, own: Mode, factor: Decimal, tokens_in: int) -> dict[str
 
 def rate_of(amount: Decimal, divisor: int, lent_by: str | None = None) -> Rate:
     """``amount`` per ``divisor`` units as a rate, its text in plain digits."""
-    text = format(amount.normalize(EXACT), "f")
-    return Rate(amount, EXACT.divide(amount, Decimal(divisor)), text, lent_by)
+    return Rate(amount, EXACT.divide(amount, Decimal(divisor)), plain_digits(amount), lent_by)
 
 
 def _lenders(component: str) -> Iterator[str]:

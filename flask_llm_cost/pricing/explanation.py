@@ -1,4 +1,4 @@
-"""A price in words: which record matched by which step, the arithmetic of each line, what is missing."""
+"""A price in words: which record matched by which step, each line, what is missing."""
 
 from __future__ import annotations
 
@@ -7,26 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
-from ..components import components
 from ..events import CostSource
 from ..events import CostStatus
 from ..events import PricedItem
+from ..wording import plain_digits
 from .calculate import Bill
 from .calculate import Terms
 from .calculate import find_level
 from .lookup import STEPS
 from .lookup import Lookup
 from .modes import mode_name
-
-if TYPE_CHECKING:
-    from .catalog import Price
+from .price import Price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedLine:
-    """One line item with its arithmetic, such as ``1200 x 1.25 / 1000000 = 0.0015``."""
+    """One line item, the model it was billed for, and what is worth a note about its rate."""
 
     model: str
     component: str
@@ -35,7 +32,6 @@ class ExplainedLine:
     rate: Decimal | None
     rate_basis: str
     cost: Decimal | None
-    arithmetic: str
     note: str | None = None
 
 
@@ -72,16 +68,6 @@ class Explanation:
     def is_complete(self) -> bool:
         """Whether everything that was used has a price."""
         return self.cost_status in ("complete", "free")
-
-    def text(self) -> str:
-        """The whole explanation as plain lines, for a terminal."""
-        total = "unknown" if self.total_cost is None else f"${plain(self.total_cost)}"
-        head = [
-            f"{self.provider}/{self.model}, {self.mode}, at {self.at.isoformat()}",
-            f"Total: {total} ({self.cost_status})",
-        ]
-        body = [f"  {line.component}: {line.arithmetic}" for line in self.lines]
-        return "\n".join((*head, *body, *self.notes))
 
 
 def explain(lookup: Lookup, bills: Sequence[Bill], terms: Terms, price: Price, *, given: str) -> Explanation:
@@ -128,19 +114,8 @@ def _line(bill: Bill, item: PricedItem) -> ExplainedLine:
         rate=item.rate,
         rate_basis=item.rate_basis,
         cost=item.cost,
-        arithmetic=_arithmetic(item, note),
         note=note,
     )
-
-
-def _arithmetic(item: PricedItem, note: str | None) -> str:
-    if item.rate is None:
-        return f"{plain(item.quantity)} {item.unit}s, no rate"
-    divisor = components()[item.component].rate_basis.divisor
-    by = f" / {divisor}" if divisor > 1 else ""
-    cost = "unknown" if item.cost is None else plain(item.cost)
-    tail = f" ({note})" if note else ""
-    return f"{plain(item.quantity)} x {plain(item.rate)}{by} = {cost}{tail}"
 
 
 def _notes(
@@ -159,7 +134,7 @@ def _notes(
     if not all(bill.told for bill in bills):
         notes.append("The provider told no usage for this call, so there is nothing to multiply.")
     if terms.discount:
-        notes.append(f"A discount of {plain(terms.discount * 100)}% is taken off every rate.")
+        notes.append(f"A discount of {plain_digits(terms.discount * 100)}% is taken off every rate.")
     if price.cost_source == "provider":
         notes.append("The provider told its own charge, which stands above the computed lines.")
     return list(dict.fromkeys(notes))
@@ -191,8 +166,3 @@ def _no_match_notes(lookup: Lookup, bill: Bill, terms: Terms, nearest: Sequence[
     key = f"{terms.provider}/{bill.model}" if terms.provider else bill.model
     notes.append(f"Add {key!r} to LLM_COST_PRICING_OVERRIDES or to the prices file.")
     return notes
-
-
-def plain(amount: Decimal) -> str:
-    """A number in plain digits, without trailing zeros."""
-    return format(amount.normalize(), "f")

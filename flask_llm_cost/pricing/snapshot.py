@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from ..wording import plain_digits
 from .calculate import Bill
 from .modes import mode_name
 
@@ -22,7 +23,7 @@ def take_snapshot(bills: Sequence[Bill], discount: Decimal) -> dict[str, Any] | 
         return None
     snapshot = _reasons(bills[0]) if bills[0].match is not None else {}
     if discount:
-        snapshot["discount"] = _plain(discount)
+        snapshot["discount"] = plain_digits(discount)
     if len(bills) > 1:
         snapshot["iterations"] = [{"model": bill.model[:100], **_reasons(bill)} for bill in bills[1:]]
     elif len(bills[0].items) <= _SURELY_SMALL:
@@ -34,9 +35,12 @@ def provider_snapshot(
     charge: Decimal, estimate: Decimal | None, bills: Sequence[Bill], discount: Decimal
 ) -> dict[str, Any]:
     """The reasons of a cost that the provider told: its charge, and what our tables would have said."""
-    snapshot: dict[str, Any] = {"source": "provider", "provider_cost": _plain(charge)}
+    snapshot: dict[str, Any] = {"source": "provider", "provider_cost": plain_digits(charge)}
     if estimate is not None:
-        snapshot["estimate"] = {"total_cost": _plain(estimate), **(take_snapshot(bills, discount) or {})}
+        snapshot["estimate"] = {
+            "total_cost": plain_digits(estimate),
+            **(take_snapshot(bills, discount) or {}),
+        }
     return _fitted(snapshot)
 
 
@@ -102,7 +106,3 @@ def _fitted(snapshot: dict[str, Any]) -> dict[str, Any]:
 
 def _size(snapshot: dict[str, Any]) -> int:
     return len(json.dumps(snapshot))
-
-
-def _plain(amount: Decimal) -> str:
-    return format(amount.normalize(), "f")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
@@ -26,10 +26,12 @@ class FileWatch:
     """Looks at the prices file now and then. One thread at a time looks; the others do not wait for it.
 
     :param position: where the file's table stands among the catalog's tables.
+    :param clock: seconds that only ever grow.
     """
 
     path: Path
     position: int
+    clock: Callable[[], float]
     _signature: Signature | None = None
     _next_look: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -40,19 +42,19 @@ class FileWatch:
         :raises ConfigurationError: the file is missing or malformed.
         """
         self._signature = file_signature(self.path)
-        self._next_look = time.monotonic() + FILE_CHECK_INTERVAL
+        self._next_look = self.clock() + FILE_CHECK_INTERVAL
         return file_table(self.path)
 
     def is_due(self) -> bool:
         """Whether it is time for another look."""
-        return time.monotonic() >= self._next_look
+        return self.clock() >= self._next_look
 
     def changed_table(self) -> PriceTable | None:
         """The new table, if the file has changed and can be read. A file is tried once per change."""
         if not self._lock.acquire(blocking=False):
             return None
         try:
-            self._next_look = time.monotonic() + FILE_CHECK_INTERVAL
+            self._next_look = self.clock() + FILE_CHECK_INTERVAL
             signature = file_signature(self.path)
             if signature == self._signature:
                 return None

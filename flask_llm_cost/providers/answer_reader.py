@@ -111,6 +111,7 @@ class AnswerReader(ABC):
             self.pricing_mode, self.mode_told = normalise_mode(tier), True
 
     def fail(self, error_type: str) -> None:
+        """The answer is an error of this class."""
         self.status = "error"
         self.error_type = error_type
 

@@ -115,6 +115,7 @@ class ItemCounts:
 
     @classmethod
     def of(cls, output: object) -> ItemCounts:
+        """Count the items of a response's ``output``; anything but a list holds none."""
         counts = cls()
         for item in output if isinstance(output, list) else ():
             counts._add(mapping(item))

@@ -347,11 +347,15 @@ def test_the_transports_tags_come_on_top(app: TrackedApp, provider: LoopbackProv
     assert (app.event.user_id, dict(app.event.tags)) == ("7", {"tenant": "acme", "feature": "quay"})
 
 
-def test_tags_that_cannot_be_had_cost_no_call(app: TrackedApp, provider: LoopbackProvider) -> None:
-    def broken() -> dict[str, object]:
-        raise LookupError("no tags")
+def broken() -> dict[str, object]:
+    raise LookupError("no tags")
 
-    with client_of(httpx, app.tracker, tags=broken) as client, with_tags(feature="pier"):
+
+@pytest.mark.parametrize(
+    "tags", [broken, lambda: "feature=quay", lambda: None], ids=["raises", "text", "none"]
+)
+def test_tags_that_cannot_be_had_cost_no_call(app: TrackedApp, provider: LoopbackProvider, tags: Any) -> None:
+    with client_of(httpx, app.tracker, tags=tags) as client, with_tags(feature="pier"):
         client.post(provider.url + CHAT, json=ASK)
     assert dict(app.event.tags) == {"feature": "pier"}
 

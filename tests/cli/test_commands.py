@@ -22,7 +22,10 @@ Words = tuple[str, ...]
 def commands(command: click.Command, path: Words = ()) -> Iterator[tuple[Words, click.Command]]:
     yield path, command
     if isinstance(command, click.Group):
-        for name, inner in command.commands.items():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
             yield from commands(inner, (*path, name))
 
 

@@ -115,15 +115,11 @@ def test_names_cannot_drive_the_terminal_or_the_markup(name: str, capsys: pytest
 
 
 def test_json_keeps_every_digit_and_null(capsys: pytest.CaptureFixture[str]) -> None:
-    rows = table({"model": "ü", "cost": Decimal("0.000000000001"), "calls": 1}, {"model": "b", "cost": None})
-    output.echo_json({"models": rows.records(), "at": output.exact(datetime(2026, 11, 22, tzinfo=UTC))})
+    values: list[output.Cell] = ["ü", Decimal("0.000000000001"), 1, None, datetime(2026, 11, 22, tzinfo=UTC)]
+    output.echo_json({"values": [output.exact(value) for value in values]})
 
     assert json.loads(capsys.readouterr().out) == {
-        "models": [
-            {"model": "ü", "cost": "0.000000000001", "calls": 1},
-            {"model": "b", "cost": None, "calls": None},
-        ],
-        "at": "2026-11-22T00:00:00+00:00",
+        "values": ["ü", "0.000000000001", 1, None, "2026-11-22T00:00:00+00:00"]
     }
 
 

@@ -60,6 +60,17 @@ def test_the_exact_cost_is_told_and_is_that_of_the_prices_in_force(
     assert priced["anthropic"].startswith("0.0045 USD")
 
 
+def test_an_sdk_that_only_another_app_of_the_process_taps_is_not_proved(
+    make_app: MakeCommandApp, tmp_path: Path
+) -> None:
+    make_app(f"sqlite:///{tmp_path / 'other.sqlite'}")
+    app = make_app(f"sqlite:///{tmp_path / 'a.sqlite'}", LLM_COST_INSTRUMENT=["openai"]).create_tables()
+    assert [(step.subject, step.status) for step in proof(app)] == [
+        ("anthropic", "skip"),
+        *[("openai", "ok")] * len(STEPS),
+    ]
+
+
 def test_the_made_up_call_looks_like_a_real_one(app: CommandApp) -> None:
     seen: list[Event] = []
 

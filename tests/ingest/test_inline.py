@@ -18,7 +18,9 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import Connection
 from sqlalchemy import String
+from sqlalchemy import event
 from sqlalchemy import text
 from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import mapped_column
@@ -223,6 +225,25 @@ def test_a_table_that_does_not_exist_yet_only_delays_the_rows(
     assert host.stored() == 1
 
 
+def test_a_write_that_a_signal_ends_is_tried_again(make_host: Callable[..., Host], tmp_path: Path) -> None:
+    host = make_host(f"sqlite:///{tmp_path / 'a.db'}", TESTING=True)
+    runtime = runtime_of(host.app)
+    assert runtime is not None
+    assert runtime.ledger is not None
+    engine = runtime.ledger.engine
+
+    def worker_timeout(connection: Connection) -> None:
+        raise SystemExit(1)
+
+    host.call()
+    event.listen(engine, "commit", worker_timeout)
+    with pytest.raises(SystemExit):
+        host.tracker.flush()
+    event.remove(engine, "commit", worker_timeout)
+    assert host.tracker.flush()
+    assert host.stored() == 1
+
+
 def test_a_failed_write_raises_only_where_it_was_asked_for(
     make_host: Callable[..., Host], tmp_path: Path
 ) -> None:
@@ -359,6 +380,59 @@ def test_parent_and_forked_children_each_write_their_own_calls_once(tmp_path: Pa
             os.waitpid(pid, 0)
     """
     assert run(tmp_path / "app.db", body) == 4
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_workers_of_multiprocessing_write_their_calls_when_they_end(tmp_path: Path, method: str) -> None:
+    worker = """
+        import sys
+        from flask import Flask
+        from flask_llm_cost import LLMCostTracker, track
+        from flask_sqlalchemy import SQLAlchemy
+        app = Flask("shop")
+        app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{sys.argv[1]}"
+        tracker = LLMCostTracker(app, SQLAlchemy(app))
+        def call():
+            track(provider="openai", model="gpt-4o-mini", input_tokens=1)
+    """
+    (tmp_path / "worker.py").write_text(textwrap.dedent(worker))
+    body = f"""
+        import multiprocessing
+        sys.path.insert(0, {str(tmp_path)!r})
+        tracker.shutdown()
+        from worker import call
+        workers = [multiprocessing.get_context({method!r}).Process(target=call) for _ in range(2)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    """
+    assert run(tmp_path / "app.db", body) == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "testing", "reason"),
+    [
+        ("sqlite://", False, "the database is in memory, on one connection shared with the app"),
+        ("sqlite:///{path}/app.db", True, "the app is testing"),
+        ("sqlite:///{path}/app.db", False, "calls are written when their request ends"),
+    ],
+)
+def test_how_calls_are_stored_and_why_is_said_once(
+    make_host: Callable[..., Host],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    url: str,
+    testing: bool,
+    reason: str,
+) -> None:
+    host = make_host(url.format(path=tmp_path), TESTING=testing)
+    with caplog.at_level(logging.INFO, logger="flask_llm_cost"):
+        for _ in range(2):
+            with host.app.app_context():
+                host.call()
+    assert caplog.text.count(f"LLM calls are stored inline: {reason}") == 1
 
 
 def test_nothing_is_logged_when_all_is_well(

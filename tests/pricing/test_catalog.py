@@ -32,8 +32,17 @@ def write(path: Path, entries: dict[str, Any]) -> None:
     os.replace(fresh, path)
 
 
-def wait_for_next_look() -> None:
-    time.sleep(FILE_CHECK_INTERVAL + 0.05)
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def reach_next_look(self) -> None:
+        self.seconds += FILE_CHECK_INTERVAL
 
 
 def price_of(prices: Catalog, model: str = "m1") -> Decimal | None:
@@ -110,11 +119,12 @@ def test_yaml_files_are_read_with_unquoted_days_and_whole_numbers(tmp_path: Path
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "prices.json"
     write(path, {"acme/m1": {"input": "1"}})
-    prices = Catalog.load(prices_file=path)
+    clock = Clock()
+    prices = Catalog.load(prices_file=path, clock=clock)
     assert price_of(prices) == 1
 
     write(path, {"acme/m1": {"input": "2"}, "acme/m2": {"input": "5"}})
-    wait_for_next_look()
+    clock.reach_next_look()
 
     assert price_of(prices) == 2
     assert price_of(prices, "m2") == 5
@@ -123,8 +133,10 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
 def test_the_file_is_not_looked_at_for_every_call(tmp_path: Path) -> None:
     path = tmp_path / "prices.json"
     write(path, {"acme/m1": {"input": "1"}})
-    prices = Catalog.load(prices_file=path)
+    clock = Clock()
+    prices = Catalog.load(prices_file=path, clock=clock)
     write(path, {"acme/m1": {"input": "2"}})
+    clock.seconds = FILE_CHECK_INTERVAL - 0.01
 
     assert price_of(prices) == 1
 
@@ -142,7 +154,8 @@ def test_a_bad_new_file_keeps_the_old_prices_and_is_logged_once(
     paths = {kind: tmp_path / f"{kind}.json" for kind in contents}
     for path in paths.values():
         write(path, {"acme/m1": {"input": "1"}})
-    catalogs = {kind: Catalog.load(prices_file=path) for kind, path in paths.items()}
+    clock = Clock()
+    catalogs = {kind: Catalog.load(prices_file=path, clock=clock) for kind, path in paths.items()}
     for kind, content in contents.items():
         if content is None:
             paths[kind].unlink()
@@ -151,7 +164,7 @@ def test_a_bad_new_file_keeps_the_old_prices_and_is_logged_once(
 
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
-            wait_for_next_look()
+            clock.reach_next_look()
             assert {price_of(prices) for prices in catalogs.values()} == {Decimal(1)}
     assert len(caplog.records) == len(contents)
     assert all("the old prices stay" in record.getMessage() for record in caplog.records)
@@ -159,35 +172,37 @@ def test_a_bad_new_file_keeps_the_old_prices_and_is_logged_once(
 
     for path in paths.values():
         write(path, {"acme/m1": {"input": "3"}})
-    wait_for_next_look()
+    clock.reach_next_look()
     assert {price_of(prices) for prices in catalogs.values()} == {Decimal(3)}
 
 
 def test_eight_threads_see_one_table_or_the_other_while_the_file_changes(tmp_path: Path) -> None:
     path = tmp_path / "prices.json"
     write(path, {"acme/m1": {"input": "1", "output": "1"}})
-    prices = Catalog.load(prices_file=path)
+    clock = Clock()
+    prices = Catalog.load(prices_file=path, clock=clock)
     usage = Usage(input_tokens=1_000_000, output_tokens=1_000_000)
-    stop = threading.Event()
+    all_have_asked = threading.Barrier(9, timeout=30)
+    deadline = time.monotonic() + 30
 
-    def ask_on() -> set[Decimal | None]:
-        seen = set()
-        while not stop.is_set():
+    def ask_on() -> list[Decimal | None]:
+        seen = [ask(prices, usage).total_cost]
+        all_have_asked.wait()
+        while seen[-1] != 6 and time.monotonic() < deadline:
+            seen.append(ask(prices, usage).total_cost)
             for number in range(50):
-                seen.add(ask(prices, usage).total_cost)
                 ask(prices, usage, model=f"other-{number}")
         return seen
 
     with ThreadPoolExecutor(8) as pool:
         asking = [pool.submit(ask_on) for _ in range(8)]
-        time.sleep(0.2)
+        all_have_asked.wait()
         write(path, {"acme/m1": {"input": "3", "output": "3"}})
-        time.sleep(2 * FILE_CHECK_INTERVAL)
-        stop.set()
+        clock.reach_next_look()
         seen = [future.result() for future in asking]
 
-    assert set().union(*seen) == {Decimal(2), Decimal(6)}
-    assert price_of(prices) == 3
+    assert {cost for costs in seen for cost in costs} == {Decimal(2), Decimal(6)}
+    assert {costs[-1] for costs in seen} == {Decimal(6)}
 
 
 def test_eight_threads_may_ask_for_everything_at_once() -> None:

@@ -23,19 +23,18 @@ def explain(prices: Catalog, usage: Usage | None, model: str = "m1", **more: Any
     return prices.explain(**{"provider": "acme", "model": model, "usage": usage, "at": AT, **more})
 
 
-def test_it_shows_record_step_rates_and_arithmetic() -> None:
+def test_it_shows_record_step_and_every_line() -> None:
     prices = catalog({"acme/m1": ENTRY})
     told = explain(prices, Usage(input_tokens=1200, output_tokens=300), model="m1-2026-01-31")
 
     assert (told.key, told.step, told.source, told.tier) == ("acme/m1", "dated", "overrides", 1000)
     assert told.provenance == {"source": "our contract"}
-    assert [line.arithmetic for line in told.lines] == [
-        "1200 x 2.5 / 1000000 = 0.003",
-        "300 x 10 / 1000000 = 0.003",
+    assert [(line.component, line.quantity, line.rate, line.cost) for line in told.lines] == [
+        ("input", 1200, Decimal("2.5"), Decimal("0.003")),
+        ("output", 300, Decimal(10), Decimal("0.003")),
     ]
-    assert told.is_complete
-    text = told.text()
-    assert "Total: $0.006 (complete)" in text
+    assert (told.total_cost, told.cost_status, told.is_complete) == (Decimal("0.006"), "complete", True)
+    text = " ".join(told.notes)
     assert "priced by acme/m1" in text
     assert "the trailing date was taken off the name" in text
     assert "the tier over 1000 tokens" in text
@@ -47,7 +46,7 @@ def test_it_shows_the_rates_in_force_without_any_usage() -> None:
     assert {name: told.rates[name] for name in ("input", "output")} == {"input": "0.5", "output": "10"}
     assert told.mode == "batch"
     assert (told.total_cost, told.cost_status) == (None, "unknown")
-    assert "no usage" in told.text()
+    assert "no usage" in " ".join(told.notes)
 
 
 def test_it_names_what_is_missing_and_what_was_borrowed() -> None:
@@ -56,12 +55,11 @@ def test_it_names_what_is_missing_and_what_was_borrowed() -> None:
 
     assert told.missing == ("cache_write_input",)
     assert not told.is_complete
-    text = told.text()
-    assert "5 tokens, no rate" in text
-    assert "No rate for cache_write_input" in text
-    assert (
-        "audio_input: 3 x 1.25 / 1000000 = 0.00000375 (no rate of its own: billed at the input rate)" in text
-    )
+    assert "No rate for cache_write_input" in " ".join(told.notes)
+    lines = {line.component: (line.quantity, line.rate, line.cost, line.note) for line in told.lines}
+    assert lines["cache_write_input"] == (5, None, None, None)
+    borrowed = "no rate of its own: billed at the input rate"
+    assert lines["audio_input"] == (3, Decimal("1.25"), Decimal("0.00000375"), borrowed)
 
 
 def test_it_names_the_modes_that_a_record_has() -> None:
@@ -75,7 +73,7 @@ def test_it_names_the_nearest_keys_where_nothing_matches() -> None:
 
     assert told.key is None
     assert "openai/gpt-5-mini" in told.nearest
-    text = told.text()
+    text = " ".join(told.notes)
     assert "No price entry for openai/gpt-5-minni" in text
     assert "Add 'openai/gpt-5-minni' to LLM_COST_PRICING_OVERRIDES" in text
 
@@ -86,7 +84,7 @@ def test_it_says_when_the_provider_told_the_charge() -> None:
     )
 
     assert (told.total_cost, told.cost_source) == (Decimal("0.5"), "provider")
-    assert "stands above the computed lines" in told.text()
+    assert "stands above the computed lines" in " ".join(told.notes)
 
 
 def test_it_shows_discounts_and_every_model_of_a_call() -> None:
@@ -99,7 +97,7 @@ def test_it_shows_discounts_and_every_model_of_a_call() -> None:
 
     assert told.discount == Decimal("0.15")
     assert [line.model for line in told.lines] == ["m1", "small"]
-    text = told.text()
-    assert "1000 x 1.0625 / 1000000 = 0.0010625" in text
+    assert (told.lines[0].rate, told.lines[0].cost) == (Decimal("1.0625"), Decimal("0.0010625"))
+    text = " ".join(told.notes)
     assert "A discount of 15% is taken off" in text
     assert "this model is free" in text

@@ -155,4 +155,4 @@ def test_an_explanation_never_disagrees_with_the_price(
 
     assert (told.total_cost, told.cost_status) == (price.total_cost, price.cost_status)
     assert [line.cost for line in told.lines] == [item.cost for item in price.line_items]
-    assert told.text()
+    assert told.notes

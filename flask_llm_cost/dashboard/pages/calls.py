@@ -11,6 +11,7 @@ from ...analytics import Page
 from ...analytics import Totals
 from ...ledger import LlmCall
 from ...usage import INPUT_FIELDS
+from ...wording import plural
 from .. import formats
 from ..asking import Asked
 from ..asking import ask
@@ -103,9 +104,9 @@ def _without_filters(asked: Asked) -> str:
 
 def _summary(totals: Totals) -> str:
     cost = shown_cost(totals.total_cost, unknown_calls=totals.unknown_cost_calls)
-    words = f"{formats.plural(totals.calls, 'call')}, spend {cost}"
+    words = f"{plural(totals.calls, 'call')}, spend {cost}"
     if totals.unknown_cost_calls and cost.known:
-        words += f" without {formats.plural(totals.unknown_cost_calls, 'unpriced call')}"
+        words += f" without {plural(totals.unknown_cost_calls, 'unpriced call')}"
     return words
 
 

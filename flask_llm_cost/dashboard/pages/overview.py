@@ -146,7 +146,7 @@ def _tables(
 ) -> Iterator[Table]:
     for subject in _subjects(keys, full):
         dimension = _dimension(subject)
-        found = asked.query.cost_by(dimension, limit=None if subject.field == full else _ROWS)
+        found = asked.query.spend_by(dimension, limit=None if subject.field == full else _ROWS)
         if subject in (_ENDPOINT, _REQUEST_TYPE) and all(row.value is None for row in found.rows):
             continue
         yield breakdown_table(found, subject, asked.filters, ranks.get(subject.field))

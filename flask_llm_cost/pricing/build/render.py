@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from ...components import components
+from ...wording import plain_digits
 from ..entry import Mode
 from ..entry import PriceEntry
 from ..entry import Sheet
@@ -63,7 +64,7 @@ def _sheet_body(sheet: Sheet) -> dict[str, Any]:
 
 def _mode_body(mode: Mode) -> dict[str, Any]:
     if mode.multiplier is not None:
-        return {"multiplier": _plain(mode.multiplier)}
+        return {"multiplier": plain_digits(mode.multiplier)}
     body = _rates_body(mode.rates)
     if mode.tiers is not None:
         body["tiers"] = _tiers_body(mode.tiers)
@@ -86,11 +87,7 @@ def _window_body(window: Window) -> dict[str, Any]:
 
 
 def _rates_body(rates: Mapping[str, Decimal]) -> dict[str, Any]:
-    return {name: _plain(rates[name]) for name in components() if name in rates}
-
-
-def _plain(amount: Decimal) -> str:
-    return format(amount.normalize(), "f")
+    return {name: plain_digits(rates[name]) for name in components() if name in rates}
 
 
 def _clock(minute: int) -> str:
