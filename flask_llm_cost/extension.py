@@ -44,6 +44,7 @@ from .recorder import Recorder
 from .runtime import EXTENSION
 from .runtime import Runtime
 from .runtime import registry
+from .runtime import resolve_among
 from .runtime import runtime_of
 from .usage import Usage
 
@@ -171,6 +172,31 @@ class LLMCostTracker:
         """Record a streamed call by hand; see :func:`flask_llm_cost.track_stream`."""
         return capture.track_stream(runtime=self._runtime, **call)
 
+    def http_transport(self, inner: Any = None, *, tags: capture.Tags | None = None) -> Any:
+        """A transport for a client of httpx or httpx2 that no SDK's tap sees:
+        ``httpx.Client(transport=tracker.http_transport())``.
+
+        Requests to the hosts of known providers and of ``LLM_COST_PROVIDER_HOSTS`` are recorded, each as one
+        call; all others pass untouched, and so does what a tapped SDK sends. The app is that of the context,
+        outside any context this tracker's only one.
+
+        :param inner: the transport that sends, sync or async; the package's own where it is not given, of
+            whichever package and kind the client is.
+        :param tags: on top of those in force: a mapping as :class:`with_tags` takes it, or a callable that
+            is asked for one when a call begins.
+        :raises TypeError: ``inner`` is no transport, or ``tags`` neither a mapping nor a callable.
+        """
+        return capture.http_transport(self._runtime_of_request, inner, tags)
+
+    def requests_adapter(self, inner: Any = None, *, tags: capture.Tags | None = None) -> Any:
+        """An adapter for a session of requests: ``session.mount("https://", tracker.requests_adapter())``.
+
+        :param inner: the adapter that sends; a plain ``HTTPAdapter`` where it is not given.
+        :param tags: as for :meth:`http_transport`.
+        :raises TypeError: as :meth:`http_transport`. :raises ImportError: requests is not installed.
+        """
+        return capture.requests_adapter(self._runtime_of_request, inner, tags)
+
     def with_tags(self, tags: Mapping[str, object] | None = None, /, **named: object) -> with_tags:
         """Attribute every call inside the block; see :class:`flask_llm_cost.with_tags`."""
         return with_tags(tags, **named)
@@ -229,6 +255,9 @@ class LLMCostTracker:
             "No app of this tracker is active. Call tracker.init_app(app) first, and use it inside "
             "'with app.app_context():' where it serves several apps."
         )
+
+    def _runtime_of_request(self) -> Runtime | None:
+        return resolve_among(self._apps)
 
     @property
     def _runtime(self) -> Runtime:

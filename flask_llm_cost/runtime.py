@@ -7,6 +7,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
@@ -172,6 +173,21 @@ def resolve() -> Runtime | None:
         untracked.add("untracked_app")
         return None
     return runtime if runtime.config.enabled else None
+
+
+def resolve_among(apps: Iterable[Flask]) -> Runtime | None:
+    """As :func:`resolve`, for one who serves these apps: outside any app context the call belongs to the only
+    one of them that is tracked still.
+    """
+    tracked = registry.apps()
+    app = current_flask_app()
+    if app is None:
+        mine = [one for one in apps if one in tracked]
+        app = mine[0] if len(mine) == 1 else None
+    runtime = None if app is None else runtime_of(app)
+    if runtime is None:
+        return resolve()
+    return runtime if app in tracked and runtime.config.enabled else None
 
 
 def _after_fork_in_child() -> None:

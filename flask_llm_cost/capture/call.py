@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from .. import runtime as runtimes
+from ..context import with_tags
 from ..events import CallStart
 from ..events import Observation
 from ..events import OpenCall
@@ -67,12 +69,22 @@ class CapturedCall:
     def runtime(self) -> Runtime:
         return self._runtime
 
+    @property
+    def stream(self) -> bool:
+        """Whether the answer is asked for, or comes, as a stream."""
+        return self._open.start.stream
+
     def answered(self, response: Any, retries_taken: int) -> None:
         """A response arrived after this many retries."""
         self._attempts = retries_taken + 1
         self._http_status = response.status_code
         self._account = _account(response.headers)
         self._answered_ms = self._elapsed_ms()
+
+    def streams(self) -> None:
+        """The answer is a stream, whether or not the request could be read to say so."""
+        if not self._open.start.stream:
+            self._open = replace(self._open, start=replace(self._open.start, stream=True))
 
     def saw_output(self) -> None:
         """The first content of a stream went by."""
@@ -98,8 +110,12 @@ class CapturedCall:
                 self._http_status = response.status_code
                 self._account = _account(response.headers)
             self._attempts = max(self._attempts, _attempts(error))
-            status: Status = "error" if isinstance(error, Exception) else "aborted"
-            self.finish(Observation(status=status, error_type=type(error).__name__), silent=True)
+            self.finish_unanswered(error)
+
+    def finish_unanswered(self, error: BaseException) -> None:
+        """The request was sent, or begun to be, and ended in this exception."""
+        status: Status = "error" if isinstance(error, Exception) else "aborted"
+        self.finish(Observation(status=status, error_type=type(error).__name__), silent=True)
 
     def finish(
         self,
@@ -135,6 +151,25 @@ class CapturedCall:
         return (time.monotonic_ns() - self._open.started_ns) // 1_000_000
 
 
+def begin_request(
+    runtime: Runtime,
+    route: Route,
+    body: Mapping[str, Any] | None,
+    scope: Mapping[str, object] = MappingProxyType({}),
+) -> CapturedCall:
+    """Open a call for a request that is billed, with these tags on top of those in force."""
+    facts = read_request(route, body)
+    start = CallStart(
+        provider=route.provider,
+        operation=route.operation,
+        requested_model=facts.model,
+        requested_mode=facts.pricing_mode,
+        stream=facts.stream,
+    )
+    with with_tags(scope):
+        return CapturedCall(runtime, route, runtime.recorder.begin(start))
+
+
 def begin_call(sdk: str, client: Any, options: Any, streamed: bool) -> CapturedCall | None:
     """Open a call for a request that is about to be sent; ``None`` where it is not to be recorded."""
     if is_muted():
@@ -155,15 +190,10 @@ def _begin(runtime: Runtime, sdk: str, client: Any, options: Any, streamed: bool
     # A GET reads what was billed before. That holds for batch results too: they are many calls in one body.
     if route.billing == "free" or method != "POST":
         return None
-    facts = read_request(route, _body(options))
-    start = CallStart(
-        provider=route.provider,
-        operation=route.operation,
-        requested_model=facts.model,
-        requested_mode=facts.pricing_mode,
-        stream=streamed or facts.stream,
-    )
-    return CapturedCall(runtime, route, runtime.recorder.begin(start))
+    call = begin_request(runtime, route, _body(options))
+    if streamed:
+        call.streams()
+    return call
 
 
 def _route(runtime: Runtime, sdk: str, client: Any, method: str, url: str) -> Route:

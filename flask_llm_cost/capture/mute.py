@@ -9,12 +9,32 @@ from ..counters import Counters
 from ..counters import log_failure
 from ..errors import LLMCostError
 
+_covered: contextvars.ContextVar[bool] = contextvars.ContextVar("llm_cost_covered", default=False)
 _muted: contextvars.ContextVar[bool] = contextvars.ContextVar("llm_cost_muted", default=False)
 
 
 def is_muted() -> bool:
     """Whether our own code is running: an SDK call made there (by a callback, a receiver) passes through."""
     return _muted.get()
+
+
+def is_covered() -> bool:
+    """Whether a tap further up already records the call that this HTTP request is a part of."""
+    return _covered.get()
+
+
+class covered:
+    """What is sent inside the block belongs to a call that is recorded already."""
+
+    __slots__ = ("_before",)
+
+    def __enter__(self) -> None:
+        self._before = _covered.get()
+        _covered.set(True)
+
+    def __exit__(self, *_: object) -> None:
+        # By value, not by token: a coroutine may be closed in another context than it was begun in.
+        _covered.set(self._before)
 
 
 class ours:

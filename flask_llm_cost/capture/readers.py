@@ -1,7 +1,8 @@
-"""How an answer is read along: as a stream of events, or as one JSON body."""
+"""How an answer is read along: as a stream of events or as one JSON body, compressed or not."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 from typing import Protocol
@@ -31,13 +32,36 @@ class Reader(Protocol):
     def partial(self) -> Observation:
         """What can be said of an answer that nobody read to its end."""
 
+    def before_end(self, chunk: bytes) -> bytes:
+        """``chunk`` without OpenAI's closing ``[DONE]``, at which a client would stop and not meet the
+        exception that the host asked for.
+        """
+
 
 def reader_for(route: Route, response: Any, *, streamed: bool) -> Reader:
     """The reader for an answer, by its content type; a server may answer a stream request with plain JSON."""
-    content_type = str(response.headers.get("content-type", "")).lower()
-    if "event-stream" in content_type or (streamed and "json" not in content_type):
+    content_type = _content_type(response)
+    if is_event_stream(response) or (streamed and "json" not in content_type):
         return _Events(route)
     return _Body(route, content_type)
+
+
+def is_event_stream(response: Any) -> bool:
+    """Whether the answer says that it is a stream."""
+    return "event-stream" in _content_type(response)
+
+
+def _content_type(response: Any) -> str:
+    return str(response.headers.get("content-type", "")).lower()
+
+
+def content(response: Any) -> bytes | None:
+    """The body, if it has been read; httpx answers an unread one with an exception of its own."""
+    try:
+        body: bytes = response.content
+    except Exception:
+        return None
+    return body
 
 
 def read_at_once(reader: Reader, body: bytes) -> Observation:
@@ -46,7 +70,15 @@ def read_at_once(reader: Reader, body: bytes) -> Observation:
     return reader.complete()
 
 
-class _Events:
+class _Plain:
+    """Bytes that can be read as they are."""
+
+    def before_end(self, chunk: bytes) -> bytes:
+        head, mark, _ = chunk.rpartition(b"[DONE]")
+        return head if mark else chunk
+
+
+class _Events(_Plain):
     """A stream of server-sent events."""
 
     def __init__(self, route: Route) -> None:
@@ -76,7 +108,7 @@ class _Events:
 _TERMINATED = ("openai_responses", "anthropic_messages")
 
 
-class _Body:
+class _Body(_Plain):
     """A whole JSON body, put together. Anything else (speech, images) is not kept."""
 
     saw_output = False
@@ -99,3 +131,41 @@ class _Body:
 
     def partial(self) -> Observation:
         return Observation()
+
+
+class Unpacking:
+    """Reads the bytes of a transport, which still have their content encoding.
+
+    :param decoder: a decoder of the HTTP package: httpx's gives bytes, httpx2's pieces of at most 1 MiB.
+    """
+
+    def __init__(self, inner: Reader, decoder: Any) -> None:
+        self._inner = inner
+        self._decoder = decoder
+        self._broken: str | None = None
+
+    @property
+    def saw_output(self) -> bool:
+        return self._inner.saw_output
+
+    def feed(self, chunk: bytes) -> bool:
+        try:
+            return any([self._inner.feed(piece) for piece in _pieces(self._decoder.decode(chunk))])
+        except Exception as error:
+            self._broken = type(error).__name__  # the host's own decoder is about to say the same
+            return True
+
+    def complete(self) -> Observation:
+        if self._broken is not None:
+            return replace(self._inner.partial(), status="error", error_type=self._broken)
+        return self._inner.complete()
+
+    def partial(self) -> Observation:
+        return self._inner.partial()
+
+    def before_end(self, chunk: bytes) -> bytes:
+        return chunk
+
+
+def _pieces(decoded: bytes | Iterable[bytes]) -> Iterable[bytes]:
+    return (decoded,) if isinstance(decoded, bytes) else decoded

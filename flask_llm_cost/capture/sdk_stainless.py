@@ -19,7 +19,9 @@ from typing import Any
 from ..events import Observation
 from .call import CapturedCall
 from .call import begin_call
+from .mute import covered
 from .mute import ours
+from .readers import content
 from .readers import read_at_once
 from .readers import reader_for
 from .tee import Tee
@@ -145,11 +147,11 @@ class _Exchange:
                 self._tee.detach()
             self._tee = self._read = None
             self._call.answered(response, retries_taken)
-            body = _content(response)
+            body = content(response)
+            reader = reader_for(self._call.route, response, streamed=stream)
             if body is None:
-                self._tee = Tee(self._call, response, streamed=stream)
+                self._tee = Tee(self._call, response, reader)
             else:
-                reader = reader_for(self._call.route, response, streamed=stream)
                 self._read = functools.partial(read_at_once, reader, body)
 
     def returned(self) -> None:
@@ -213,7 +215,7 @@ def _request(sdk: str, original: Callable[..., Any], tap: _Tap) -> Any:
         if exchange is None:
             with _current(None):  # inside another call (a middleware's) its answer is none of that call's
                 return original(self, *args, **kwargs)
-        with _current(exchange):
+        with _current(exchange), covered():
             try:
                 answer = original(self, *args, **kwargs)
             except BaseException as error:
@@ -232,7 +234,7 @@ def _async_request(sdk: str, original: Callable[..., Any], tap: _Tap) -> Any:
         if exchange is None:
             with _current(None):
                 return await original(self, *args, **kwargs)
-        with _current(exchange):
+        with _current(exchange), covered():
             try:
                 answer = await original(self, *args, **kwargs)
             except BaseException as error:
@@ -262,12 +264,3 @@ def _async_process(original: Callable[..., Any]) -> Any:
         return await original(self, **kwargs)
 
     return _process_response
-
-
-def _content(response: Any) -> bytes | None:
-    """The body, if it has been read; httpx answers an unread one with an exception of its own."""
-    try:
-        body: bytes = response.content
-    except Exception:
-        return None
-    return body

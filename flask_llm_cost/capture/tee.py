@@ -17,7 +17,7 @@ from ..events import Status
 from ..runtime import Runtime
 from .call import CapturedCall
 from .mute import ours
-from .readers import reader_for
+from .readers import Reader
 
 _open: set[Tee] = set()
 
@@ -25,19 +25,28 @@ _open: set[Tee] = set()
 class Tee:
     """One unread response on its way to the host.
 
-    The instance gets its own ``iter_bytes``, ``aiter_bytes`` (decoded bytes: ``read``, ``iter_lines``, the
-    SDK's stream and its helpers all go through them), ``close`` and ``aclose``, until the call is finished.
-    Which of these comes first ends the call: the stream's terminal event, an error, the end of the body, a
-    close before that, or the garbage collector.
+    An SDK's response gets its own ``iter_bytes``, ``aiter_bytes`` (decoded bytes: ``read``, ``iter_lines``,
+    the SDK's stream and its helpers all go through them), ``close`` and ``aclose``, until the call is
+    finished. Which of these comes first ends the call: the stream's terminal event, an error, the end of the
+    body, a close before that, or the garbage collector.
+
+    :param taps: what is replaced on the response instead, by name; empty where its maker calls the taps.
     """
 
-    def __init__(self, call: CapturedCall, response: Any, *, streamed: bool) -> None:
+    def __init__(
+        self,
+        call: CapturedCall,
+        response: Any,
+        reader: Reader,
+        taps: Mapping[str, Callable[[Tee, Any], Any]] | None = None,
+    ) -> None:
         self.call = call
+        self.reader = reader
+        self._taps = TAPPED if taps is None else taps
         self._ended = False
         # While the response reads itself to the end it also closes itself: that is no early close.
         self._reading = False
         self._waits_for_output = True
-        self._reader = reader_for(call.route, response, streamed=streamed)
         # No strong reference, direct or through a tap, may lead from here to the response: the finalizer's
         # registry holds this object.
         self._response = weakref.ref(response)
@@ -57,7 +66,7 @@ class Tee:
         self._finalizer.detach()
         response = self._response()
         if response is not None:
-            for name in TAPPED:
+            for name in self._taps:
                 if getattr(vars(response).get(name), "llm_cost_tee", None) is self:
                     delattr(response, name)
 
@@ -66,12 +75,12 @@ class Tee:
 
         def observed() -> Observation:
             status: Status = "error" if isinstance(error, Exception) else "aborted"
-            return replace(self._reader.partial(), status=status, error_type=type(error).__name__)
+            return replace(self.reader.partial(), status=status, error_type=type(error).__name__)
 
         self._end(observed, silent=True, from_finalizer=isinstance(error, GeneratorExit))
 
     def _attach(self, response: Any) -> None:
-        for name, tap in TAPPED.items():
+        for name, tap in self._taps.items():
             replacement = tap(self, getattr(response, name))
             if name not in vars(response):  # what another tool put there stays under ours for good
                 replacement.llm_cost_tee = self
@@ -83,8 +92,8 @@ class Tee:
             return None
         # Once per chunk, so without the context manager that stands around everything else of ours.
         try:
-            over = self._reader.feed(chunk)
-            if self._waits_for_output and self._reader.saw_output:
+            over = self.reader.feed(chunk)
+            if self._waits_for_output and self.reader.saw_output:
                 self._waits_for_output = False
                 self.call.saw_output()
         except Exception as error:
@@ -97,7 +106,7 @@ class Tee:
 
     def _end_naturally(self) -> LLMCostError | None:
         try:
-            self._end(self._reader.complete)
+            self._end(self.reader.complete)
         except LLMCostError as error:
             return error
         return None
@@ -114,7 +123,7 @@ class Tee:
     def abandon(self, *, from_finalizer: bool) -> None:
         """Nobody will read on."""
         self._end(
-            lambda: replace(self._reader.partial(), status="aborted"),
+            lambda: replace(self.reader.partial(), status="aborted"),
             silent=True,
             from_finalizer=from_finalizer,
         )
@@ -137,7 +146,9 @@ def abandon_open_calls(runtime: Runtime) -> None:
             tee.abandon(from_finalizer=False)
 
 
-def _tap_reading(tee: Tee, iter_bytes: Any) -> Any:
+def tap_reading(tee: Tee, iter_bytes: Any) -> Any:
+    """``iter_bytes``, read along."""
+
     def tapped(*args: Any, **kwargs: Any) -> Iterator[bytes]:
         source = iter(iter_bytes(*args, **kwargs))
         while True:
@@ -152,7 +163,7 @@ def _tap_reading(tee: Tee, iter_bytes: Any) -> Any:
             finally:
                 tee._reading = False
             problem = tee._feed(chunk)
-            yield chunk if problem is None else before_end(chunk)
+            yield chunk if problem is None else tee.reader.before_end(chunk)
             if problem is not None:
                 raise problem
         if (problem := tee._end_of_body()) is not None:
@@ -161,7 +172,9 @@ def _tap_reading(tee: Tee, iter_bytes: Any) -> Any:
     return tapped
 
 
-def _tap_async_reading(tee: Tee, aiter_bytes: Any) -> Any:
+def tap_async_reading(tee: Tee, aiter_bytes: Any) -> Any:
+    """``aiter_bytes``, read along."""
+
     async def tapped(*args: Any, **kwargs: Any) -> AsyncIterator[bytes]:
         source = aiter_bytes(*args, **kwargs)
         try:
@@ -177,7 +190,7 @@ def _tap_async_reading(tee: Tee, aiter_bytes: Any) -> Any:
                 finally:
                     tee._reading = False
                 problem = tee._feed(chunk)
-                yield chunk if problem is None else before_end(chunk)
+                yield chunk if problem is None else tee.reader.before_end(chunk)
                 if problem is not None:
                     raise problem
         finally:
@@ -189,15 +202,9 @@ def _tap_async_reading(tee: Tee, aiter_bytes: Any) -> Any:
     return tapped
 
 
-def before_end(chunk: bytes) -> bytes:
-    """``chunk`` without OpenAI's closing ``[DONE]``, at which the SDK would stop and not meet the exception
-    that the host asked for.
-    """
-    head, mark, _ = chunk.rpartition(b"[DONE]")
-    return head if mark else chunk
+def tap_close(tee: Tee, close: Any) -> Any:
+    """``close``, which ends the call too."""
 
-
-def _tap_close(tee: Tee, close: Any) -> Any:
     def tapped() -> None:
         try:
             close()
@@ -207,7 +214,9 @@ def _tap_close(tee: Tee, close: Any) -> Any:
     return tapped
 
 
-def _tap_async_close(tee: Tee, aclose: Any) -> Any:
+def tap_async_close(tee: Tee, aclose: Any) -> Any:
+    """``aclose``, which ends the call too."""
+
     async def tapped() -> None:
         try:
             await aclose()
@@ -219,8 +228,8 @@ def _tap_async_close(tee: Tee, aclose: Any) -> Any:
 
 #: What is replaced on the response, and by what.
 TAPPED: Mapping[str, Callable[[Tee, Any], Any]] = {
-    "iter_bytes": _tap_reading,
-    "aiter_bytes": _tap_async_reading,
-    "close": _tap_close,
-    "aclose": _tap_async_close,
+    "iter_bytes": tap_reading,
+    "aiter_bytes": tap_async_reading,
+    "close": tap_close,
+    "aclose": tap_async_close,
 }

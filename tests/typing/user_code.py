@@ -8,6 +8,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import assert_type
 
+import httpx
+import requests
 from flask import Flask
 from flask.typing import ResponseReturnValue
 from flask_sqlalchemy import SQLAlchemy
@@ -85,6 +87,14 @@ def price() -> Decimal | None:
         provider="openai", model="gpt-5", usage=Usage(output_tokens=9), at=datetime(2026, 11, 1, tzinfo=UTC)
     )
     return found.total_cost
+
+
+def clients() -> requests.Session:
+    httpx.Client(transport=tracker.http_transport())
+    httpx.AsyncClient(transport=tracker.http_transport(httpx.AsyncHTTPTransport(), tags={"feature": "chat"}))
+    session = requests.Session()
+    session.mount("https://", tracker.requests_adapter(tags=lambda: {"tenant": 7}))
+    return session
 
 
 def on_call(app: Flask, event: Event) -> None:
