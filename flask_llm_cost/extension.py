@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import atexit
-import os
 import weakref
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
 from multiprocessing import parent_process
@@ -24,23 +21,16 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
 from . import capture
+from .assembly import DefaultTags
+from .assembly import Options
+from .assembly import build_runtime
 from .cli import llm_cost
 from .config import Config
-from .context import Scope
 from .context import current_flask_app
 from .context import with_tags
-from .counters import Counters
 from .errors import ConfigurationError
 from .events import Event
-from .ingest import CallableIngest
-from .ingest import Ingest
-from .ingest import InlineIngest
-from .ingest import LogIngest
-from .ledger import LedgerSource
-from .ledger import attach_tables
-from .pricing import Catalog
 from .pricing import Price
-from .recorder import Recorder
 from .runtime import EXTENSION
 from .runtime import Runtime
 from .runtime import registry
@@ -51,22 +41,6 @@ from .usage import Usage
 if TYPE_CHECKING:
     from .analytics import CallQuery
     from .analytics import Report
-
-DefaultTags = Mapping[str, object] | Callable[[], Mapping[str, object]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Options:
-    """What the constructor was given and ``init_app`` may give again."""
-
-    authorize: Callable[[], Any] | None = None
-    default_tags: DefaultTags | None = None
-    user_loader: Callable[[], object] | None = None
-    storage: Callable[[Event], object] | None = None
-    default: bool = False
-
-    def overridden_by(self, given: Mapping[str, Any]) -> _Options:
-        return replace(self, **{name: value for name, value in given.items() if value not in (None, False)})
 
 
 class LLMCostTracker:
@@ -98,7 +72,7 @@ class LLMCostTracker:
         storage: Callable[[Event], object] | None = None,
     ) -> None:
         self._db = db
-        self._options = _Options(
+        self._options = Options(
             authorize=authorize, default_tags=default_tags, user_loader=user_loader, storage=storage
         )
         self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
@@ -264,75 +238,6 @@ class LLMCostTracker:
         runtime = runtime_of(self._app)
         assert runtime is not None, "init_app stores the runtime before it remembers the app"  # noqa: S101
         return runtime
-
-
-def build_runtime(app: Flask, db: SQLAlchemy | None, options: _Options) -> Runtime:
-    """Read the app's configuration and put the parts together."""
-    config = Config.from_mapping(app.config)
-    counters = Counters()
-    catalog = Catalog.load(
-        overrides=config.pricing_overrides,
-        prices_file=_absolute(app, config.prices_file),
-        discounts=config.discounts,
-    )
-    source = _ledger_source(app, db, config) if _wants_ledger(config, options) else None
-    ingest = _ingest(app, config, counters, source, options)
-    recorder = Recorder(
-        app,
-        config,
-        catalog,
-        ingest,
-        counters,
-        default_tags=Scope.of(options.default_tags)
-        if isinstance(options.default_tags, Mapping)
-        else options.default_tags,
-        user_loader=options.user_loader,
-    )
-    if isinstance(ingest, InlineIngest):
-        ingest.before_flush = recorder.catch_up
-    return Runtime(
-        config=config,
-        catalog=catalog,
-        counters=counters,
-        ingest=ingest,
-        recorder=recorder,
-        ledger_source=source,
-        authorize=options.authorize,
-    )
-
-
-def _wants_ledger(config: Config, options: _Options) -> bool:
-    return config.storage == "database" and options.storage is None
-
-
-def _ledger_source(app: Flask, db: SQLAlchemy | None, config: Config) -> LedgerSource:
-    found = db or app.extensions.get("sqlalchemy")
-    if found is None:
-        raise ConfigurationError(
-            "No database: pass it, as in LLMCostTracker(app, db), or call db.init_app(app) before the "
-            "tracker's. For a try without one set LLM_COST_STORAGE to 'log'."
-        )
-    attach_tables(found, config.bind_key)
-    return LedgerSource(app, found, config.bind_key)
-
-
-def _ingest(
-    app: Flask, config: Config, counters: Counters, source: LedgerSource | None, options: _Options
-) -> Ingest:
-    if options.storage is not None:
-        return CallableIngest(options.storage, config.storage_error, counters)
-    if source is None:
-        return LogIngest(app.logger)
-    ingest = InlineIngest(app, config, source, counters)
-    # Flask runs teardown functions last to first: the first one runs when the host's session is gone,
-    # whichever of the extensions was initialised first.
-    app.teardown_appcontext_funcs.insert(0, lambda error: ingest.context_ended())
-    return ingest
-
-
-def _absolute(app: Flask, path: str | None) -> str | None:
-    """A prices file's path; a relative one counts from the app's root, as Flask's own config files do."""
-    return None if path is None else os.path.join(app.root_path, path)
 
 
 def _close(app: Flask, timeout: float | None) -> None:

@@ -19,6 +19,7 @@ GROUND = (
 FLOORS = (
     ("__init__",),
     ("extension",),
+    ("assembly",),
     ("cli", "dashboard"),
     ("doctor",),
     ("maintenance",),

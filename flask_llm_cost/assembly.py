@@ -1,0 +1,113 @@
+"""How one app's :class:`~.runtime.Runtime` is put together: configuration, options, parts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any
+
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+
+from .config import Config
+from .context import Scope
+from .counters import Counters
+from .errors import ConfigurationError
+from .events import Event
+from .ingest import CallableIngest
+from .ingest import Ingest
+from .ingest import InlineIngest
+from .ingest import LogIngest
+from .ledger import LedgerSource
+from .ledger import attach_tables
+from .pricing import Catalog
+from .recorder import Recorder
+from .runtime import Runtime
+
+DefaultTags = Mapping[str, object] | Callable[[], Mapping[str, object]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the constructor was given and ``init_app`` may give again."""
+
+    authorize: Callable[[], Any] | None = None
+    default_tags: DefaultTags | None = None
+    user_loader: Callable[[], object] | None = None
+    storage: Callable[[Event], object] | None = None
+    default: bool = False
+
+    def overridden_by(self, given: Mapping[str, Any]) -> Options:
+        return replace(self, **{name: value for name, value in given.items() if value not in (None, False)})
+
+
+def build_runtime(app: Flask, db: SQLAlchemy | None, options: Options) -> Runtime:
+    """Read the app's configuration and put the parts together."""
+    config = Config.from_mapping(app.config)
+    counters = Counters()
+    catalog = Catalog.load(
+        overrides=config.pricing_overrides,
+        prices_file=_absolute(app, config.prices_file),
+        discounts=config.discounts,
+    )
+    source = _ledger_source(app, db, config) if _wants_ledger(config, options) else None
+    ingest = _ingest(app, config, counters, source, options)
+    recorder = Recorder(
+        app,
+        config,
+        catalog,
+        ingest,
+        counters,
+        default_tags=Scope.of(options.default_tags)
+        if isinstance(options.default_tags, Mapping)
+        else options.default_tags,
+        user_loader=options.user_loader,
+    )
+    if isinstance(ingest, InlineIngest):
+        ingest.before_flush = recorder.catch_up
+    return Runtime(
+        config=config,
+        catalog=catalog,
+        counters=counters,
+        ingest=ingest,
+        recorder=recorder,
+        ledger_source=source,
+        authorize=options.authorize,
+    )
+
+
+def _wants_ledger(config: Config, options: Options) -> bool:
+    return config.storage == "database" and options.storage is None
+
+
+def _ledger_source(app: Flask, db: SQLAlchemy | None, config: Config) -> LedgerSource:
+    found = db or app.extensions.get("sqlalchemy")
+    if found is None:
+        raise ConfigurationError(
+            "No database: pass it, as in LLMCostTracker(app, db), or call db.init_app(app) before the "
+            "tracker's. For a try without one set LLM_COST_STORAGE to 'log'."
+        )
+    attach_tables(found, config.bind_key)
+    return LedgerSource(app, found, config.bind_key)
+
+
+def _ingest(
+    app: Flask, config: Config, counters: Counters, source: LedgerSource | None, options: Options
+) -> Ingest:
+    if options.storage is not None:
+        return CallableIngest(options.storage, config.storage_error, counters)
+    if source is None:
+        return LogIngest(app.logger)
+    ingest = InlineIngest(app, config, source, counters)
+    # Flask runs teardown functions last to first: the first one runs when the host's session is gone,
+    # whichever of the extensions was initialised first.
+    app.teardown_appcontext_funcs.insert(0, lambda error: ingest.context_ended())
+    return ingest
+
+
+def _absolute(app: Flask, path: str | None) -> str | None:
+    """A prices file's path; a relative one counts from the app's root, as Flask's own config files do."""
+    return None if path is None else os.path.join(app.root_path, path)
