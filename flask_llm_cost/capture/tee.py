@@ -17,33 +17,24 @@ from ..events import Status
 from ..runtime import Runtime
 from .call import CapturedCall
 from .mute import ours
+from .readers import Reader
 from .readers import reader_for
 
-_open: set[Tee] = set()
+_open: set[OpenAnswer] = set()
 
 
-class Tee:
-    """One unread response on its way to the host.
+class OpenAnswer:
+    """An answer that the host has not read to its end, and what was read along of it.
 
-    The instance gets its own ``iter_bytes``, ``aiter_bytes`` (decoded bytes: ``read``, ``iter_lines``, the
-    SDK's stream and its helpers all go through them), ``close`` and ``aclose``, until the call is finished.
-    Which of these comes first ends the call: the stream's terminal event, an error, the end of the body, a
-    close before that, or the garbage collector.
+    Which comes first ends the call: the terminal event, an error, the end of the answer, an early close, or
+    the garbage collector.
     """
 
-    def __init__(self, call: CapturedCall, response: Any, *, streamed: bool) -> None:
+    def __init__(self, call: CapturedCall, reader: Reader) -> None:
         self.call = call
         self._ended = False
-        # While the response reads itself to the end it also closes itself: that is no early close.
-        self._reading = False
         self._waits_for_output = True
-        self._reader = reader_for(call.route, response, streamed=streamed)
-        # No strong reference, direct or through a tap, may lead from here to the response: the finalizer's
-        # registry holds this object.
-        self._response = weakref.ref(response)
-        self._finalizer = weakref.finalize(response, self._abandon)
-        self._finalizer.atexit = False  # abandon_open_calls() comes before the last flush
-        self._attach(response)
+        self._reader = reader
         _open.add(self)
 
     @property
@@ -51,33 +42,11 @@ class Tee:
         return self.call.runtime
 
     def detach(self) -> None:
-        """Take everything off the response and forget it."""
+        """Forget the answer."""
         self._ended = True
         _open.discard(self)
-        self._finalizer.detach()
-        response = self._response()
-        if response is not None:
-            for name in TAPPED:
-                if getattr(vars(response).get(name), "llm_cost_tee", None) is self:
-                    delattr(response, name)
 
-    def fail(self, error: BaseException) -> None:
-        """The body ended in an exception, which is on its way to the host."""
-
-        def observed() -> Observation:
-            status: Status = "error" if isinstance(error, Exception) else "aborted"
-            return replace(self._reader.partial(), status=status, error_type=type(error).__name__)
-
-        self._end(observed, silent=True, from_finalizer=isinstance(error, GeneratorExit))
-
-    def _attach(self, response: Any) -> None:
-        for name, tap in TAPPED.items():
-            replacement = tap(self, getattr(response, name))
-            if name not in vars(response):  # what another tool put there stays under ours for good
-                replacement.llm_cost_tee = self
-            setattr(response, name, replacement)
-
-    def _feed(self, chunk: bytes) -> LLMCostError | None:
+    def feed(self, chunk: bytes) -> LLMCostError | None:
         """Read along. At the terminal event the call is complete, whether or not the host reads on."""
         if self._ended:
             return None
@@ -90,34 +59,33 @@ class Tee:
         except Exception as error:
             log_failure(self.runtime.counters, "capture_errors", "A stream could not be read along", error)
             return None
-        return self._end_naturally() if over else None
+        return self.end() if over else None
 
-    def _end_of_body(self) -> LLMCostError | None:
-        return None if self._ended else self._end_naturally()
-
-    def _end_naturally(self) -> LLMCostError | None:
+    def end(self) -> LLMCostError | None:
+        """The answer came to its end. Returns an exception that the host opted into."""
         try:
             self._end(self._reader.complete)
         except LLMCostError as error:
             return error
         return None
 
-    def _close(self) -> None:
-        # An SDK's generator may be closed by the garbage collector, in any thread and inside any lock, and
-        # calls this: an early close is treated like a finalizer.
-        if not self._reading:
-            self._abandon()
+    def fail(self, error: BaseException) -> None:
+        """The body ended in an exception, which is on its way to the host."""
 
-    def _abandon(self) -> None:
-        self.abandon(from_finalizer=True)
+        def observed() -> Observation:
+            status: Status = "error" if isinstance(error, Exception) else "aborted"
+            return replace(self._reader.partial(), status=status, error_type=type(error).__name__)
+
+        self._end(observed, silent=True, from_finalizer=isinstance(error, GeneratorExit))
 
     def abandon(self, *, from_finalizer: bool) -> None:
         """Nobody will read on."""
-        self._end(
-            lambda: replace(self._reader.partial(), status="aborted"),
-            silent=True,
-            from_finalizer=from_finalizer,
-        )
+
+        def observed() -> Observation:
+            found = self._reader.partial()
+            return found if self._reader.is_whole else replace(found, status="aborted")
+
+        self._end(observed, silent=True, from_finalizer=from_finalizer)
 
     def _end(
         self, observe: Callable[[], Observation], *, silent: bool = False, from_finalizer: bool = False
@@ -130,11 +98,56 @@ class Tee:
             self.call.finish(observe(), silent=silent, from_finalizer=from_finalizer)
 
 
+class Tee(OpenAnswer):
+    """One unread response on its way to the host.
+
+    The instance gets its own ``iter_bytes``, ``aiter_bytes`` (decoded bytes: ``read``, ``iter_lines``, the
+    SDK's stream and its helpers all go through them), ``close`` and ``aclose``, until the call is finished.
+    """
+
+    def __init__(self, call: CapturedCall, response: Any, *, streamed: bool) -> None:
+        super().__init__(call, reader_for(call.route, response, streamed=streamed))
+        # While the response reads itself to the end it also closes itself: that is no early close.
+        self._reading = False
+        # No strong reference, direct or through a tap, may lead from here to the response: the finalizer's
+        # registry holds this object.
+        self._response = weakref.ref(response)
+        self._finalizer = weakref.finalize(response, self._abandon)
+        self._finalizer.atexit = False  # abandon_open_calls() comes before the last flush
+        self._attach(response)
+
+    def detach(self) -> None:
+        """Take everything off the response and forget it."""
+        super().detach()
+        self._finalizer.detach()
+        response = self._response()
+        if response is not None:
+            for name in TAPPED:
+                if getattr(vars(response).get(name), "llm_cost_tee", None) is self:
+                    delattr(response, name)
+
+    def _attach(self, response: Any) -> None:
+        for name, tap in TAPPED.items():
+            replacement = tap(self, getattr(response, name))
+            if name not in vars(response):  # what another tool put there stays under ours for good
+                replacement.llm_cost_tee = self
+            setattr(response, name, replacement)
+
+    def _close(self) -> None:
+        # An SDK's generator may be closed by the garbage collector, in any thread and inside any lock, and
+        # calls this: an early close is treated like a finalizer.
+        if not self._reading:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        self.abandon(from_finalizer=True)
+
+
 def abandon_open_calls(runtime: Runtime) -> None:
     """Record the streams of an app that nobody has read to their end: its work is over."""
-    for tee in list(_open):
-        if tee.runtime is runtime:
-            tee.abandon(from_finalizer=False)
+    for answer in list(_open):
+        if answer.runtime is runtime:
+            answer.abandon(from_finalizer=False)
 
 
 def _tap_reading(tee: Tee, iter_bytes: Any) -> Any:
@@ -151,11 +164,11 @@ def _tap_reading(tee: Tee, iter_bytes: Any) -> Any:
                 raise
             finally:
                 tee._reading = False
-            problem = tee._feed(chunk)
+            problem = tee.feed(chunk)
             yield chunk if problem is None else before_end(chunk)
             if problem is not None:
                 raise problem
-        if (problem := tee._end_of_body()) is not None:
+        if (problem := tee.end()) is not None:
             raise problem
 
     return tapped
@@ -176,14 +189,14 @@ def _tap_async_reading(tee: Tee, aiter_bytes: Any) -> Any:
                     raise
                 finally:
                     tee._reading = False
-                problem = tee._feed(chunk)
+                problem = tee.feed(chunk)
                 yield chunk if problem is None else before_end(chunk)
                 if problem is not None:
                     raise problem
         finally:
             if hasattr(source, "aclose"):
                 await source.aclose()
-        if (problem := tee._end_of_body()) is not None:
+        if (problem := tee.end()) is not None:
             raise problem
 
     return tapped
