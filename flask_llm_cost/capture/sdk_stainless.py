@@ -16,6 +16,7 @@ from typing import Any
 from ..events import Observation
 from . import patches
 from .call import CapturedCall
+from .call import asked_of_stainless
 from .call import begin_call
 from .mute import ours
 from .readers import read_at_once
@@ -171,7 +172,10 @@ def _begin(
     if not tap.active:
         return None
     options = kwargs.get("options", args[1] if len(args) > 1 else None)
-    call = begin_call(sdk, client, options, bool(kwargs.get("stream"))) if options is not None else None
+    if options is None:
+        return None
+    streamed = bool(kwargs.get("stream"))
+    call = begin_call(sdk, functools.partial(asked_of_stainless, client, options, streamed))
     return _Exchange(call) if call is not None else None
 
 
