@@ -127,6 +127,8 @@ class _Exchange:
 
         :raises LLMCostError: the host opted into an exception.
         """
+        if self._tee is not None:
+            self._tee.handed_over()
         if self._read is not None:
             self._finish(self._read, silent=False)
 

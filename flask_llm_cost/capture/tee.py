@@ -103,18 +103,29 @@ class Tee(OpenAnswer):
 
     The instance gets its own ``iter_bytes``, ``aiter_bytes`` (decoded bytes: ``read``, ``iter_lines``, the
     SDK's stream and its helpers all go through them), ``close`` and ``aclose``, until the call is finished.
+
+    Before :meth:`handed_over` it is in the hands of the SDK, whose middleware may drop one response, so that
+    the garbage collector takes it, and ask for another one.
     """
 
     def __init__(self, call: CapturedCall, response: Any, *, streamed: bool) -> None:
         super().__init__(call, reader_for(call.route, response, streamed=streamed))
         # While the response reads itself to the end it also closes itself: that is no early close.
         self._reading = False
+        self._is_the_hosts = False
+        self._was_dropped = False
         # No strong reference, direct or through a tap, may lead from here to the response: the finalizer's
         # registry holds this object.
         self._response = weakref.ref(response)
         self._finalizer = weakref.finalize(response, self._abandon)
         self._finalizer.atexit = False  # abandon_open_calls() comes before the last flush
         self._attach(response)
+
+    def handed_over(self) -> None:
+        """The host has the response now, and leaving it ends the call."""
+        self._is_the_hosts = True
+        if self._was_dropped:
+            self._abandon()
 
     def detach(self) -> None:
         """Take everything off the response and forget it."""
@@ -140,7 +151,10 @@ class Tee(OpenAnswer):
             self._abandon()
 
     def _abandon(self) -> None:
-        self.abandon(from_finalizer=True)
+        if self._is_the_hosts:
+            self.abandon(from_finalizer=True)
+        else:
+            self._was_dropped = True
 
 
 def abandon_open_calls(runtime: Runtime) -> None:
