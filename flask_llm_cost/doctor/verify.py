@@ -34,7 +34,7 @@ from .synthetic import USAGE
 #: The tag that marks made-up calls: ``feature=llm_cost_verify``.
 TAG_VALUE = "llm_cost_verify"
 #: Tried first, because most apps use them; any other priced model of the provider will do.
-_USUAL_MODELS = ("gpt-5-mini", "gpt-5", "claude-sonnet-5", "claude-haiku-4-5", "gemini-2.5-flash")
+_USUAL_MODELS = ("gpt-5-mini", "gpt-5", "gemini-2.5-flash", "claude-sonnet-5", "claude-haiku-4-5")
 _FLUSH_SECONDS = 10.0
 
 
