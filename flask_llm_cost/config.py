@@ -23,7 +23,7 @@ PREFIX = "LLM_COST_"
 _UTC = ZoneInfo("UTC")
 
 #: SDKs that can be tapped by name.
-INSTRUMENTS = ("openai", "anthropic")
+INSTRUMENTS = ("openai", "anthropic", "google")
 
 #: Tag keys whose values are never stored; a key matches as a whole word of the tag's name.
 REDACTED_TAG_KEYS = (

@@ -1,4 +1,4 @@
-"""A provider on 127.0.0.1 that speaks the OpenAI and Anthropic wire formats, with scripted answers.
+"""A provider on 127.0.0.1 that speaks the formats of OpenAI, Anthropic and Google, with scripted answers.
 
 ``python -m tests.loopback`` serves the default answers in a process of its own and prints its port.
 """
@@ -85,7 +85,7 @@ class LoopbackProvider:
 
     @property
     def url(self) -> str:
-        """The base URL for Anthropic's client; OpenAI's takes ``url + "/v1"``."""
+        """The base URL for Anthropic's and Google's clients; OpenAI's takes ``url + "/v1"``."""
         return f"http://127.0.0.1:{self.port}"
 
     def answer(

@@ -152,7 +152,7 @@ def test_the_hosts_request_is_read_in_context_and_the_faces_only() -> None:
 
 
 def test_sdks_and_their_http_clients_are_never_imported_by_us() -> None:
-    sdks = {"openai", "anthropic", "httpx", "httpx2", "requests", "groq"}
+    sdks = {"openai", "anthropic", "httpx", "httpx2", "aiohttp", "requests", "google", "groq"}
     assert not [str(found) for found in ALL_IMPORTS if found.top_level in sdks]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +19,8 @@ OPENAI_USED = {
     "total_tokens": 168,
 }
 ANTHROPIC_USED = {"input_tokens": 100, "cache_read_input_tokens": 20, "output_tokens": 48}
+
+GEMINI_USED = OPENAI_USED
 
 CHAT_USAGE = {
     "prompt_tokens": 120,
@@ -39,6 +42,14 @@ MESSAGES_USAGE = {
     "cache_read_input_tokens": 20,
     "output_tokens": 48,
     "service_tier": "standard",
+}
+
+GEMINI_USAGE = {
+    "promptTokenCount": 120,
+    "cachedContentTokenCount": 20,
+    "candidatesTokenCount": 40,
+    "thoughtsTokenCount": 8,
+    "totalTokenCount": 168,
 }
 
 
@@ -188,6 +199,45 @@ def message_stream(model: str, *, words: int = 45) -> list[bytes]:
     return sse(events, named=True)
 
 
+def gemini_content(model: str, text: str = "The quay is open.", **changes: Any) -> dict[str, Any]:
+    content = {"role": "model", "parts": [{"text": text}]}
+    return {
+        "candidates": [{"index": 0, "content": content, "finishReason": "STOP"}],
+        "usageMetadata": GEMINI_USAGE,
+        "modelVersion": model,
+        "responseId": "jetty-1",
+        **changes,
+    }
+
+
+def gemini_chunks(model: str, *, words: int = 50) -> list[dict[str, Any]]:
+    """``words`` chunks, each with the usage so far; the last one has finished."""
+    chunks = []
+    for number in range(words):
+        chunk = gemini_content(model, f"word{number} ", responseId="jetty-2")
+        if number < words - 1:
+            del chunk["candidates"][0]["finishReason"]
+            chunk["usageMetadata"] = {
+                "promptTokenCount": 120,
+                "candidatesTokenCount": number,
+                "totalTokenCount": 120 + number,
+            }
+        chunks.append(chunk)
+    return chunks
+
+
+def gemini_stream(model: str, *, words: int = 50) -> list[bytes]:
+    return sse(gemini_chunks(model, words=words))
+
+
+def gemini_embeddings() -> dict[str, Any]:
+    return {"embeddings": [{"values": [0.25, -0.5, 0.75]}], "usageMetadata": {"promptTokenCount": 9}}
+
+
+def gemini_error(code: int = 400, status: str = "INVALID_ARGUMENT") -> dict[str, Any]:
+    return {"error": {"code": code, "message": "no such jetty", "status": status}}
+
+
 def openai_error(kind: str = "invalid_request_error", text: str = "no such pier") -> dict[str, Any]:
     return {"error": {"message": text, "type": kind, "param": None, "code": None}}
 
@@ -201,6 +251,9 @@ def default_answer(path: str, body: Payload) -> Payload | list[bytes]:
 
     :raises LookupError: no such route.
     """
+    resource, _, verb = path.rpartition(":")
+    if verb in _GEMINI:
+        return _GEMINI[verb](resource.rpartition("/")[2])
     model = str(body.get("model", "none"))
     streamed = bool(body.get("stream"))
     if path.endswith("/chat/completions"):
@@ -219,3 +272,13 @@ def default_answer(path: str, body: Payload) -> Payload | list[bytes]:
     if path.endswith("/models"):
         return {"object": "list", "data": []}
     raise LookupError(path)
+
+
+#: Google's answers by the verb of the path, made of the model's name.
+_GEMINI: Mapping[str, Callable[[str], Payload | list[bytes]]] = {
+    "generateContent": gemini_content,
+    "streamGenerateContent": gemini_stream,
+    "batchEmbedContents": lambda model: gemini_embeddings(),
+    "embedContent": lambda model: gemini_embeddings(),
+    "countTokens": lambda model: {"totalTokens": 12},
+}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 from collections.abc import Mapping
+from dataclasses import dataclass
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -43,6 +45,21 @@ PROVIDER_OF_CLIENT = {
 
 #: Response headers that name the account a call is billed to, the most specific first.
 _ACCOUNT_HEADERS = ("openai-project", "openai-organization", "anthropic-organization-id")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request that an SDK is about to send, in the words of the route table.
+
+    :param provider: who is paid where the host is nobody's; else it is the SDK's own provider.
+    """
+
+    method: str
+    host: str
+    path: str
+    body: Mapping[str, Any] | None
+    streamed: bool
+    provider: str | None = None
 
 
 class CapturedCall:
@@ -86,6 +103,12 @@ class CapturedCall:
         if not self._open.start.stream:
             self._open = replace(self._open, start=replace(self._open.start, stream=True))
 
+    def answered_after(self, attempts: int) -> None:
+        """An answer with HTTP status 200 arrived, from an SDK that does not show its response."""
+        self._attempts = attempts
+        self._http_status = 200
+        self._answered_ms = self._elapsed_ms()
+
     def saw_output(self) -> None:
         """The first content of a stream went by."""
         if self._first_token_ms is None:
@@ -97,6 +120,14 @@ class CapturedCall:
         :raises LLMCostError: as :meth:`finish`.
         """
         self.finish(observation, latency_ms=self._answered_ms, silent=silent)
+
+    def finish_refused(self, error: BaseException, http_status: int | None, attempts: int) -> None:
+        """The request ended in this exception; ``http_status`` is that of its last answer, if any."""
+        with ours(self._runtime.counters, "A failed call could not be recorded", silent=True):
+            self._attempts = max(self._attempts, attempts)
+            status: Status = "error" if isinstance(error, Exception) else "aborted"
+            found = Observation(status=status, http_status=http_status, error_type=type(error).__name__)
+            self.finish(found, silent=True)
 
     def finish_failure(self, error: BaseException) -> None:
         """The request ended in an exception before there was an answer. A refusal by the SDK itself, which
@@ -170,7 +201,7 @@ def begin_request(
         return CapturedCall(runtime, route, runtime.recorder.begin(start))
 
 
-def begin_call(sdk: str, client: Any, options: Any, streamed: bool) -> CapturedCall | None:
+def begin_call(sdk: str, describe: Callable[[], Asked]) -> CapturedCall | None:
     """Open a call for a request that is about to be sent; ``None`` where it is not to be recorded."""
     if is_muted():
         runtimes.untracked.add("made_while_recording")
@@ -180,32 +211,40 @@ def begin_call(sdk: str, client: Any, options: Any, streamed: bool) -> CapturedC
         return None
     with ours(runtime.counters, "A call could not be tracked", silent=True):
         if runtime.config.instrument == "auto" or sdk in runtime.config.instrument:
-            return _begin(runtime, sdk, client, options, streamed)
+            return _begin(runtime, sdk, describe())
     return None
 
 
-def _begin(runtime: Runtime, sdk: str, client: Any, options: Any, streamed: bool) -> CapturedCall | None:
-    method = str(options.method).upper()
-    route = _route(runtime, sdk, client, method, str(options.url))
+def _begin(runtime: Runtime, sdk: str, asked: Asked) -> CapturedCall | None:
+    method = asked.method.upper()
+    hosts = runtime.config.provider_hosts
+    route = find_route(method, asked.host, asked.path, sdk=sdk, provider_hosts=hosts)
     # A GET reads what was billed before. That holds for batch results too: they are many calls in one body.
     if route.billing == "free" or method != "POST":
         return None
-    call = begin_request(runtime, route, _body(options))
-    if streamed:
+    if asked.provider is not None and route.provider == sdk:
+        route = replace(route, provider=asked.provider)
+    call = begin_request(runtime, route, asked.body)
+    if asked.streamed:
         call.streams()
     return call
 
 
-def _route(runtime: Runtime, sdk: str, client: Any, method: str, url: str) -> Route:
-    # Cloud clients rewrite the URL when they build the request; the options still hold the SDK's own path.
+def asked_of_stainless(client: Any, options: Any, streamed: bool) -> Asked:
+    """What a client of an SDK made by Stainless was asked to send.
+
+    Cloud clients rewrite the URL when they build the request; the options still hold the SDK's own path.
+    """
     base = client.base_url
-    host = f"{base.host}:{base.port}" if base.port else str(base.host)
-    route = find_route(method, host, url, sdk=sdk, provider_hosts=runtime.config.provider_hosts)
-    if route.provider != sdk:
-        return route
     names = [heir.__name__ for heir in type(client).__mro__]
-    known = next((name for name in names if name in PROVIDER_OF_CLIENT), None)
-    return route if known is None else replace(route, provider=PROVIDER_OF_CLIENT[known])
+    return Asked(
+        method=str(options.method),
+        host=f"{base.host}:{base.port}" if base.port else str(base.host),
+        path=str(options.url),
+        body=_body(options),
+        streamed=streamed,
+        provider=next((PROVIDER_OF_CLIENT[name] for name in names if name in PROVIDER_OF_CLIENT), None),
+    )
 
 
 def _body(options: Any) -> Mapping[str, Any] | None:

@@ -8,13 +8,16 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from types import ModuleType
 from typing import Literal
+from typing import Protocol
 
 from ..config import INSTRUMENTS
 from ..errors import CaptureContractError
+from . import sdk_google
 from . import sdk_stainless
 from .import_hook import ImportWatcher
 
@@ -27,16 +30,42 @@ State = Literal["active", "waiting", "off", "missing", "incompatible"]
 class SdkStatus:
     """How it stands with one SDK.
 
+    :param distribution: what ``pip`` calls it.
     :param state: ``active`` (its calls are seen), ``waiting`` (they will be, once the app imports it),
         ``off`` (not asked for), ``missing`` (not installed) or ``incompatible``.
     :param reason: one sentence for people.
     """
 
     sdk: str
+    distribution: str
     version: str | None
     state: State
     reason: str
 
+
+class _Tap(Protocol):
+    """How an SDK is tapped: one module of this room each."""
+
+    def broken_contract(self, module: ModuleType) -> str | None: ...
+    def patch(self, sdk: str, module: ModuleType) -> None: ...
+    def unpatch(self, module: ModuleType) -> None: ...
+    def is_patched(self, module: ModuleType) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Sdk:
+    """Where an SDK is tapped. ``module`` is what its clients are made of."""
+
+    module: str
+    distribution: str
+    tap: _Tap
+
+
+_SDKS: Mapping[str, _Sdk] = {
+    "openai": _Sdk("openai._base_client", "openai", sdk_stainless),
+    "anthropic": _Sdk("anthropic._base_client", "anthropic", sdk_stainless),
+    "google": _Sdk("google.genai._api_client", "google-genai", sdk_google),
+}
 
 _lock = threading.Lock()
 _users: Counter[str] = Counter()
@@ -58,7 +87,7 @@ def install(instrument: Literal["auto"] | Iterable[str]) -> None:
     for name in names:
         module = _loaded(name)
         if module is not None:
-            _tap(module)
+            _tap(name, module)
 
 
 def uninstall(instrument: Literal["auto"] | Iterable[str]) -> None:
@@ -69,9 +98,9 @@ def uninstall(instrument: Literal["auto"] | Iterable[str]) -> None:
         _watcher.watch(_watched())
         idle = [name for name in INSTRUMENTS if not _users[name]]
     for name in idle:
-        module = sys.modules.get(_module(name))
+        module = sys.modules.get(_SDKS[name].module)
         if module is not None:
-            sdk_stainless.unpatch(module)
+            _SDKS[name].tap.unpatch(module)
 
 
 def status(instrument: Literal["auto"] | tuple[str, ...] = "auto") -> list[SdkStatus]:
@@ -83,17 +112,24 @@ def status(instrument: Literal["auto"] | tuple[str, ...] = "auto") -> list[SdkSt
 
 
 def _status(name: str, asked_for: bool) -> SdkStatus:
+    sdk = _SDKS[name]
     version = _version(name)
-    module = sys.modules.get(_module(name))
+    module = sys.modules.get(sdk.module)
+    state, reason = _state(name, version, module, asked_for)
+    return SdkStatus(name, sdk.distribution, version, state, reason)
+
+
+def _state(name: str, version: str | None, module: ModuleType | None, asked_for: bool) -> tuple[State, str]:
+    sdk = _SDKS[name]
     if version is None and module is None:
-        return SdkStatus(name, None, "missing", f"{name} is not installed.")
+        return "missing", f"{sdk.distribution} is not installed."
     if not (_users[name] and asked_for):
-        return SdkStatus(name, version, "off", f"LLM_COST_INSTRUMENT does not ask for {name}.")
+        return "off", f"LLM_COST_INSTRUMENT does not ask for {name}."
     if name in _refused:
-        return SdkStatus(name, version, "incompatible", f"{_refused[name]}; its calls are not recorded.")
-    if module is not None and sdk_stainless.is_patched(module):
-        return SdkStatus(name, version, "active", "Every call of its clients is seen.")
-    return SdkStatus(name, version, "waiting", "It will be tapped when the app imports it.")
+        return "incompatible", f"{_refused[name]}; its calls are not recorded."
+    if module is not None and sdk.tap.is_patched(module):
+        return "active", "Every call of its clients is seen."
+    return "waiting", "It will be tapped when the app imports it."
 
 
 def _require(name: str) -> None:
@@ -101,13 +137,13 @@ def _require(name: str) -> None:
     the import lock of a thread that waits for us.
     """
     try:
-        module = importlib.import_module(_module(name))
+        module = importlib.import_module(_SDKS[name].module)
     except ImportError as error:
         raise CaptureContractError(
             f"LLM_COST_INSTRUMENT names {name!r}, which cannot be imported. Install it "
             f"(pip install 'flask-llm-cost[{name}]'), or take it out of the list."
         ) from error
-    if problem := sdk_stainless.broken_contract(module):
+    if problem := _SDKS[name].tap.broken_contract(module):
         raise CaptureContractError(
             f"LLM_COST_INSTRUMENT names {name!r}, whose version {_version(name)} cannot be tapped: "
             f"{problem}. Use a version that flask_llm_cost supports, or take it out of the list."
@@ -116,46 +152,51 @@ def _require(name: str) -> None:
 
 def _loaded(name: str) -> ModuleType | None:
     """The SDK's base client if it is loaded; one that another thread is importing is waited for."""
-    if _module(name) not in sys.modules:
+    if _SDKS[name].module not in sys.modules:
         return None
     try:
-        return importlib.import_module(_module(name))
+        return importlib.import_module(_SDKS[name].module)
     except ImportError:
         return None  # that import failed; the watcher sees the next one
 
 
-def _tap(module: ModuleType) -> None:
+def _imported(module: ModuleType) -> None:
+    for name, sdk in _SDKS.items():
+        if sdk.module == module.__name__:
+            _tap(name, module)
+
+
+def _tap(name: str, module: ModuleType) -> None:
     """Patch a loaded SDK, or refuse it with one warning. Never raises: it runs inside the host's import."""
-    name = module.__name__.partition(".")[0]
+    sdk = _SDKS[name]
     try:
-        problem = sdk_stainless.broken_contract(module)
+        problem = sdk.tap.broken_contract(module)
         if problem is None:
             _refused.pop(name, None)
             if _users[name]:
-                sdk_stainless.patch(name, module)
+                sdk.tap.patch(name, module)
             return
     except Exception as error:
         problem = f"it could not be patched ({type(error).__name__})"
     if _refused.get(name) != problem:
         _refused[name] = problem
         log.warning(
-            "%s %s cannot be tapped, its calls are not recorded: %s", name, _version(name) or "?", problem
+            "%s %s cannot be tapped, its calls are not recorded: %s",
+            sdk.distribution,
+            _version(name) or "?",
+            problem,
         )
 
 
-def _module(name: str) -> str:
-    return f"{name}._base_client"
-
-
 def _watched() -> list[str]:
-    return [_module(name) for name in INSTRUMENTS if _users[name]]
+    return [_SDKS[name].module for name in INSTRUMENTS if _users[name]]
 
 
 def _version(name: str) -> str | None:
     try:
-        return metadata.version(name)
+        return metadata.version(_SDKS[name].distribution)
     except metadata.PackageNotFoundError:
         return None
 
 
-_watcher = ImportWatcher(_tap)
+_watcher = ImportWatcher(_imported)

@@ -23,6 +23,10 @@ class Reader(Protocol):
     def saw_output(self) -> bool:
         """Whether the first content of a stream went by."""
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is missing, although the answer has not said that it is over."""
+
     def feed(self, chunk: bytes) -> bool:
         """Read the next piece; whether the answer is over by its own word, a terminal or an error event."""
 
@@ -42,7 +46,7 @@ def reader_for(route: Route, response: Any, *, streamed: bool) -> Reader:
     """The reader for an answer, by its content type; a server may answer a stream request with plain JSON."""
     content_type = _content_type(response)
     if is_event_stream(response) or (streamed and "json" not in content_type):
-        return _Events(route)
+        return EventReader(route)
     return _Body(route, content_type)
 
 
@@ -78,8 +82,8 @@ class _Plain:
         return head if mark else chunk
 
 
-class _Events(_Plain):
-    """A stream of server-sent events."""
+class EventReader(_Plain):
+    """Reads a stream of server-sent events."""
 
     def __init__(self, route: Route) -> None:
         self._must_say_so = route.protocol in _TERMINATED
@@ -89,13 +93,17 @@ class _Events(_Plain):
     def saw_output(self) -> bool:
         return self._stream.saw_output
 
+    @property
+    def is_whole(self) -> bool:
+        return self._stream.answered
+
     def feed(self, chunk: bytes) -> bool:
         self._stream.feed(chunk)
         return self._stream.finished or self._stream.failed
 
     def complete(self) -> Observation:
         found = self._stream.observation()
-        if self._must_say_so and not (self._stream.finished or self._stream.failed):
+        if self._must_say_so and not (self._stream.answered or self._stream.failed):
             return replace(found, status="error", error_type="incomplete_stream")
         return found
 
@@ -105,13 +113,14 @@ class _Events(_Plain):
 
 #: Streams that always say so when they are over; without it the server, or a proxy, broke off. Many
 #: imitators of OpenAI's chat format just stop.
-_TERMINATED = ("openai_responses", "anthropic_messages")
+_TERMINATED = ("openai_responses", "anthropic_messages", "gemini_generate")
 
 
 class _Body(_Plain):
     """A whole JSON body, put together. Anything else (speech, images) is not kept."""
 
     saw_output = False
+    is_whole = False
 
     def __init__(self, route: Route, content_type: str) -> None:
         self._route = route
@@ -147,6 +156,10 @@ class Unpacking:
     @property
     def saw_output(self) -> bool:
         return self._inner.saw_output
+
+    @property
+    def is_whole(self) -> bool:
+        return self._inner.is_whole
 
     def feed(self, chunk: bytes) -> bool:
         try:

@@ -67,7 +67,7 @@ def _read_along(call: CapturedCall, response: Any) -> None:
     if reader is None:
         return
     with ours(call.runtime.counters, "An answer could not be read along", silent=True):
-        Tee(call, response, reader, {"iter_content": _tap_content, "close": tap_close})
+        Tee(call, response, reader, {"iter_content": _tap_content, "close": tap_close}).handed_over()
         return
     call.finish(Observation(), silent=True)  # it is billed; what it used stays unknown
 
@@ -95,6 +95,10 @@ class _Text:
     @property
     def saw_output(self) -> bool:
         return self._inner.saw_output
+
+    @property
+    def is_whole(self) -> bool:
+        return self._inner.is_whole
 
     def feed(self, chunk: bytes | str) -> bool:
         return self._inner.feed(

@@ -9,15 +9,14 @@ from __future__ import annotations
 import contextvars
 import functools
 import inspect
-import threading
-import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from ..events import Observation
+from . import patches
 from .call import CapturedCall
+from .call import asked_of_stainless
 from .call import begin_call
 from .mute import covered
 from .mute import ours
@@ -27,6 +26,7 @@ from .readers import reader_for
 from .tee import Tee
 
 CLIENTS = ("SyncAPIClient", "AsyncAPIClient")
+_METHODS = ("request", "_process_response")
 _REQUEST = {"self", "cast_to", "options", "stream", "stream_cls"}
 _PROCESS = {"cast_to", "options", "response", "stream", "stream_cls"}
 
@@ -40,7 +40,7 @@ def broken_contract(module: ModuleType) -> str | None:
         client = getattr(module, name, None)
         if not inspect.isclass(client):
             return f"{module.__name__} has no class {name}"
-        for method in ("request", "_process_response"):
+        for method in _METHODS:
             if problem := _broken_method(client, method):
                 return f"{module.__name__}.{name}.{method} {problem}"
     return None
@@ -69,65 +69,35 @@ def _broken_method(client: type, name: str) -> str | None:
     return None
 
 
-@dataclass
-class _Tap:
-    """The patch of one class. ``active`` is false after an uninstall that could not take it off."""
-
-    originals: dict[str, Any]
-    wrappers: dict[str, Any]
-    active: bool = True
-
-
-_lock = threading.Lock()
-_taps: weakref.WeakKeyDictionary[type, _Tap] = weakref.WeakKeyDictionary()
-
-
 def patch(sdk: str, module: ModuleType) -> None:
     """Tap both client classes of a module that keeps the contract. Doing it again changes nothing."""
-    with _lock:
-        for name in CLIENTS:
-            client = getattr(module, name)
-            tap = _taps.get(client)
-            if tap is None:
-                _taps[client] = _patch_class(sdk, client)
-            else:
-                tap.active = True
+    for name in CLIENTS:
+        patches.put_on(getattr(module, name), _METHODS, functools.partial(_wrappers, sdk))
 
 
 def unpatch(module: ModuleType) -> None:
     """Put the original methods back; where another tool wrapped ours, ours stays and only passes on."""
-    with _lock:
-        for name in CLIENTS:
-            client = getattr(module, name, None)
-            tap = _taps.get(client) if inspect.isclass(client) else None
-            if client is None or tap is None:
-                continue
-            tap.active = False
-            if all(vars(client).get(name) is wrapper for name, wrapper in tap.wrappers.items()):
-                for name, original in tap.originals.items():
-                    setattr(client, name, original)
-                del _taps[client]
+    for client in _clients(module):
+        patches.take_off(client)
 
 
 def is_patched(module: ModuleType) -> bool:
     """Whether calls of both client classes are seen."""
-    clients = [getattr(module, name, None) for name in CLIENTS]
-    return all(client in _taps and _taps[client].active for client in clients if client is not None)
+    return all(patches.is_on(client) for client in _clients(module))
 
 
-def _patch_class(sdk: str, client: type) -> _Tap:
-    originals = {name: vars(client)[name] for name in ("request", "_process_response")}
-    tap = _Tap(originals, {})
-    if inspect.iscoroutinefunction(originals["request"]):
-        tap.wrappers["request"] = _async_request(sdk, originals["request"], tap)
-        tap.wrappers["_process_response"] = _async_process(originals["_process_response"])
+def _clients(module: ModuleType) -> list[type]:
+    found = (getattr(module, name, None) for name in CLIENTS)
+    return [client for client in found if inspect.isclass(client)]
+
+
+def _wrappers(sdk: str, tap: patches.Tap) -> dict[str, Any]:
+    request, process = (tap.originals[name] for name in _METHODS)
+    if inspect.iscoroutinefunction(request):
+        wrappers = (_async_request(sdk, request, tap), _async_process(process))
     else:
-        tap.wrappers["request"] = _request(sdk, originals["request"], tap)
-        tap.wrappers["_process_response"] = _process(originals["_process_response"])
-    for name, wrapper in tap.wrappers.items():
-        wrapper.llm_cost_tap = True
-        setattr(client, name, wrapper)
-    return tap
+        wrappers = (_request(sdk, request, tap), _process(process))
+    return dict(zip(_METHODS, wrappers, strict=True))
 
 
 class _Exchange:
@@ -159,6 +129,8 @@ class _Exchange:
 
         :raises LLMCostError: the host opted into an exception.
         """
+        if self._tee is not None:
+            self._tee.handed_over()
         if self._read is not None:
             self._finish(self._read, silent=False)
 
@@ -199,16 +171,19 @@ class _current:
 
 
 def _begin(
-    sdk: str, tap: _Tap, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    sdk: str, tap: patches.Tap, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> _Exchange | None:
     if not tap.active:
         return None
     options = kwargs.get("options", args[1] if len(args) > 1 else None)
-    call = begin_call(sdk, client, options, bool(kwargs.get("stream"))) if options is not None else None
+    if options is None:
+        return None
+    streamed = bool(kwargs.get("stream"))
+    call = begin_call(sdk, functools.partial(asked_of_stainless, client, options, streamed))
     return _Exchange(call) if call is not None else None
 
 
-def _request(sdk: str, original: Callable[..., Any], tap: _Tap) -> Any:
+def _request(sdk: str, original: Callable[..., Any], tap: patches.Tap) -> Any:
     @functools.wraps(original)
     def request(self: Any, *args: Any, **kwargs: Any) -> Any:
         exchange = _begin(sdk, tap, self, args, kwargs)
@@ -227,7 +202,7 @@ def _request(sdk: str, original: Callable[..., Any], tap: _Tap) -> Any:
     return request
 
 
-def _async_request(sdk: str, original: Callable[..., Any], tap: _Tap) -> Any:
+def _async_request(sdk: str, original: Callable[..., Any], tap: patches.Tap) -> Any:
     @functools.wraps(original)
     async def request(self: Any, *args: Any, **kwargs: Any) -> Any:
         exchange = _begin(sdk, tap, self, args, kwargs)

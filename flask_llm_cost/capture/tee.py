@@ -19,40 +19,21 @@ from .call import CapturedCall
 from .mute import ours
 from .readers import Reader
 
-_open: set[Tee] = set()
+_open: set[OpenAnswer] = set()
 
 
-class Tee:
-    """One unread response on its way to the host.
+class OpenAnswer:
+    """An answer that the host has not read to its end, and what was read along of it.
 
-    An SDK's response gets its own ``iter_bytes``, ``aiter_bytes`` (decoded bytes: ``read``, ``iter_lines``,
-    the SDK's stream and its helpers all go through them), ``close`` and ``aclose``, until the call is
-    finished. Which of these comes first ends the call: the stream's terminal event, an error, the end of the
-    body, a close before that, or the garbage collector.
-
-    :param taps: what is replaced on the response instead, by name; empty where its maker calls the taps.
+    Which comes first ends the call: the terminal event, an error, the end of the answer, an early close, or
+    the garbage collector.
     """
 
-    def __init__(
-        self,
-        call: CapturedCall,
-        response: Any,
-        reader: Reader,
-        taps: Mapping[str, Callable[[Tee, Any], Any]] | None = None,
-    ) -> None:
+    def __init__(self, call: CapturedCall, reader: Reader) -> None:
         self.call = call
-        self.reader = reader
-        self._taps = TAPPED if taps is None else taps
         self._ended = False
-        # While the response reads itself to the end it also closes itself: that is no early close.
-        self._reading = False
         self._waits_for_output = True
-        # No strong reference, direct or through a tap, may lead from here to the response: the finalizer's
-        # registry holds this object.
-        self._response = weakref.ref(response)
-        self._finalizer = weakref.finalize(response, self._abandon)
-        self._finalizer.atexit = False  # abandon_open_calls() comes before the last flush
-        self._attach(response)
+        self.reader = reader
         _open.add(self)
 
     @property
@@ -60,33 +41,11 @@ class Tee:
         return self.call.runtime
 
     def detach(self) -> None:
-        """Take everything off the response and forget it."""
+        """Forget the answer."""
         self._ended = True
         _open.discard(self)
-        self._finalizer.detach()
-        response = self._response()
-        if response is not None:
-            for name in self._taps:
-                if getattr(vars(response).get(name), "llm_cost_tee", None) is self:
-                    delattr(response, name)
 
-    def fail(self, error: BaseException) -> None:
-        """The body ended in an exception, which is on its way to the host."""
-
-        def observed() -> Observation:
-            status: Status = "error" if isinstance(error, Exception) else "aborted"
-            return replace(self.reader.partial(), status=status, error_type=type(error).__name__)
-
-        self._end(observed, silent=True, from_finalizer=isinstance(error, GeneratorExit))
-
-    def _attach(self, response: Any) -> None:
-        for name, tap in self._taps.items():
-            replacement = tap(self, getattr(response, name))
-            if name not in vars(response):  # what another tool put there stays under ours for good
-                replacement.llm_cost_tee = self
-            setattr(response, name, replacement)
-
-    def _feed(self, chunk: bytes) -> LLMCostError | None:
+    def feed(self, chunk: bytes) -> LLMCostError | None:
         """Read along. At the terminal event the call is complete, whether or not the host reads on."""
         if self._ended:
             return None
@@ -99,34 +58,33 @@ class Tee:
         except Exception as error:
             log_failure(self.runtime.counters, "capture_errors", "A stream could not be read along", error)
             return None
-        return self._end_naturally() if over else None
+        return self.end() if over else None
 
-    def _end_of_body(self) -> LLMCostError | None:
-        return None if self._ended else self._end_naturally()
-
-    def _end_naturally(self) -> LLMCostError | None:
+    def end(self) -> LLMCostError | None:
+        """The answer came to its end. Returns an exception that the host opted into."""
         try:
             self._end(self.reader.complete)
         except LLMCostError as error:
             return error
         return None
 
-    def _close(self) -> None:
-        # An SDK's generator may be closed by the garbage collector, in any thread and inside any lock, and
-        # calls this: an early close is treated like a finalizer.
-        if not self._reading:
-            self._abandon()
+    def fail(self, error: BaseException) -> None:
+        """The body ended in an exception, which is on its way to the host."""
 
-    def _abandon(self) -> None:
-        self.abandon(from_finalizer=True)
+        def observed() -> Observation:
+            status: Status = "error" if isinstance(error, Exception) else "aborted"
+            return replace(self.reader.partial(), status=status, error_type=type(error).__name__)
+
+        self._end(observed, silent=True, from_finalizer=isinstance(error, GeneratorExit))
 
     def abandon(self, *, from_finalizer: bool) -> None:
         """Nobody will read on."""
-        self._end(
-            lambda: replace(self.reader.partial(), status="aborted"),
-            silent=True,
-            from_finalizer=from_finalizer,
-        )
+
+        def observed() -> Observation:
+            found = self.reader.partial()
+            return found if self.reader.is_whole else replace(found, status="aborted")
+
+        self._end(observed, silent=True, from_finalizer=from_finalizer)
 
     def _end(
         self, observe: Callable[[], Observation], *, silent: bool = False, from_finalizer: bool = False
@@ -139,11 +97,80 @@ class Tee:
             self.call.finish(observe(), silent=silent, from_finalizer=from_finalizer)
 
 
+class Tee(OpenAnswer):
+    """One unread response on its way to the host.
+
+    An SDK's response gets its own ``iter_bytes``, ``aiter_bytes`` (decoded bytes: ``read``, ``iter_lines``,
+    the SDK's stream and its helpers all go through them), ``close`` and ``aclose``, until the call is
+    finished.
+
+    Before :meth:`handed_over` it is in the hands of the SDK, whose middleware may drop one response, so that
+    the garbage collector takes it, and ask for another one.
+
+    :param taps: what is replaced on the response instead, by name; empty where its maker calls the taps.
+    """
+
+    def __init__(
+        self,
+        call: CapturedCall,
+        response: Any,
+        reader: Reader,
+        taps: Mapping[str, Callable[[Tee, Any], Any]] | None = None,
+    ) -> None:
+        super().__init__(call, reader)
+        self._taps = TAPPED if taps is None else taps
+        # While the response reads itself to the end it also closes itself: that is no early close.
+        self._reading = False
+        self._is_the_hosts = False
+        self._was_dropped = False
+        # No strong reference, direct or through a tap, may lead from here to the response: the finalizer's
+        # registry holds this object.
+        self._response = weakref.ref(response)
+        self._finalizer = weakref.finalize(response, self._abandon)
+        self._finalizer.atexit = False  # abandon_open_calls() comes before the last flush
+        self._attach(response)
+
+    def handed_over(self) -> None:
+        """The host has the response now, and leaving it ends the call."""
+        self._is_the_hosts = True
+        if self._was_dropped:
+            self._abandon()
+
+    def detach(self) -> None:
+        """Take everything off the response and forget it."""
+        super().detach()
+        self._finalizer.detach()
+        response = self._response()
+        if response is not None:
+            for name in self._taps:
+                if getattr(vars(response).get(name), "llm_cost_tee", None) is self:
+                    delattr(response, name)
+
+    def _attach(self, response: Any) -> None:
+        for name, tap in self._taps.items():
+            replacement = tap(self, getattr(response, name))
+            if name not in vars(response):  # what another tool put there stays under ours for good
+                replacement.llm_cost_tee = self
+            setattr(response, name, replacement)
+
+    def _close(self) -> None:
+        # An SDK's generator may be closed by the garbage collector, in any thread and inside any lock, and
+        # calls this: an early close is treated like a finalizer.
+        if not self._reading:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        if self._is_the_hosts:
+            self.abandon(from_finalizer=True)
+        else:
+            self._was_dropped = True
+
+
 def abandon_open_calls(runtime: Runtime) -> None:
     """Record the streams of an app that nobody has read to their end: its work is over."""
-    for tee in list(_open):
-        if tee.runtime is runtime:
-            tee.abandon(from_finalizer=False)
+    for answer in list(_open):
+        if answer.runtime is runtime:
+            answer.abandon(from_finalizer=False)
 
 
 def tap_reading(tee: Tee, iter_bytes: Any) -> Any:
@@ -162,11 +189,11 @@ def tap_reading(tee: Tee, iter_bytes: Any) -> Any:
                 raise
             finally:
                 tee._reading = False
-            problem = tee._feed(chunk)
+            problem = tee.feed(chunk)
             yield chunk if problem is None else tee.reader.before_end(chunk)
             if problem is not None:
                 raise problem
-        if (problem := tee._end_of_body()) is not None:
+        if (problem := tee.end()) is not None:
             raise problem
 
     return tapped
@@ -189,14 +216,14 @@ def tap_async_reading(tee: Tee, aiter_bytes: Any) -> Any:
                     raise
                 finally:
                     tee._reading = False
-                problem = tee._feed(chunk)
+                problem = tee.feed(chunk)
                 yield chunk if problem is None else tee.reader.before_end(chunk)
                 if problem is not None:
                     raise problem
         finally:
             if hasattr(source, "aclose"):
                 await source.aclose()
-        if (problem := tee._end_of_body()) is not None:
+        if (problem := tee.end()) is not None:
             raise problem
 
     return tapped

@@ -175,6 +175,7 @@ class _SyncTap:
     # The generator holds this object, whose end is the call's: somebody may keep the iterator alone.
     def __init__(self, call: CapturedCall, stream: Any, reader: Reader) -> None:
         tee = Tee(call, self, reader, {})
+        tee.handed_over()
         self._read = tap_reading(tee, stream.__iter__)
         self._close = tap_close(tee, stream.close)
 
@@ -188,6 +189,7 @@ class _SyncTap:
 class _AsyncTap:
     def __init__(self, call: CapturedCall, stream: Any, reader: Reader) -> None:
         tee = Tee(call, self, reader, {})
+        tee.handed_over()
         self._read = tap_async_reading(tee, stream.__aiter__)
         self._close = tap_async_close(tee, stream.aclose)
 

@@ -50,7 +50,9 @@ def captures(runtime: Runtime) -> Iterator[Check]:
         version = f"{sdk.sdk} {sdk.version}: " if sdk.version else ""
         evidence = f"{version}{sdk.state}. {sdk.reason}"
         if sdk.state == "incompatible":
-            fix = f"pip install --upgrade {sdk.sdk} flask-llm-cost, or record its calls with track()."
+            fix = (
+                f"pip install --upgrade {sdk.distribution} flask-llm-cost, or record its calls with track()."
+            )
             yield error(name, evidence, fix)
         else:
             yield ok(name, evidence)
@@ -58,7 +60,7 @@ def captures(runtime: Runtime) -> Iterator[Check]:
         yield warn(
             "capture",
             "No SDK is tapped: only calls recorded with track() are seen.",
-            "Install openai or anthropic, or name them in LLM_COST_INSTRUMENT.",
+            "Install openai, anthropic or google-genai, or name them in LLM_COST_INSTRUMENT.",
         )
 
 

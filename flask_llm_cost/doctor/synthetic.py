@@ -6,6 +6,7 @@ The SDKs are imported here by name only, and only when somebody asks for the pro
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import warnings
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -66,16 +67,40 @@ def call_anthropic(model: str, response_id: str) -> None:
         client.messages.create(model=model, max_tokens=100, messages=_MESSAGES)
 
 
+def call_google(model: str, response_id: str) -> None:
+    """A piece of generated content."""
+    sdk = importlib.import_module("google.genai")
+    body: Body = {
+        "responseId": response_id,
+        "modelVersion": model,
+        "candidates": [{"content": {"role": "model", "parts": [{"text": "pong"}]}, "finishReason": "STOP"}],
+        "usageMetadata": {"promptTokenCount": 1_000, "candidatesTokenCount": 100, "totalTokenCount": 1_100},
+    }
+    http = importlib.import_module("httpx2" if importlib.util.find_spec("httpx2") else "httpx")
+    with http.Client(transport=_answering(http, body), trust_env=False) as offline, _quietly():
+        options = {"base_url": "https://generativelanguage.googleapis.com", "httpx_client": offline}
+        client = sdk.Client(api_key=_KEY, vertexai=False, http_options=options)
+        client.models.generate_content(model=model, contents="ping")
+
+
 #: By the name of the SDK, which is the name of the provider too.
-CALLS: Mapping[str, Callable[[str, str], None]] = {"openai": call_openai, "anthropic": call_anthropic}
+CALLS: Mapping[str, Callable[[str, str], None]] = {
+    "openai": call_openai,
+    "anthropic": call_anthropic,
+    "google": call_google,
+}
 
 
 def _offline(sdk: ModuleType, body: Body) -> object:
     """An HTTP client of the package that the SDK's own clients are built on, answering every request."""
     http = importlib.import_module(_http_package(sdk))
-    transport = http.MockTransport(lambda request: http.Response(200, json=body))
-    client: object = sdk.DefaultHttpxClient(transport=transport, trust_env=False)
+    client: object = sdk.DefaultHttpxClient(transport=_answering(http, body), trust_env=False)
     return client
+
+
+def _answering(http: ModuleType, body: Body) -> object:
+    transport: object = http.MockTransport(lambda request: http.Response(200, json=body))
+    return transport
 
 
 @contextmanager

@@ -35,7 +35,7 @@ from .synthetic import USAGE
 #: The tag that marks made-up calls: ``feature=llm_cost_verify``.
 TAG_VALUE = "llm_cost_verify"
 #: Tried first, because most apps use them; any other priced model of the provider will do.
-_USUAL_MODELS = ("gpt-5-mini", "gpt-5", "claude-sonnet-5", "claude-haiku-4-5")
+_USUAL_MODELS = ("gpt-5-mini", "gpt-5", "gemini-2.5-flash", "claude-sonnet-5", "claude-haiku-4-5")
 _FLUSH_SECONDS = 10.0
 
 
@@ -93,7 +93,7 @@ def _usable_ledger(runtime: Runtime) -> Ledger | Step:
 
 def _not_tapped(sdk: capture.SdkStatus) -> Step:
     if sdk.state == "incompatible":
-        fix = f"pip install --upgrade {sdk.sdk} flask-llm-cost, or record its calls with track()."
+        fix = f"pip install --upgrade {sdk.distribution} flask-llm-cost, or record its calls with track()."
         return Step(sdk.sdk, "tapped", "error", f"{sdk.sdk} {sdk.version}: {sdk.reason}", fix)
     return Step(sdk.sdk, "tapped", "skip", sdk.reason)
 

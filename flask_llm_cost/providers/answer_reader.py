@@ -49,6 +49,8 @@ class AnswerReader(ABC):
     def __init__(self, provider: str, operation: Operation) -> None:
         self.provider = provider
         self.operation = operation
+        #: The model that the URL names, where the answer does not.
+        self.asked_model: str | None = None
         self.model: str | None = None
         self.response_id: str | None = None
         self.pricing_mode: str | None = None
@@ -57,6 +59,8 @@ class AnswerReader(ABC):
         self.error_type: str | None = None
         #: The terminal event was seen.
         self.finished = False
+        #: The answer is whole: at most a correction of its usage may follow.
+        self.answered = False
         #: The first piece of output was seen.
         self.saw_output = False
         self.problems: list[str] = []

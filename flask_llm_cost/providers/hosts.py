@@ -68,6 +68,9 @@ def _by_pattern(name: str) -> str | None:
     # bedrock-runtime.eu-west-1.amazonaws.com, bedrock-mantle.us-east-1.api.aws
     if name.startswith("bedrock") and name.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")):
         return "bedrock"
-    if name.endswith("-aiplatform.googleapis.com"):
+    # europe-west4-aiplatform.googleapis.com, aiplatform.eu.rep.googleapis.com, and the same behind mTLS
+    if name.endswith(".googleapis.com") and name.partition(".")[0].endswith("aiplatform"):
         return "vertex"
+    if name == "generativelanguage.mtls.googleapis.com":
+        return "google"
     return None

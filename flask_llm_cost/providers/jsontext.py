@@ -24,13 +24,32 @@ def read_object(data: bytes, *, exact: bool) -> Mapping[str, object]:
         floats of an embedding.
     :raises Unreadable: it is no JSON, no object, nested too deep or holds an absurdly long number.
     """
+    document = _read(data, exact=exact)
+    if not isinstance(document, dict):
+        raise Unreadable("not a JSON object")
+    return document
+
+
+def read_objects(data: bytes, *, exact: bool) -> list[Mapping[str, object]]:
+    """The JSON objects in ``data``: one, or those of an array.
+
+    :param exact: as for :func:`read_object`.
+    :raises Unreadable: as for :func:`read_object`.
+    """
+    document = _read(data, exact=exact)
+    items = document if isinstance(document, list) else [document]
+    objects: list[Mapping[str, object]] = [item for item in items if isinstance(item, dict)]
+    if not objects or len(objects) < len(items):
+        raise Unreadable("neither a JSON object nor a list of them")
+    return objects
+
+
+def _read(data: bytes, *, exact: bool) -> object:
     text = data.decode("utf-8", "replace").lstrip("\ufeff")
     try:
-        document = (_EXACT if exact else _PLAIN).decode(text)
+        document: object = (_EXACT if exact else _PLAIN).decode(text)
     except RecursionError:
         raise Unreadable("nested too deep") from None
     except (ValueError, ArithmeticError):
         raise Unreadable("not JSON") from None
-    if not isinstance(document, dict):
-        raise Unreadable("not a JSON object")
     return document

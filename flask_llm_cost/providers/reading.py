@@ -5,8 +5,10 @@ from __future__ import annotations
 from ..events import Observation
 from .answer_reader import AnswerReader
 from .anthropic_messages import MessagesReader
+from .gemini import GeminiReader
 from .jsontext import Unreadable
 from .jsontext import read_object
+from .jsontext import read_objects
 from .openai_chat import ChatReader
 from .openai_responses import ResponsesReader
 from .other_answers import OtherReader
@@ -21,6 +23,7 @@ _READERS: dict[Protocol | None, type[AnswerReader]] = {
     "openai_embeddings": ChatReader,
     "openai_responses": ResponsesReader,
     "anthropic_messages": MessagesReader,
+    "gemini_generate": GeminiReader,
     None: OtherReader,
 }
 #: Who names an amount of money in the answer, where fractions must be read exactly.
@@ -32,13 +35,25 @@ _EVENT_ENDS = (b"\n\n", b"\r\n\r\n")
 def read_body(route: Route, body: bytes) -> Observation:
     """What a complete response body says. It never raises: what cannot be read is in ``problems``."""
     reader = _reader(route)
+    exact = route.provider in _TELLS_COST
     try:
-        reader.whole(read_object(body, exact=route.provider in _TELLS_COST))
+        if route.protocol == "gemini_generate":
+            _read_gemini(reader, body)
+        else:
+            reader.whole(read_object(body, exact=exact))
     except Unreadable as error:
         # Speech, subtitles and unknown downloads are no JSON by right.
         if route.protocol is not None:
             reader.note(f"body: {error}")
     return reader.observation("response")
+
+
+def _read_gemini(reader: AnswerReader, body: bytes) -> None:
+    """Without ``alt=sse`` Google streams an array of chunks, and sends an error as an array too."""
+    *chunks, last = read_objects(body, exact=False)
+    for chunk in chunks:
+        reader.event("", chunk)
+    reader.whole(last)
 
 
 class StreamReader:
@@ -57,6 +72,11 @@ class StreamReader:
     def finished(self) -> bool:
         """Whether the terminal event was seen; no later event can change the usage."""
         return self._reader.finished
+
+    @property
+    def answered(self) -> bool:
+        """Whether the answer is whole, although its format has no terminal event and more may follow."""
+        return self._reader.finished or self._reader.answered
 
     @property
     def failed(self) -> bool:
@@ -104,4 +124,6 @@ class StreamReader:
 
 
 def _reader(route: Route) -> AnswerReader:
-    return _READERS[route.protocol](route.provider, route.operation)
+    reader = _READERS[route.protocol](route.provider, route.operation)
+    reader.asked_model = route.model
+    return reader

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +23,7 @@ Protocol = Literal[
     "openai_completions",
     "openai_embeddings",
     "anthropic_messages",
+    "gemini_generate",
 ]
 Billing = Literal["usage", "no_usage", "free", "unknown"]
 
@@ -36,7 +38,8 @@ class Route:
     :param protocol: the wire format of the answer; ``None`` where it has no parser of its own.
     :param billing: ``usage``: billed, and the answer says how much; ``no_usage``: billed, but the answer
         does not say; ``free``: not recorded; ``unknown``: recorded if the answer has a ``usage`` object.
-    :param model: the model that the URL names, such as an Azure deployment.
+    :param model: the model that the URL names, such as an Azure deployment or a Gemini model.
+    :param stream: whether the URL asks for a stream; most formats ask in the body.
     """
 
     provider: str
@@ -44,6 +47,7 @@ class Route:
     protocol: Protocol | None
     billing: Billing
     model: str | None = None
+    stream: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ class _Kind:
     operation: Operation
     billing: Billing
     protocol: Protocol | None = None
+    stream: bool = False
 
 
 _FREE = _Kind("other", "free")
@@ -119,8 +124,44 @@ POST_ROUTES: Mapping[str, _Kind] = MappingProxyType(
         "messages/batches": _Kind("batch", "free"),
         "messages/batches/*/cancel": _Kind("batch", "free"),
         "complete": _Kind("completions", "no_usage"),
+        # Google: storage by the hour, training, the indexing of files
+        "cachedcontents": _UNTOLD,
+        "tuningjobs": _UNTOLD,
+        "tunedmodels": _UNTOLD,
+        "filesearchstores": _FREE,
+        "auth_tokens": _FREE,
+        "batchpredictionjobs": _Kind("batch", "free"),
     }
 )
+
+_EMBEDDINGS = _Kind("embeddings", "usage", "gemini_generate")
+#: Google's POST requests by the verb after the last colon, ``models/NAME:VERB``, in lower case.
+VERB_ROUTES: Mapping[str, _Kind] = MappingProxyType(
+    {
+        "generatecontent": _Kind("generate_content", "usage", "gemini_generate"),
+        "streamgeneratecontent": _Kind("generate_content", "usage", "gemini_generate", stream=True),
+        "embedcontent": _EMBEDDINGS,
+        "batchembedcontents": _EMBEDDINGS,
+        # Pictures, and Vertex AI's older embeddings, which are billed by the character.
+        "predict": _Kind("images", "no_usage"),
+        "predictlongrunning": _UNTOLD,
+        "uploadtofilesearchstore": _UNTOLD,
+        "importfile": _UNTOLD,
+        "fetchpredictoperation": _FREE,
+        "counttokens": _FREE,
+        "computetokens": _FREE,
+        "batchgeneratecontent": _Kind("batch", "free"),
+        "asyncbatchembedcontent": _Kind("batch", "free"),
+        "cancel": _FREE,
+        "delete": _FREE,
+    }
+)
+#: A verb that nobody knows, at one of Google's models: its answer tells.
+_UNKNOWN_VERB = _Kind("other", "unknown", "gemini_generate")
+#: What stands before a model's name in Google's paths. A tuned model is called by its collection too.
+_COLLECTIONS = {"models": "", "tunedmodels": "tunedModels/", "endpoints": "endpoints/"}
+#: Models that ``predict`` asks for embeddings rather than pictures.
+_EMBEDS = re.compile("embedding|gecko")
 
 
 def find_route(
@@ -139,32 +180,37 @@ def find_route(
     :param provider_hosts: the app's own hosts (``LLM_COST_PROVIDER_HOSTS``).
     """
     url = urlsplit(path) if "://" in path else None
-    kind, deployment = _classify(method.upper(), url.path if url else path.partition("?")[0])
+    kind, model = _classify(method.upper(), url.path if url else path.partition("?")[0])
     provider = provider_of_host(url.netloc if url else host, provider_hosts)
     return Route(
         provider=provider or sdk or UNKNOWN_PROVIDER,
         operation=kind.operation,
         protocol=kind.protocol,
         billing=kind.billing,
-        model=deployment,
+        model=model,
+        stream=kind.stream,
     )
 
 
 def read_request(route: Route, body: Mapping[str, object] | None) -> RequestFacts:
     """What the request's JSON or form fields ask for.
 
-    The model is that of the body, else the one the URL names.
+    The model is that of the body, else the one the URL names; Gemini's is that of the URL.
     """
     fields = body or {}
+    told = name(fields.get("model"))
     return RequestFacts(
-        model=name(fields.get("model")) or route.model,
-        stream=fields.get("stream") is True,
+        model=(route.model or told) if route.protocol == "gemini_generate" else (told or route.model),
+        stream=route.stream or fields.get("stream") is True,
         pricing_mode=_requested_mode(route, fields),
     )
 
 
 def _requested_mode(route: Route, fields: Mapping[str, object]) -> str | None:
     tier = normalise_mode(_text(fields.get("service_tier")))
+    if route.protocol == "gemini_generate":
+        asked = _text(fields.get("serviceTier"))
+        return None if asked == "unspecified" else normalise_mode(asked)
     if route.protocol != "anthropic_messages":
         # OpenAI's `fast` is another name of the priority tier; its answers say `priority` for both.
         return "priority" if tier == "fast" else tier
@@ -184,6 +230,8 @@ def _classify(method: str, path: str) -> tuple[_Kind, str | None]:
     if method != "POST":
         # Reading and deleting cost nothing. A batch's results do, but they have no reader.
         return _FREE, None
+    if (verb := _with_verb(segments)) is not None:
+        return verb
     words = [segment.lower() for segment in segments]
     patterns = (pattern.split("/") for pattern in POST_ROUTES)
     found = max((pattern for pattern in patterns if _ends_with(words, pattern)), key=len, default=None)
@@ -192,6 +240,22 @@ def _classify(method: str, path: str) -> tuple[_Kind, str | None]:
     before = segments[: -len(found)]
     deployment = before[-1] if len(before) > 1 and before[-2] == "deployments" else None
     return POST_ROUTES["/".join(found)], deployment
+
+
+def _with_verb(segments: list[str]) -> tuple[_Kind, str | None] | None:
+    """What a path of the form ``models/NAME:VERB`` asks for, and of which model; ``None`` for other paths."""
+    *before, last = segments or [""]
+    resource, colon, verb = last.rpartition(":")
+    if not colon:
+        return None
+    collection = before[-1].lower() if before else ""
+    prefix = _COLLECTIONS.get(collection)
+    kind = VERB_ROUTES.get(verb.lower(), _UNKNOWN_VERB if prefix is not None else None)
+    if kind is None:
+        return None
+    if kind.operation == "images" and _EMBEDS.search(resource.lower()):
+        kind = _Kind("embeddings", kind.billing)
+    return kind, name(f"{prefix}{resource}") if prefix is not None and resource else None
 
 
 def _ends_with(words: list[str], pattern: list[str]) -> bool:

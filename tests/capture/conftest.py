@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+from collections.abc import AsyncIterator
+from collections.abc import Awaitable
 from collections.abc import Callable
 from collections.abc import Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anthropic
 import openai
 import pytest
 from flask import Flask
+from google import genai
 
 from flask_llm_cost.events import Event
 from flask_llm_cost.extension import LLMCostTracker
@@ -113,3 +118,42 @@ def openai_client(provider: LoopbackProvider, openai_pool: openai.OpenAI) -> ope
 @pytest.fixture
 def anthropic_client(provider: LoopbackProvider, anthropic_pool: anthropic.Anthropic) -> anthropic.Anthropic:
     return anthropic_pool.with_options(base_url=provider.url)
+
+
+@pytest.fixture
+def google_client(provider: LoopbackProvider) -> Iterator[genai.Client]:
+    with genai.Client(api_key="loopback", http_options=_google_options(provider)) as client:
+        yield client
+
+
+AsyncWork = Callable[[Any], Awaitable[Any]]
+RunAsync = Callable[[AsyncWork], Any]
+
+
+@pytest.fixture(params=["aiohttp", "httpx"])
+def run_google(provider: LoopbackProvider, request: pytest.FixtureRequest) -> RunAsync:
+    """``run_google(work)`` runs ``work(client.aio)`` to its end, with either HTTP package beneath."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Any]:
+        options = _google_options(provider)
+        if request.param == "aiohttp":
+            async with genai.Client(api_key="loopback", http_options=options).aio as client:
+                yield client
+        else:
+            async with http.AsyncClient() as pool:
+                options["httpx_async_client"] = pool
+                yield genai.Client(api_key="loopback", http_options=options).aio
+
+    def run(work: AsyncWork) -> Any:
+        async def main() -> Any:
+            async with opened() as client:
+                return await work(client)
+
+        return asyncio.run(main())
+
+    return run
+
+
+def _google_options(provider: LoopbackProvider) -> Any:
+    return {"base_url": provider.url, "timeout": 5_000}

@@ -9,17 +9,21 @@ import asyncio
 import inspect
 import pickle
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import anthropic
 import openai
+from google import genai
 
 from tests.loopback import LoopbackProvider
 from tests.loopback import loopback_provider
 from tests.wire_formats import anthropic_error
 from tests.wire_formats import chat_completion
 from tests.wire_formats import chat_stream
+from tests.wire_formats import gemini_error
+from tests.wire_formats import gemini_stream
 from tests.wire_formats import message_stream
 from tests.wire_formats import sse
 
@@ -107,6 +111,45 @@ def anthropic_sync(provider: LoopbackProvider) -> None:
         show("signature", inspect.signature(type(client).post), inspect.signature(type(client).request))
 
 
+def google_sync(provider: LoopbackProvider) -> None:
+    options: Any = {"base_url": provider.url, "timeout": 5_000}
+    with genai.Client(api_key="loopback", http_options=options) as client:
+        ask: Any = {"model": "gemini-jetty", "contents": "Is the jetty open?"}
+        attempt("content", lambda: client.models.generate_content(**ask).model_dump_json())
+        attempt("count", lambda: client.models.count_tokens(**ask))
+        stream = client.models.generate_content_stream(**ask)
+        show("content stream", type(stream), inspect.getgeneratorstate(stream))
+        items = list(stream)
+        show("content stream", len(items), type(items[0]), items[-1].model_dump_json())
+        left = client.models.generate_content_stream(**ask)
+        show("content left", next(left).text, left.close())
+        provider.answer(gemini_error(), status=400)
+        attempt("refused", lambda: client.models.generate_content(**ask))
+        provider.stream(gemini_stream("gemini-jetty")[:3] + sse([gemini_error(503, "UNAVAILABLE")]))
+        attempt("error chunk", lambda: list(client.models.generate_content_stream(**ask)))
+        provider.stream(gemini_stream("gemini-jetty"), cut_after=9)
+        attempt("cut", lambda: list(client.models.generate_content_stream(**ask)))
+        provider.answer(b"{broken")
+        attempt("broken body", lambda: client.models.generate_content(**ask))
+        api = client._api_client
+        for name in ("request", "async_request", "request_streamed", "async_request_streamed"):
+            show("signature", name, inspect.signature(getattr(api, name)))
+
+
+async def google_async(provider: LoopbackProvider) -> None:
+    options: Any = {"base_url": provider.url, "timeout": 5_000}
+    ask: Any = {"model": "gemini-jetty", "contents": "Is the jetty open?"}
+    async with genai.Client(api_key="loopback", http_options=options).aio as client:
+        show("async content", (await client.models.generate_content(**ask)).model_dump_json())
+        stream = await client.models.generate_content_stream(**ask)
+        show("async content stream", type(stream), len([chunk async for chunk in stream]))
+        left = await client.models.generate_content_stream(**ask)
+        async for chunk in left:
+            show("async content left", chunk.text)
+            break
+        await left.aclose()
+
+
 async def both_async(provider: LoopbackProvider) -> None:
     async with openai.AsyncOpenAI(api_key="loopback", base_url=f"{provider.url}/v1") as client:
         coroutine = client.chat.completions.create(model="gpt-quay", messages=ASK, stream=True)
@@ -127,6 +170,8 @@ async def both_async(provider: LoopbackProvider) -> None:
 
 
 def main() -> None:
+    # google-genai inherits from aiohttp's session, which aiohttp would rather not have.
+    warnings.filterwarnings("ignore", "Inheritance class AiohttpClientSession", DeprecationWarning)
     if sys.argv[1] == "tracked":
         from flask import Flask
 
@@ -138,6 +183,8 @@ def main() -> None:
         openai_sync(provider)
         anthropic_sync(provider)
         asyncio.run(both_async(provider))
+        google_sync(provider)
+        asyncio.run(google_async(provider))
         for request in provider.requests:
             sent = {name: value for name, value in request.headers.items() if name not in VOLATILE}
             show(request.method, request.path, sorted(sent.items()), request.body)

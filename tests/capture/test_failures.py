@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import anthropic
@@ -159,6 +160,7 @@ def test_a_middleware_that_asks_twice_is_one_call_with_the_last_answer(
 ) -> None:
     def twice(request: Any, call_next: Any) -> Any:
         call_next(request).parse()
+        gc.collect()
         return call_next(request)
 
     with anthropic.Anthropic(api_key="loopback", base_url=provider.url, middleware=[twice]) as client:

@@ -247,7 +247,8 @@ LLMCostTracker(app, storage=events.append)
 
 
 def test_auto_imports_no_sdk_and_no_http_package() -> None:
-    heavy = run(INIT + "print([n for n in ('openai', 'anthropic', 'httpx', 'httpx2') if n in sys.modules])")
+    names = ("openai", "anthropic", "google.genai", "aiohttp", "httpx", "httpx2")
+    heavy = run(INIT + f"print([n for n in {names} if n in sys.modules])")
     assert heavy.strip() == "[]"
 
 

@@ -24,4 +24,4 @@ def test_a_host_sees_the_same_with_us_and_without() -> None:
     assert noise == []
     assert len(plain) > 50
     assert tracked == plain
-    assert sum(line.startswith("recorded ") for line in recorded) == 20
+    assert sum(line.startswith("recorded ") for line in recorded) == 30

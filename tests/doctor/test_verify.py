@@ -44,7 +44,7 @@ def test_a_call_of_each_sdk_goes_all_the_way_and_leaves_nothing(stored: CommandA
     steps = proof(stored)
 
     assert [(step.subject, step.name) for step in steps] == [
-        (sdk, name) for sdk in ("openai", "anthropic") for name in STEPS
+        (sdk, name) for sdk in ("openai", "anthropic", "google") for name in STEPS
     ]
     assert {step.status for step in steps} == {"ok"}
     assert rows(stored) == before
@@ -58,6 +58,7 @@ def test_the_exact_cost_is_told_and_is_that_of_the_prices_in_force(
 
     assert priced["openai"].startswith("0.000225 USD"), "gpt-5-mini: 0.25 and 2 per million, half off"
     assert priced["anthropic"].startswith("0.0045 USD")
+    assert priced["google"].startswith("0.00055 USD"), "gemini-2.5-flash: 0.3 and 2.5 per million"
 
 
 def test_an_sdk_that_only_another_app_of_the_process_taps_is_not_proved(
@@ -85,8 +86,8 @@ def test_the_made_up_call_looks_like_a_real_one(app: CommandApp) -> None:
         assert (event.provider_response_id or "").startswith("llm_cost_verify_")
         assert (event.input_tokens, event.output_tokens) == (1_000, 100)
         assert event.usage_source == "response"
-    assert [event.provider for event in seen] == ["openai", "anthropic"]
-    assert [event.operation for event in seen] == ["chat", "messages"]
+    assert [event.provider for event in seen] == ["openai", "anthropic", "google"]
+    assert [event.operation for event in seen] == ["chat", "messages", "generate_content"]
 
 
 def test_nothing_leaves_the_machine(app: CommandApp, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,6 +97,8 @@ def test_nothing_leaves_the_machine(app: CommandApp, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("GOOGLE_GENAI_USE_VERTEXAI", "true")
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
@@ -109,6 +112,7 @@ def test_without_a_tapped_sdk_the_way_of_track_is_proved(make_app: MakeCommandAp
     assert [(step.subject, step.name, step.status) for step in steps] == [
         ("openai", "tapped", "skip"),
         ("anthropic", "tapped", "skip"),
+        ("google", "tapped", "skip"),
         *(("track()", name, "ok") for name in STEPS),
     ]
     assert not any(rows(app).values())
@@ -118,6 +122,7 @@ def test_an_sdk_that_is_not_asked_for_is_skipped(make_app: MakeCommandApp, tmp_p
     app = make_app(f"sqlite:///{tmp_path / 'a.sqlite'}", LLM_COST_INSTRUMENT=["anthropic"]).create_tables()
     assert [(step.subject, step.status) for step in proof(app)] == [
         ("openai", "skip"),
+        ("google", "skip"),
         *([("anthropic", "ok")] * 4),
     ]
 
@@ -204,7 +209,7 @@ def test_json_tells_every_step(stored: CommandApp) -> None:
 
 
 def test_the_text_says_which_way_calls_arrive(app: CommandApp) -> None:
-    assert "Calls arrive by way of openai, anthropic." in app.run("verify-capture").stdout
+    assert "Calls arrive by way of openai, anthropic, google." in app.run("verify-capture").stdout
 
 
 def test_rollups_of_real_calls_are_as_before(stored: CommandApp) -> None:

@@ -21,6 +21,9 @@ RESPONSES = find_route("POST", "api.openai.com", "/v1/responses")
 MESSAGES = find_route("POST", "api.anthropic.com", "/v1/messages")
 OPENROUTER = find_route("POST", "openrouter.ai", "/api/v1/chat/completions")
 XAI = find_route("POST", "api.x.ai", "/v1/chat/completions")
+GEMINI = find_route(
+    "POST", "generativelanguage.googleapis.com", "/v1beta/models/gemini-2.5-flash:streamGenerateContent"
+)
 GROQ = find_route("POST", "api.groq.com", "/openai/v1/chat/completions")
 
 

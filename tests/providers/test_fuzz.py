@@ -22,6 +22,7 @@ from flask_llm_cost.usage import TOKEN_FIELDS
 from flask_llm_cost.usage import Usage
 from tests.providers.streams import CHAT
 from tests.providers.streams import EMBEDDINGS
+from tests.providers.streams import GEMINI
 from tests.providers.streams import MESSAGES
 from tests.providers.streams import OPENROUTER
 from tests.providers.streams import RESPONSES
@@ -29,8 +30,10 @@ from tests.providers.streams import XAI
 
 IMAGES = find_route("POST", "api.openai.com", "/v1/images/generations")
 HEARD = find_route("POST", "api.openai.com", "/v1/audio/transcriptions")
+DRAWN = find_route("POST", "aiplatform.googleapis.com", "/v1/publishers/google/models/gemini:newVerb")
+VECTORS = find_route("POST", "generativelanguage.googleapis.com", "/v1beta/models/m:embedContent")
 NEW = find_route("POST", "api.openai.com", "/v1/decisions")
-ROUTES = [CHAT, EMBEDDINGS, RESPONSES, MESSAGES, OPENROUTER, XAI, IMAGES, HEARD, NEW]
+ROUTES = [CHAT, EMBEDDINGS, RESPONSES, MESSAGES, OPENROUTER, XAI, IMAGES, HEARD, NEW, GEMINI, VECTORS, DRAWN]
 
 #: Every key that is looked at, so that random objects reach deep.
 KEYS = [
@@ -44,13 +47,19 @@ KEYS = [
     "num_cached_tokens", "cost", "is_byok", "cost_details", "upstream_inference_cost",
     "cost_in_usd_ticks", "cache_read_input_tokens", "cache_creation_input_tokens", "cache_creation",
     "ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens", "thinking_tokens", "iterations",
-    "server_tool_use", "web_search_requests", "speed", "inference_geo", "seconds",
+    "server_tool_use", "web_search_requests", "speed", "inference_geo", "seconds", "candidates",
+    "usageMetadata", "modelVersion", "responseId", "promptFeedback", "blockReason", "finishReason", "parts",
+    "groundingMetadata", "webSearchQueries", "promptTokenCount", "cachedContentTokenCount",
+    "candidatesTokenCount", "thoughtsTokenCount", "toolUsePromptTokenCount", "totalTokenCount",
+    "promptTokensDetails", "promptTokenDetails", "cacheTokensDetails", "candidatesTokensDetails",
+    "modality", "tokenCount", "serviceTier", "trafficType",
 ]  # fmt: skip
 WORDS = [
     "error", "response.completed", "response.failed", "response.created", "response.incomplete",
     "message_start", "message_delta", "message_stop", "content_block_delta", "compaction", "message",
     "web_search_call", "search", "code_interpreter_call", "completed", "failed", "queued", "duration",
     "tokens", "us", "fast", "priority", "flex", "image_generation", "response.output_text.delta",
+    "AUDIO", "IMAGE", "TEXT", "STOP", "ON_DEMAND_FLEX", "standard",
 ]  # fmt: skip
 
 scalars = (
@@ -103,8 +112,9 @@ def test_any_bytes_are_a_body(route: Route, body: bytes) -> None:
 @settings(max_examples=200, deadline=None)
 @given(route=st.sampled_from(ROUTES), document=documents, usage=usages | values)
 def test_any_json_is_a_body_and_an_event(route: Route, document: dict[str, Any], usage: Any) -> None:
-    body = json.dumps({**document, "usage": usage}).encode()
+    body = json.dumps({**document, "usage": usage, "usageMetadata": usage}).encode()
     check(read_body(route, body))
+    check(read_body(route, b"[" + body + b"," + body + b"]"))
 
     reader = StreamReader(route)
     reader.feed(b"data: " + body + b"\n\n")
@@ -115,7 +125,7 @@ def test_any_json_is_a_body_and_an_event(route: Route, document: dict[str, Any],
 @settings(max_examples=200, deadline=None)
 @given(route=st.sampled_from(ROUTES), usage=usages)
 def test_no_number_is_invented(route: Route, usage: dict[str, Any]) -> None:
-    found = read_body(route, json.dumps({"usage": usage}).encode())
+    found = read_body(route, json.dumps({"usage": usage, "usageMetadata": usage}).encode())
     told = list(integers(usage))
 
     for item in filter(None, [found.usage, *(iteration.usage for iteration in found.iterations)]):
@@ -159,12 +169,54 @@ def test_the_buckets_are_disjoint_and_sum_to_the_total(
         assert sum(found.quantities().values()) == Decimal(prompt + output)
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    prompt=st.integers(0, 10**6),
+    cached=st.integers(0, 10**6),
+    audio=st.integers(0, 10**6),
+    image=st.integers(0, 10**6),
+    candidates=st.integers(0, 10**6),
+    drawn=st.integers(0, 10**6),
+    thoughts=st.integers(0, 10**6),
+    tools=st.integers(0, 10**6),
+)
+def test_geminis_buckets_are_disjoint_and_sum_to_the_total(
+    prompt: int, cached: int, audio: int, image: int, candidates: int, drawn: int, thoughts: int, tools: int
+) -> None:
+    usage = {
+        "promptTokenCount": prompt,
+        "cachedContentTokenCount": cached,
+        "promptTokensDetails": [
+            {"modality": "AUDIO", "tokenCount": audio},
+            {"modality": "IMAGE", "tokenCount": image},
+        ],
+        "candidatesTokenCount": candidates,
+        "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": drawn}],
+        "thoughtsTokenCount": thoughts,
+        "toolUsePromptTokenCount": tools,
+        "totalTokenCount": prompt + candidates + thoughts + tools,
+    }
+    found = read_body(GEMINI, json.dumps({"usageMetadata": usage}).encode()).usage
+
+    fits = cached <= prompt and audio + image <= prompt and drawn <= candidates
+    assert (found is not None) is fits
+    if found is not None:
+        assert found.counted_tokens == found.total_tokens
+        assert sum(found.quantities().values()) == Decimal(usage["totalTokenCount"])  # type: ignore[arg-type]
+
+
 @settings(max_examples=150, deadline=None)
 @given(data=st.data(), route=st.sampled_from(ROUTES), end=st.sampled_from([b"\n", b"\r\n", b"\r"]))
 def test_a_stream_reads_the_same_in_any_split(data: st.DataObject, route: Route, end: bytes) -> None:
     lines = st.one_of(
         documents.map(lambda document: b"data: " + json.dumps(document).encode()),
         usages.map(lambda usage: b"data: " + json.dumps({"choices": [], "usage": usage}).encode()),
+        usages.map(
+            lambda usage: (
+                b"data: "
+                + json.dumps({"usageMetadata": usage, "candidates": [{"finishReason": "STOP"}]}).encode()
+            )
+        ),
         st.sampled_from(WORDS).map(lambda word: b"event: " + word.encode()),
         st.sampled_from(WORDS).map(lambda word: b'data: {"type": "' + word.encode() + b'"}'),
         st.sampled_from([b"", b"", b"", b": comment", b"data: [DONE]", b"data", b"id: 1", b"data: {oops"]),
@@ -184,7 +236,7 @@ def test_a_stream_reads_the_same_in_any_split(data: st.DataObject, route: Route,
     for other in (parts, single):
         assert other.observation() == found
         assert (other.finished, other.failed) == (whole.finished, whole.failed)
-        assert other.saw_output == whole.saw_output
+        assert (other.saw_output, other.answered) == (whole.saw_output, whole.answered)
 
 
 @settings(max_examples=200, deadline=None)

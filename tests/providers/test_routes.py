@@ -175,3 +175,96 @@ def test_an_anthropic_request_asks_for_speed_and_place(fields: dict[str, object]
 
 def test_fast_is_openais_other_name_for_the_priority_tier() -> None:
     assert read_request(post("/chat/completions"), {"service_tier": "fast"}).pricing_mode == "priority"
+
+
+GEMINI = "generativelanguage.googleapis.com"
+VERTEX = "europe-west4-aiplatform.googleapis.com"
+PLACE = "/v1/projects/quay/locations/europe-west4"
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "operation", "model"),
+    [
+        (GEMINI, "models/gemini-2.5-flash:generateContent", "generate_content", "gemini-2.5-flash"),
+        (GEMINI, "/v1beta/models/gemini-2.5-flash:generateContent", "generate_content", "gemini-2.5-flash"),
+        (GEMINI, "tunedModels/quay-1:generateContent", "generate_content", "tunedModels/quay-1"),
+        (GEMINI, "models/gemini-embedding-001:batchEmbedContents", "embeddings", "gemini-embedding-001"),
+        (
+            VERTEX,
+            f"{PLACE}/publishers/google/models/gemini-embedding-2:embedContent",
+            "embeddings",
+            "gemini-embedding-2",
+        ),
+        (
+            VERTEX,
+            f"{PLACE}/publishers/google/models/gemini-3.5-flash:generateContent",
+            "generate_content",
+            "gemini-3.5-flash",
+        ),
+        (VERTEX, f"{PLACE}/endpoints/77:generateContent", "generate_content", "endpoints/77"),
+    ],
+)
+def test_gemini_names_verb_and_model_in_the_path(host: str, path: str, operation: str, model: str) -> None:
+    route = post(path, host)
+
+    assert (route.operation, route.protocol, route.billing) == (operation, "gemini_generate", "usage")
+    assert (route.provider, route.stream) == ("google" if host == GEMINI else "vertex", False)
+    assert read_request(route, {"model": "models/other"}).model == model
+
+
+def test_gemini_asks_for_a_stream_in_the_path_and_for_a_tier_in_the_body() -> None:
+    route = post("models/gemini-3.5-flash:streamGenerateContent?alt=sse", GEMINI)
+
+    facts = read_request(route, {"contents": [], "serviceTier": "flex"})
+    assert (facts.model, facts.stream, facts.pricing_mode) == ("gemini-3.5-flash", True, "flex")
+    assert read_request(route, {"serviceTier": "unspecified"}).pricing_mode is None
+    assert read_request(route, {"service_tier": "flex"}).pricing_mode is None
+
+
+@pytest.mark.parametrize(
+    ("path", "operation"),
+    [
+        ("models/imagen-4:predict", "images"),
+        ("publishers/google/models/text-embedding-005:predict", "embeddings"),
+        ("models/veo-3:predictLongRunning", "other"),
+        ("cachedContents", "other"),
+        ("tunedModels", "other"),
+        ("fileSearchStores/quay:importFile", "other"),
+    ],
+)
+def test_what_google_bills_without_saying_how_much(path: str, operation: str) -> None:
+    route = post(path, GEMINI)
+
+    assert (route.operation, route.protocol, route.billing) == (operation, None, "no_usage")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "models/gemini-2.5-flash:countTokens"),
+        ("POST", "publishers/google/models/gemini-2.5-flash:computeTokens"),
+        ("POST", "models/gemini-2.5-flash:batchGenerateContent"),
+        ("POST", "models/gemini-embedding-001:asyncBatchEmbedContent"),
+        ("POST", "batches/77:cancel"),
+        ("POST", "upload/v1beta/files"),
+        ("POST", "auth_tokens"),
+        ("GET", "models/gemini-2.5-flash"),
+        ("PATCH", "cachedContents/77"),
+        ("DELETE", "tunedModels/quay-1"),
+    ],
+)
+def test_what_costs_nothing_at_google(method: str, path: str) -> None:
+    assert find_route(method, GEMINI, path).billing == "free"
+
+
+def test_a_verb_that_nobody_knows_is_judged_by_its_answer() -> None:
+    route = post("models/gemini-9:dream", GEMINI)
+
+    assert (route.protocol, route.billing, route.model) == ("gemini_generate", "unknown", "gemini-9")
+    assert post("/v1/responses/resp:1/dream").billing == "unknown"
+
+
+def test_geminis_compatible_paths_speak_openais_format() -> None:
+    route = post("/v1beta/openai/chat/completions", GEMINI)
+
+    assert (route.provider, route.protocol) == ("google", "openai_chat")

@@ -1,0 +1,65 @@
+"""Methods of SDK classes that are replaced by wrappers of ours, put on once and taken off without a trace."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Any
+
+_lock = threading.Lock()
+
+
+@dataclass
+class Tap:
+    """The patch of one class. ``active`` is false after an uninstall that could not take it off."""
+
+    originals: Mapping[str, Any]
+    wrappers: Mapping[str, Any] = field(default_factory=dict)
+    active: bool = True
+
+
+#: Makes a tap's wrappers of its originals, by the names of the methods.
+Wrap = Callable[[Tap], Mapping[str, Any]]
+
+_taps: weakref.WeakKeyDictionary[type, Tap] = weakref.WeakKeyDictionary()
+
+
+def put_on(cls: type, names: tuple[str, ...], wrap: Wrap) -> None:
+    """Replace these methods of a class. Doing it again changes nothing."""
+    with _lock:
+        tap = _taps.get(cls)
+        if tap is None:
+            _taps[cls] = _patched(cls, names, wrap)
+        else:
+            tap.active = True
+
+
+def take_off(cls: type) -> None:
+    """Put the original methods back; where another tool wrapped ours, ours stays and only passes on."""
+    with _lock:
+        tap = _taps.get(cls)
+        if tap is None:
+            return
+        tap.active = False
+        if all(vars(cls).get(name) is wrapper for name, wrapper in tap.wrappers.items()):
+            for name, original in tap.originals.items():
+                setattr(cls, name, original)
+            del _taps[cls]
+
+
+def is_on(cls: type) -> bool:
+    """Whether the wrappers of a class are there and record."""
+    return cls in _taps and _taps[cls].active
+
+
+def _patched(cls: type, names: tuple[str, ...], wrap: Wrap) -> Tap:
+    tap = Tap({name: vars(cls)[name] for name in names})
+    tap.wrappers = wrap(tap)
+    for name, wrapper in tap.wrappers.items():
+        wrapper.llm_cost_tap = True
+        setattr(cls, name, wrapper)
+    return tap

@@ -1,0 +1,370 @@
+"""The tap of google-genai: the four methods of its API client that send requests.
+
+Models, chats, caches and the rest end there, whatever HTTP package is beneath (httpx, httpx2, requests or
+aiohttp). Each round of a chat or of automatic function calling is one request, and one call.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import inspect
+import weakref
+from collections.abc import AsyncIterator
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..errors import LLMCostError
+from ..providers import read_body
+from . import patches
+from .call import Asked
+from .call import CapturedCall
+from .call import begin_call
+from .mute import covered
+from .mute import ours
+from .readers import EventReader
+from .tee import OpenAnswer
+
+CLIENT = "BaseApiClient"
+_METHODS = ("request", "async_request", "request_streamed", "async_request_streamed")
+_PARAMETERS = ("http_method", "path", "request_dict", "http_options")
+#: One attempt of a request. They are private and only counted, so an SDK without them is tapped as well.
+_ATTEMPTS = ("_request_once", "_async_request_once")
+#: Who raises exceptions about a request that was sent, or about its answer.
+_WIRE = frozenset({"httpx", "httpx2", "httpcore", "httpcore2", "aiohttp", "requests", "urllib3"})
+_SDK_ERRORS = frozenset({"APIError", "UnknownApiResponseError", "TransportError"})
+
+
+def broken_contract(module: ModuleType) -> str | None:
+    """What google-genai's ``_api_client`` lacks of what the tap relies on, or ``None``."""
+    client = getattr(module, CLIENT, None)
+    if not inspect.isclass(client):
+        return f"{module.__name__} has no class {CLIENT}"
+    for name in _METHODS:
+        if problem := _broken_method(client, name):
+            return f"{module.__name__}.{CLIENT}.{name} {problem}"
+    return None
+
+
+def _broken_method(client: type, name: str) -> str | None:
+    function = vars(client).get(name)
+    if not callable(function):
+        return "is no method of the class"
+    if inspect.iscoroutinefunction(function) != name.startswith("async_"):
+        return "is a coroutine function where none is expected, or none where one is"
+    parameters = inspect.signature(function).parameters
+    kinds = {parameter.kind for parameter in parameters.values()}
+    missing = [parameter for parameter in _PARAMETERS if parameter not in parameters]
+    # Another tool's wrapper may take anything and pass it on.
+    if missing and inspect.Parameter.VAR_KEYWORD not in kinds:
+        return f"takes no {', '.join(missing)}"
+    return None
+
+
+def patch(sdk: str, module: ModuleType) -> None:
+    """Tap the API client of a module that keeps the contract. Doing it again changes nothing."""
+    client = getattr(module, CLIENT)
+    counted = tuple(name for name in _ATTEMPTS if callable(vars(client).get(name)))
+    patches.put_on(client, (*_METHODS, *counted), functools.partial(_wrappers, sdk))
+
+
+def unpatch(module: ModuleType) -> None:
+    """Put the original methods back; where another tool wrapped ours, ours stays and only passes on."""
+    client = getattr(module, CLIENT, None)
+    if inspect.isclass(client):
+        patches.take_off(client)
+
+
+def is_patched(module: ModuleType) -> bool:
+    """Whether the client's calls are seen."""
+    client = getattr(module, CLIENT, None)
+    return inspect.isclass(client) and patches.is_on(client)
+
+
+def _wrappers(sdk: str, tap: patches.Tap) -> dict[str, Any]:
+    made = {
+        "request": _request,
+        "async_request": _async_request,
+        "request_streamed": _request_streamed,
+        "async_request_streamed": _async_request_streamed,
+    }
+    wrappers = {
+        name: make(tap.originals[name], functools.partial(_begin, sdk, tap, "streamed" in name))
+        for name, make in made.items()
+    }
+    counting = {name: _counting(tap.originals[name]) for name in _ATTEMPTS if name in tap.originals}
+    return {**wrappers, **counting}
+
+
+class _Exchange:
+    """One request and its answer, whole or in chunks."""
+
+    def __init__(self, call: CapturedCall) -> None:
+        self._call = call
+        self._answer: OpenAnswer | None = None
+        self._had_chunk = False
+        self.attempts = 0
+
+    def returned(self, response: Any) -> None:
+        """The host gets this whole answer now.
+
+        :raises LLMCostError: the host opted into an exception.
+        """
+        with ours(self._call.runtime.counters, "An answer could not be read"):
+            self._call.answered_after(max(1, self.attempts))
+            body = response.body or ""
+            self._call.finish_read(read_body(self._call.route, body.encode()), silent=False)
+
+    def opened(self) -> None:
+        """A stream was answered; its chunks follow."""
+        with ours(self._call.runtime.counters, "An answer could not be observed", silent=True):
+            self._call.answered_after(max(1, self.attempts))
+            self._answer = OpenAnswer(self._call, EventReader(self._call.route))
+
+    def feed(self, chunk: Any) -> LLMCostError | None:
+        """The host gets this chunk next. Returns an exception that it opted into."""
+        if self._answer is None:
+            self.opened()
+        self._had_chunk = True
+        with ours(self._call.runtime.counters, "A chunk could not be read along", silent=True):
+            if self._answer is not None:
+                # The SDK has parsed the chunk and written it again, on one line.
+                return self._answer.feed(b"data: " + (chunk.body or "").encode() + b"\n\n")
+        return None
+
+    def ended(self) -> LLMCostError | None:
+        """No chunk follows. Returns an exception that the host opted into."""
+        if self._answer is None:
+            self.opened()
+        return self._answer.end() if self._answer is not None else None
+
+    def left(self) -> None:
+        """Nobody reads the stream any more; nothing happens if it had come to its end.
+
+        It may be the garbage collector that says so, in any thread and inside any lock.
+        """
+        if self._answer is not None:
+            self._answer.abandon(from_finalizer=True)
+
+    def raised(self, error: BaseException) -> None:
+        """The host gets this exception."""
+        with ours(self._call.runtime.counters, "A failed call could not be recorded", silent=True):
+            if self._answer is not None and self._had_chunk:
+                self._answer.fail(error)
+                return
+            if self._answer is not None:
+                self._answer.detach()
+            elif isinstance(error, Exception) and not _came_from_the_wire(error):
+                return  # the SDK itself refused to send it
+            self._call.finish_refused(error, _http_status(error), max(1, self.attempts))
+
+
+_exchange: contextvars.ContextVar[_Exchange | None] = contextvars.ContextVar(
+    "llm_cost_google_exchange", default=None
+)
+
+
+class _current:
+    """Make an exchange the one whose attempts are counted, and whose HTTP requests no transport of ours
+    counts again. Put back by value, not by token: a coroutine may be closed in another context than it was
+    begun in.
+    """
+
+    def __init__(self, exchange: _Exchange) -> None:
+        self._exchange = exchange
+        self._covered = covered()
+
+    def __enter__(self) -> None:
+        self._before = _exchange.get()
+        _exchange.set(self._exchange)
+        self._covered.__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        self._covered.__exit__()
+        if _exchange.get() is self._exchange:
+            _exchange.set(self._before)
+
+
+Begin = Callable[[Any, tuple[Any, ...], dict[str, Any]], _Exchange | None]
+
+
+def _begin(
+    sdk: str, tap: patches.Tap, streamed: bool, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> _Exchange | None:
+    if not tap.active:
+        return None
+    given = {**dict(zip(_PARAMETERS, args, strict=False)), **kwargs}
+    call = begin_call(sdk, functools.partial(_asked, client, given, streamed))
+    return _Exchange(call) if call is not None else None
+
+
+def _asked(client: Any, given: Mapping[str, Any], streamed: bool) -> Asked:
+    options = given.get("http_options")
+    base = _option(options, "base_url") or client._http_options.base_url
+    body = given["request_dict"]
+    extra = _option(options, "extra_body") or client._http_options.extra_body
+    return Asked(
+        method=str(given["http_method"]),
+        host=urlsplit(str(base)).netloc,
+        path=str(given["path"]),
+        body={**body, **extra} if isinstance(extra, Mapping) else body,
+        streamed=streamed,
+        provider="vertex" if client.vertexai else None,
+    )
+
+
+def _option(options: Any, name: str) -> Any:
+    return options.get(name) if isinstance(options, Mapping) else getattr(options, name, None)
+
+
+def _request(original: Callable[..., Any], begin: Begin) -> Any:
+    @functools.wraps(original)
+    def request(self: Any, *args: Any, **kwargs: Any) -> Any:
+        exchange = begin(self, args, kwargs)
+        if exchange is None:
+            return original(self, *args, **kwargs)
+        with _current(exchange):
+            try:
+                response = original(self, *args, **kwargs)
+            except BaseException as error:
+                exchange.raised(error)
+                raise
+        exchange.returned(response)
+        return response
+
+    return request
+
+
+def _async_request(original: Callable[..., Any], begin: Begin) -> Any:
+    @functools.wraps(original)
+    async def async_request(self: Any, *args: Any, **kwargs: Any) -> Any:
+        exchange = begin(self, args, kwargs)
+        if exchange is None:
+            return await original(self, *args, **kwargs)
+        with _current(exchange):
+            try:
+                response = await original(self, *args, **kwargs)
+            except BaseException as error:
+                exchange.raised(error)
+                raise
+        exchange.returned(response)
+        return response
+
+    return async_request
+
+
+def _request_streamed(original: Callable[..., Any], begin: Begin) -> Any:
+    @functools.wraps(original)
+    def request_streamed(self: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        # The SDK sends the request when the first chunk is asked for, and so the call begins there.
+        exchange = begin(self, args, kwargs)
+        chunks = original(self, *args, **kwargs)
+        if exchange is None:
+            yield from chunks
+            return
+        try:
+            while True:
+                try:
+                    with _current(exchange):
+                        chunk = next(chunks)
+                except StopIteration:
+                    break
+                except BaseException as error:
+                    exchange.raised(error)
+                    raise
+                problem = exchange.feed(chunk)
+                yield chunk
+                if problem is not None:
+                    raise problem
+            if (problem := exchange.ended()) is not None:
+                raise problem
+        finally:
+            exchange.left()
+
+    return request_streamed
+
+
+def _async_request_streamed(original: Callable[..., Any], begin: Begin) -> Any:
+    @functools.wraps(original)
+    async def async_request_streamed(self: Any, *args: Any, **kwargs: Any) -> Any:
+        exchange = begin(self, args, kwargs)
+        if exchange is None:
+            return await original(self, *args, **kwargs)
+        with _current(exchange):
+            try:
+                chunks = await original(self, *args, **kwargs)
+            except BaseException as error:
+                exchange.raised(error)
+                raise
+        exchange.opened()
+        answer = _read_along(exchange, chunks)
+        # The request is sent: a stream that is never begun is a call too.
+        weakref.finalize(answer, exchange.left).atexit = False
+        return answer
+
+    return async_request_streamed
+
+
+async def _read_along(exchange: _Exchange, chunks: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    try:
+        while True:
+            try:
+                chunk = await anext(chunks)
+            except StopAsyncIteration:
+                break
+            except BaseException as error:
+                exchange.raised(error)
+                raise
+            problem = exchange.feed(chunk)
+            yield chunk
+            if problem is not None:
+                raise problem
+        if (problem := exchange.ended()) is not None:
+            raise problem
+    finally:
+        exchange.left()
+
+
+def _counting(original: Callable[..., Any]) -> Any:
+    if inspect.iscoroutinefunction(original):
+
+        @functools.wraps(original)
+        async def _async_request_once(*args: Any, **kwargs: Any) -> Any:
+            _count_attempt()
+            return await original(*args, **kwargs)
+
+        return _async_request_once
+
+    @functools.wraps(original)
+    def _request_once(*args: Any, **kwargs: Any) -> Any:
+        _count_attempt()
+        return original(*args, **kwargs)
+
+    return _request_once
+
+
+def _count_attempt() -> None:
+    if (exchange := _exchange.get()) is not None:
+        exchange.attempts += 1
+
+
+def _http_status(error: BaseException) -> int | None:
+    code = error.code if _is_sdk_error(error) and hasattr(error, "code") else None
+    return code if isinstance(code, int) and 100 <= code < 600 else None
+
+
+def _came_from_the_wire(error: Exception) -> bool:
+    """Whether this is about an answer, or about the connection."""
+    if isinstance(error, OSError) or _is_sdk_error(error):  # TimeoutError is an OSError
+        return True
+    return any(base.__module__.partition(".")[0] in _WIRE for base in type(error).__mro__)
+
+
+def _is_sdk_error(error: BaseException) -> bool:
+    return any(
+        base.__name__ in _SDK_ERRORS and base.__module__.startswith("google.") for base in type(error).__mro__
+    )
