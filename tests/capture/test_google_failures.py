@@ -12,7 +12,6 @@ from google.genai import types
 from tests.capture.conftest import AsyncWork
 from tests.capture.conftest import RunAsync
 from tests.capture.conftest import TrackedApp
-from tests.capture.conftest import google_http
 from tests.capture.google_calls import ASK
 from tests.capture.google_calls import MODEL
 from tests.capture.google_calls import generate
@@ -98,7 +97,7 @@ def test_a_refused_connection_is_a_failed_call_of_unknown_cost(app: TrackedApp) 
     nobody = options(f"http://127.0.0.1:{closed_port()}")
     with (
         genai.Client(api_key="loopback", http_options=nobody) as client,
-        pytest.raises(google_http.ConnectError),
+        pytest.raises(Exception, match="refused"),
     ):
         generate(client)
     event = app.event
@@ -119,7 +118,7 @@ def test_a_disconnect_midway_is_an_error(
     app: TrackedApp, google_client: genai.Client, provider: LoopbackProvider
 ) -> None:
     provider.stream(gemini_stream(MODEL), cut_after=20)
-    with pytest.raises(google_http.RemoteProtocolError):
+    with pytest.raises(Exception, match="peer closed"):
         list(streamed(google_client))
     event = app.event
     assert (event.status, event.error_type, event.cost_status) == ("error", "RemoteProtocolError", "unknown")
