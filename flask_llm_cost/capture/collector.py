@@ -34,6 +34,7 @@ _PROTOCOLS: dict[Operation, Protocol] = {
     "completions": "openai_completions",
     "responses": "openai_responses",
     "messages": "anthropic_messages",
+    "generate_content": "gemini_generate",
 }
 #: Words that only the events of one format hold.
 _MARKS: tuple[tuple[bytes, Operation], ...] = (
@@ -41,6 +42,7 @@ _MARKS: tuple[tuple[bytes, Operation], ...] = (
     (b"content_block_", "messages"),
     (b'"response.', "responses"),
     (b"text_completion", "completions"),
+    (b'"candidates"', "generate_content"),
 )
 
 

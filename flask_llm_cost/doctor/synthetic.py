@@ -6,7 +6,6 @@ The SDKs are imported here by name only, and only when somebody asks for the pro
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import warnings
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -76,7 +75,8 @@ def call_google(model: str, response_id: str) -> None:
         "candidates": [{"content": {"role": "model", "parts": [{"text": "pong"}]}, "finishReason": "STOP"}],
         "usageMetadata": {"promptTokenCount": 1_000, "candidatesTokenCount": 100, "totalTokenCount": 1_100},
     }
-    http = importlib.import_module("httpx2" if importlib.util.find_spec("httpx2") else "httpx")
+    api_client = importlib.import_module("google.genai._api_client")
+    http = getattr(api_client, "httpx2", None) or api_client.httpx
     with http.Client(transport=_answering(http, body), trust_env=False) as offline, _quietly():
         options = {"base_url": "https://generativelanguage.googleapis.com", "httpx_client": offline}
         client = sdk.Client(api_key=_KEY, vertexai=False, http_options=options)

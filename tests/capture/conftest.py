@@ -16,6 +16,7 @@ import openai
 import pytest
 from flask import Flask
 from google import genai
+from google.genai import _api_client
 
 from flask_llm_cost.events import Event
 from flask_llm_cost.extension import LLMCostTracker
@@ -26,6 +27,9 @@ from tests.loopback import loopback_provider
 
 #: The HTTP package that the installed openai speaks: httpx2, or httpx before openai 3.
 http: Any = getattr(openai._base_client, "httpx2", None) or openai._base_client.httpx  # type: ignore[attr-defined]
+
+#: The same for google-genai: httpx2, or httpx before version 3.
+google_http: Any = getattr(_api_client, "httpx2", None) or _api_client.httpx
 
 needs_middleware = pytest.mark.skipif(
     "middleware" not in inspect.signature(anthropic.Anthropic).parameters,
@@ -141,7 +145,7 @@ def run_google(provider: LoopbackProvider, request: pytest.FixtureRequest) -> Ru
             async with genai.Client(api_key="loopback", http_options=options).aio as client:
                 yield client
         else:
-            async with http.AsyncClient() as pool:
+            async with google_http.AsyncClient() as pool:
                 options["httpx_async_client"] = pool
                 yield genai.Client(api_key="loopback", http_options=options).aio
 

@@ -11,7 +11,7 @@ from flask_llm_cost.context import with_tags
 from tests.capture.conftest import MakeApp
 from tests.capture.conftest import RunAsync
 from tests.capture.conftest import TrackedApp
-from tests.capture.conftest import http
+from tests.capture.conftest import google_http
 from tests.capture.google_calls import ASK
 from tests.capture.google_calls import MODEL
 from tests.capture.google_calls import generate
@@ -61,7 +61,7 @@ def test_an_async_stream_is_recorded(app: TrackedApp, run_google: RunAsync) -> N
 def test_a_call_over_an_httpx_client_of_the_host_is_recorded(
     app: TrackedApp, provider: LoopbackProvider
 ) -> None:
-    with http.Client() as pool:
+    with google_http.Client() as pool:
         generate(genai.Client(api_key="loopback", http_options=options(provider.url, httpx_client=pool)))
     assert_recorded(app, stream=False)
 

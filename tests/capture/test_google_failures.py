@@ -12,7 +12,6 @@ from google.genai import types
 from tests.capture.conftest import AsyncWork
 from tests.capture.conftest import RunAsync
 from tests.capture.conftest import TrackedApp
-from tests.capture.conftest import http
 from tests.capture.google_calls import ASK
 from tests.capture.google_calls import MODEL
 from tests.capture.google_calls import generate
@@ -96,7 +95,10 @@ def test_exhausted_retries_are_one_failed_call(
 
 def test_a_refused_connection_is_a_failed_call_of_unknown_cost(app: TrackedApp) -> None:
     nobody = options(f"http://127.0.0.1:{closed_port()}")
-    with genai.Client(api_key="loopback", http_options=nobody) as client, pytest.raises(http.ConnectError):
+    with (
+        genai.Client(api_key="loopback", http_options=nobody) as client,
+        pytest.raises(Exception, match="refused"),
+    ):
         generate(client)
     event = app.event
     assert (event.status, event.http_status, event.error_type) == ("error", None, "ConnectError")
@@ -116,7 +118,7 @@ def test_a_disconnect_midway_is_an_error(
     app: TrackedApp, google_client: genai.Client, provider: LoopbackProvider
 ) -> None:
     provider.stream(gemini_stream(MODEL), cut_after=20)
-    with pytest.raises(http.RemoteProtocolError):
+    with pytest.raises(Exception, match="peer closed"):
         list(streamed(google_client))
     event = app.event
     assert (event.status, event.error_type, event.cost_status) == ("error", "RemoteProtocolError", "unknown")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
 import sys
 import types as python_types
 from typing import Any
@@ -21,6 +22,7 @@ from tests.capture.google_calls import generate
 from tests.capture.google_calls import quiet_aiohttp
 from tests.capture.google_calls import read_all
 from tests.capture.google_calls import streamed
+from tests.loopback import LoopbackProvider
 
 pytestmark = quiet_aiohttp
 
@@ -156,3 +158,27 @@ def test_an_incompatible_sdk_asked_for_by_name_is_an_error(
     monkeypatch.setitem(sys.modules, "google.genai._api_client", module_with(request=3))
     with pytest.raises(CaptureContractError, match="request is no method of the class"):
         make_app(config={"LLM_COST_INSTRUMENT": ["google"]})
+
+
+def test_an_sdk_imported_later_is_tapped(provider: LoopbackProvider) -> None:
+    script = f"""
+from flask import Flask
+from flask_llm_cost import capture
+from flask_llm_cost.extension import LLMCostTracker
+
+events = []
+app = Flask("harbour")
+LLMCostTracker(app, storage=events.append)
+states = [found.state for found in capture.status() if found.sdk == "google"]
+from google import genai
+
+with genai.Client(api_key="k", http_options={{"base_url": "{provider.url}"}}) as client:
+    client.models.generate_content(model="gemini-jetty", contents="Is the jetty open?")
+states += [found.state for found in capture.status() if found.sdk == "google"]
+print(*states, *(event.model for event in events))
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["waiting", "active", "gemini-jetty"]

@@ -22,6 +22,7 @@ from flask_llm_cost.runtime import untracked
 from tests.capture.conftest import MakeApp
 from tests.capture.conftest import TrackedApp
 from tests.wire_formats import chat_stream
+from tests.wire_formats import gemini_stream
 from tests.wire_formats import message_stream
 from tests.wire_formats import response_stream
 
@@ -180,8 +181,9 @@ def payloads(pieces: list[bytes]) -> Iterator[str]:
         (chat_stream("gpt-answered"), "chat"),
         (response_stream("gpt-answered"), "responses"),
         (message_stream("gpt-answered"), "messages"),
+        (gemini_stream("gpt-answered"), "generate_content"),
     ],
-    ids=["chat", "responses", "messages"],
+    ids=["chat", "responses", "messages", "generate_content"],
 )
 @pytest.mark.parametrize("form", ["parsed", "text", "lines"])
 def test_a_streams_events_are_read_like_an_sdks(
