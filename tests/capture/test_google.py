@@ -197,3 +197,16 @@ def test_tags_are_those_of_the_moment_the_request_is_sent(
     assert app.event.tags == {"feature": "reading"}, (
         "the SDK sends nothing before the first chunk is asked for"
     )
+
+
+def test_a_client_over_a_transport_of_ours_is_recorded_once(
+    make_app: MakeApp, provider: LoopbackProvider
+) -> None:
+    app = make_app(config={"LLM_COST_PROVIDER_HOSTS": {"127.0.0.1": "google"}})
+    with google_http.Client(transport=app.tracker.http_transport()) as http_client:
+        client = genai.Client(
+            api_key="loopback", http_options=options(provider.url, httpx_client=http_client)
+        )
+        generate(client)
+        assert len(list(streamed(client))) == 50
+    assert [event.stream for event in app.events] == [False, True]
