@@ -106,7 +106,7 @@ def _change(shown: Callable[[Decimal | None], Shown], now: Decimal | None, befor
 
 def _spend_label(totals: Totals) -> str:
     if totals.total_cost is not None and totals.unknown_cost_calls:
-        return f"Spend, without {plural(totals.unknown_cost_calls, 'unpriced call')}"
+        return f"Spend, without {plural(totals.unknown_cost_calls, 'call')} of unknown cost"
     if totals.total_cost is not None and totals.partial_cost_calls:
         return f"Spend, {plural(totals.partial_cost_calls, 'call')} priced in part"
     return "Spend"

@@ -106,7 +106,7 @@ def _summary(totals: Totals) -> str:
     cost = shown_cost(totals.total_cost, unknown_calls=totals.unknown_cost_calls)
     words = f"{plural(totals.calls, 'call')}, spend {cost}"
     if totals.unknown_cost_calls and cost.known:
-        words += f" without {plural(totals.unknown_cost_calls, 'unpriced call')}"
+        words += f" without {plural(totals.unknown_cost_calls, 'call')} of unknown cost"
     return words
 
 
