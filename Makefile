@@ -13,7 +13,7 @@ demo: $(VENV)/.demo  ## Serve the example app with 60 days of made-up history (P
 	@cd examples && PORT=$(PORT) exec ../$(BIN)/python -m support_desk
 
 test: $(VENV)/.dev  ## Run the tests (PYTEST_ARGS="-k ledger")
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
 # The tests come last: their summary is what one looks for at the end of the output.
 check: lint types docs test  ## Everything that must hold before a merge

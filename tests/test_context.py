@@ -261,7 +261,9 @@ class TestUsers:
         assert identity(User("None")) is None
 
     @pytest.mark.parametrize(
-        "value", ["Ticket:5", 5, ("Ticket",), Ticket(title="new"), ("Ticket", None)], ids=repr
+        "value",
+        ["Ticket:5", 5, ("Ticket",), Ticket(title="new"), ("Ticket", None)],
+        ids=["text", "number", "only_a_type", "a_new_object", "no_id"],
     )
     def test_a_trackable_without_type_and_id_is_left_out(
         self, value: object, caplog: pytest.LogCaptureFixture

@@ -18,9 +18,11 @@ from flask import Flask
 from google import genai
 from google.genai import _api_client
 
+from flask_llm_cost import capture
 from flask_llm_cost.events import Event
 from flask_llm_cost.extension import LLMCostTracker
 from flask_llm_cost.runtime import Runtime
+from flask_llm_cost.runtime import registry
 from flask_llm_cost.runtime import runtime_of
 from tests.loopback import LoopbackProvider
 from tests.loopback import loopback_provider
@@ -35,6 +37,15 @@ needs_middleware = pytest.mark.skipif(
     "middleware" not in inspect.signature(anthropic.Anthropic).parameters,
     reason="this anthropic has no middleware yet",
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_is_tapped_yet() -> None:
+    """Other tests of the process leave apps behind that nobody shut down."""
+    for app in registry.apps():
+        registry.discard(app)
+    while any(sdk.state in ("active", "waiting") for sdk in capture.status()):
+        capture.uninstall("auto")
 
 
 class TrackedApp:

@@ -45,7 +45,9 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "aliases": ("p.yml", b"a: &x {input: 1}\nb: *x", "aliases are not accepted"),
     "a billion laughs": ("p.yml", laughs(9).encode(), "aliases are not accepted"),
     "a merge key": ("p.yml", b"a: &x {input: 1}\nb: {<<: *x}", "aliases are not accepted"),
-    "deep yaml": ("p.yml", b"a: " + b"[" * 100_000 + b"]" * 100_000, "nested deeper"),
+    "deep yaml": ("p.yml", b"a: " + b"[" * 30 + b"]" * 30, "nested deeper"),
+    # Newer versions of libyaml refuse this one themselves.
+    "very deep yaml": ("p.yml", b"a: " + b"[" * 100_000 + b"]" * 100_000, "nested deeper|nesting depth"),
     "deep json": ("p.json", b"[" * 500_000 + b"]" * 500_000, "nested too deep"),
     "a key twice in yaml": ("p.yml", b"a: {input: 1}\na: {input: 2}", "'a' stands there twice"),
     "a key twice in json": ("p.json", b'{"a": 1, "a": 2}', "'a' stands there twice"),
