@@ -13,7 +13,6 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
 from .config import Config
-from .context import Scope
 from .counters import Counters
 from .errors import ConfigurationError
 from .events import Event
@@ -26,6 +25,7 @@ from .ledger import attach_tables
 from .pricing import Catalog
 from .recorder import Recorder
 from .runtime import Runtime
+from .scope import Scope
 
 DefaultTags = Mapping[str, object] | Callable[[], Mapping[str, object]]
 

@@ -64,6 +64,7 @@ class Config:
     url_prefix: str = "/llm-costs"
     max_tags: int = 50
     redacted_tag_keys: tuple[str, ...] = REDACTED_TAG_KEYS
+    celery_tags: bool = False
     buffer_size: int = 10_000
     shutdown_timeout: float = 5.0
 
@@ -230,6 +231,7 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = MappingProxyType(
         "LLM_COST_URL_PREFIX": _url_prefix,
         "LLM_COST_MAX_TAGS": _integer(0, 1000),
         "LLM_COST_REDACTED_TAG_KEYS": _names,
+        "LLM_COST_CELERY_TAGS": _boolean,
         "LLM_COST_BUFFER_SIZE": _integer(1, 1_000_000),
         "LLM_COST_SHUTDOWN_TIMEOUT": _seconds,
     }

@@ -14,8 +14,7 @@ from collections.abc import AsyncGenerator
 from collections.abc import Callable
 from collections.abc import Generator
 from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import replace
 from types import MappingProxyType
 from types import TracebackType
 from typing import Any
@@ -36,12 +35,9 @@ from .config import REDACTED_TAG_KEYS
 from .events import Attribution
 from .identity import asked
 from .identity import identity
-from .identity import trackable_identity
 from .sanitize import REDACTED
-from .sanitize import clean_key
-from .sanitize import clean_value
 from .sanitize import is_secret_key
-from .sanitize import plain_text
+from .scope import Scope
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -49,50 +45,18 @@ T_callable = TypeVar("T_callable", bound=Callable[..., Any])
 
 log = logging.getLogger("flask_llm_cost")
 
-#: More tags than this in one scope are a bug in the host; the newest are kept.
-SCOPE_LIMIT = 1_000
-
 #: The name under which a host may leave tags for the rest of a request: ``g.llm_cost_tags = {...}``.
 REQUEST_TAGS = "llm_cost_tags"
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What a ``with_tags`` block says, sanitised. ``None`` means that it says nothing."""
-
-    tags: Mapping[str, str | None] = field(default_factory=dict)
-    user_id: str | None = None
-    request_type: str | None = None
-    trackable: tuple[str, str] | None = None
-
-    @classmethod
-    def of(cls, values: Mapping[str, object]) -> Scope:
-        """Read keywords as :func:`with_tags` takes them."""
-        rest = dict(values)
-        user_id = identity(rest.pop("user", None))
-        request_type = identity(rest.pop("request_type", None))
-        trackable = rest.pop("trackable", None)
-        return cls(
-            tags=clean_tags(rest),
-            user_id=user_id,
-            request_type=request_type,
-            trackable=None if trackable is None else trackable_identity(trackable),
-        )
-
-    def under(self, inner: Scope) -> Scope:
-        """This scope with ``inner`` on top of it: inner values win, the newest tags come last."""
-        kept = {key: value for key, value in self.tags.items() if key not in inner.tags}
-        return Scope(
-            tags={**kept, **inner.tags},
-            user_id=inner.user_id or self.user_id,
-            request_type=inner.request_type or self.request_type,
-            trackable=inner.trackable or self.trackable,
-        )
 
 
 _NOTHING_SAID = Scope()
 
 _scope: contextvars.ContextVar[Scope | None] = contextvars.ContextVar("llm_cost_scope", default=None)
+
+#: What stood when the jobs under way began, the outermost first: a job can run another one in its place.
+_outside: contextvars.ContextVar[tuple[Scope | None, ...]] = contextvars.ContextVar(
+    "llm_cost_outside", default=()
+)
 
 
 class with_tags:
@@ -229,22 +193,53 @@ def attribution(
     redacted_keys: tuple[str, ...] = REDACTED_TAG_KEYS,
 ) -> Attribution:
     """Freeze who the call belongs to: defaults under the request's tags under the blocks around the call."""
-    scope = (
+    defaults = (
         default_tags if isinstance(default_tags, Scope) else _scope_of(asked(default_tags), "default_tags")
     )
+    scope = scope_of_moment(defaults, user_loader)
+    trackable_type, trackable_id = scope.trackable or (None, None)
+    return Attribution(
+        tags=_limited(scope.tags, max_tags, redacted_keys),
+        user_id=scope.user_id,
+        request_type=scope.request_type,
+        trackable_type=trackable_type,
+        trackable_id=trackable_id,
+        endpoint=scope.endpoint,
+    )
+
+
+def scope_of_moment(
+    defaults: Scope = _NOTHING_SAID, user_loader: Callable[[], object] | None = None
+) -> Scope:
+    """All that is said of a call which begins now: by the defaults, the request and the blocks around it."""
+    scope = defaults
     if has_app_context() and (said := g.get(REQUEST_TAGS)):
         scope = scope.under(_scope_of(said, f"g.{REQUEST_TAGS}"))
     if (block := _scope.get()) is not None:
         scope = scope.under(block)
-    trackable_type, trackable_id = scope.trackable or (None, None)
-    return Attribution(
-        tags=_limited(scope.tags, max_tags, redacted_keys),
+    return replace(
+        scope,
         user_id=scope.user_id or identity(asked(user_loader)) or _login_user_id(),
-        request_type=scope.request_type,
-        trackable_type=trackable_type,
-        trackable_id=trackable_id,
-        endpoint=request.endpoint if has_request_context() else None,
+        endpoint=scope.endpoint or (request.endpoint if has_request_context() else None),
     )
+
+
+def current_scope() -> Scope | None:
+    """What the blocks around this moment say."""
+    return _scope.get()
+
+
+def begin_task(scope: Scope | None) -> None:
+    """Let ``scope`` stand in place of all blocks until :func:`end_task`: a job begins that somebody sent."""
+    _outside.set((*_outside.get(), _scope.get()))
+    _scope.set(scope)
+
+
+def end_task() -> None:
+    """Undo the last :func:`begin_task` of this thread, task or greenlet."""
+    if outside := _outside.get():
+        _outside.set(outside[:-1])
+        _scope.set(outside[-1])
 
 
 def _scope_of(said: object, told_by: str) -> Scope:
@@ -254,30 +249,6 @@ def _scope_of(said: object, told_by: str) -> Scope:
     if said is not None:
         log.warning("%s must be a mapping of tags, got %s: it is left out", told_by, type(said).__name__)
     return _NOTHING_SAID
-
-
-def clean_tags(tags: Mapping[str, object]) -> dict[str, str | None]:
-    """Sanitised tags in their order; at most :data:`SCOPE_LIMIT`, the newest. ``None`` stays ``None``."""
-    if len(tags) > SCOPE_LIMIT:
-        log.warning("with_tags was given %d tags; the newest %d are kept", len(tags), SCOPE_LIMIT)
-    found: dict[str, str | None] = {}
-    for raw_key, raw_value in list(tags.items())[-SCOPE_LIMIT:]:
-        key = clean_key(str(raw_key))
-        if key:
-            found[key] = _tag_value(key, raw_value)
-    return found
-
-
-def _tag_value(key: str, value: object) -> str | None:
-    if value is None or is_secret_key(key, REDACTED_TAG_KEYS):
-        return None if value is None else REDACTED
-    text = plain_text(value)
-    if text is None:
-        text = identity(value)
-    if text is None:
-        log.warning("tag %s was left out: a %s is no tag value", key, type(value).__name__)
-        return None
-    return clean_value(text) or None
 
 
 def _limited(tags: Mapping[str, str | None], most: int, secret_keys: tuple[str, ...]) -> Mapping[str, str]:

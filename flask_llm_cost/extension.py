@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import weakref
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -10,9 +9,6 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC
 from datetime import datetime
-from multiprocessing import parent_process
-from multiprocessing.util import Finalize
-from multiprocessing.util import register_after_fork
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -21,6 +17,7 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
 from . import capture
+from . import celery
 from .assembly import DefaultTags
 from .assembly import Options
 from .assembly import build_runtime
@@ -36,6 +33,7 @@ from .runtime import Runtime
 from .runtime import registry
 from .runtime import resolve_among
 from .runtime import runtime_of
+from .shutdown import close
 from .usage import Usage
 
 if TYPE_CHECKING:
@@ -113,6 +111,7 @@ class LLMCostTracker:
         runtime = build_runtime(app, db or self._db, options)
         if runtime.config.enabled:
             capture.install(runtime.config.instrument)
+            celery.install()
         app.extensions[EXTENSION] = runtime
         self._apps.add(app)
         registry.add(app, default=options.default)
@@ -215,7 +214,7 @@ class LLMCostTracker:
 
         :param timeout: seconds; ``LLM_COST_SHUTDOWN_TIMEOUT`` where it is not given.
         """
-        _close(self._app, timeout)
+        close(self._app, timeout)
 
     @property
     def _app(self) -> Flask:
@@ -238,30 +237,3 @@ class LLMCostTracker:
         runtime = runtime_of(self._app)
         assert runtime is not None, "init_app stores the runtime before it remembers the app"  # noqa: S101
         return runtime
-
-
-def _close(app: Flask, timeout: float | None) -> None:
-    """Record the streams nobody read to their end, write what waits, and track the app no longer."""
-    runtime = runtime_of(app)
-    if runtime is None or not registry.discard(app):
-        return
-    capture.abandon_open_calls(runtime)
-    runtime.close(runtime.config.shutdown_timeout if timeout is None else timeout)
-    if runtime.config.enabled:
-        capture.uninstall(runtime.config.instrument)
-
-
-def _close_all() -> None:
-    for app in registry.apps():
-        _close(app, None)
-
-
-def _close_at_worker_end(_: object = None) -> None:
-    Finalize(None, _close_all, exitpriority=0)
-
-
-atexit.register(_close_all)
-# A worker of multiprocessing ends without atexit: it runs the finalizers that were made in it.
-register_after_fork(_close_all, _close_at_worker_end)
-if parent_process() is not None:
-    _close_at_worker_end()

@@ -19,8 +19,8 @@ from typing import Any
 from flask import Flask
 
 from .config import Config
-from .context import Scope
 from .context import attribution
+from .context import scope_of_moment
 from .counters import Counters
 from .counters import log
 from .counters import log_failure
@@ -40,6 +40,7 @@ from .pricing import Price
 from .sanitize import clean_details
 from .sanitize import clean_text
 from .sanitize import one_line
+from .scope import Scope
 from .signals import call_recorded
 from .usage import TOKEN_FIELDS
 
@@ -74,6 +75,10 @@ class Recorder:
         self._service = config.service or app.name
         self._abandoned: deque[Event] = deque()
         self._warned_models: set[tuple[str, str]] = set()
+
+    def scope_here(self) -> Scope:
+        """What is said of calls here and now, without the app's default tags."""
+        return scope_of_moment(user_loader=self._user_loader)
 
     def begin(self, start: CallStart) -> OpenCall:
         """Freeze what a call belongs to and when it began."""

@@ -158,6 +158,12 @@ def runtime_of(app: Flask) -> Runtime | None:
     return found if isinstance(found, Runtime) else None
 
 
+def active_runtimes() -> list[Runtime]:
+    """The runtimes of all tracked apps that record."""
+    found = [runtime_of(app) for app in registry.apps()]
+    return [runtime for runtime in found if runtime is not None and runtime.config.enabled]
+
+
 def resolve() -> Runtime | None:
     """The runtime that a call beginning now belongs to; ``None`` lets the call pass untracked.
 

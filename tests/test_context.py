@@ -25,13 +25,13 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm import mapped_column
 from werkzeug.local import LocalProxy
 
-from flask_llm_cost.context import Scope
 from flask_llm_cost.context import attribution
 from flask_llm_cost.context import copy_context
 from flask_llm_cost.context import tagged
 from flask_llm_cost.context import with_tags
 from flask_llm_cost.identity import identity
 from flask_llm_cost.identity import trackable_identity
+from flask_llm_cost.scope import Scope
 
 
 class Base(DeclarativeBase):

@@ -7,6 +7,7 @@ import sys
 
 #: Needed by some apps, commands or requests only, and slow to import.
 LATER = (
+    "celery",
     "rich",
     "yaml",
     "flask_llm_cost.analytics",

@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "flask_llm_cost"
 GROUND = (
     "components", "config", "context", "counters", "errors", "events", "identity", "money", "sanitize",
-    "signals", "usage", "wording",
+    "scope", "signals", "usage", "wording",
 )  # fmt: skip
 #: Floors from the top down; rooms of one floor do not know each other, but the ground floor is one room.
 FLOORS = (
@@ -23,6 +23,8 @@ FLOORS = (
     ("cli", "dashboard"),
     ("doctor",),
     ("maintenance",),
+    ("celery",),
+    ("shutdown",),
     ("capture",),
     ("runtime",),
     ("recorder",),
@@ -34,7 +36,7 @@ FLOORS = (
     GROUND,
 )
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-VALUES = {"pricing", "providers", *GROUND} - {"context", "identity"}
+VALUES = {"pricing", "providers", *GROUND} - {"context", "identity", "scope"}
 FACES = {"cli", "dashboard"}
 HOST_STATE = {"current_app", "g", "request", "session", "has_app_context", "has_request_context"}
 
@@ -151,9 +153,20 @@ def test_the_hosts_request_is_read_in_context_and_the_faces_only() -> None:
     ]
 
 
-def test_sdks_and_their_http_clients_are_never_imported_by_us() -> None:
-    sdks = {"openai", "anthropic", "httpx", "httpx2", "aiohttp", "requests", "google", "groq"}
-    assert not [str(found) for found in ALL_IMPORTS if found.top_level in sdks]
+def test_sdks_http_clients_and_job_queues_are_never_imported_by_us() -> None:
+    sdks = {
+        "openai",
+        "anthropic",
+        "httpx",
+        "httpx2",
+        "aiohttp",
+        "requests",
+        "google",
+        "groq",
+        "celery",
+        "gevent",
+    }
+    assert not [str(found) for found in ALL_IMPORTS if found.top_level in {*sdks, "celery", "gevent"}]
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def dashboard(runtime: Runtime, *, debug: bool) -> Check:
 def waiting(runtime: Runtime) -> Check:
     """What this process accepted and has not stored, or could not."""
     counts = runtime.counters.snapshot()
-    troubles = ("dropped", "lost", "storage_errors", "capture_errors", "signal_errors")
+    troubles = ("dropped", "lost", "storage_errors", "capture_errors", "signal_errors", "celery_errors")
     listed = [f"{counts[name]:,} {name.replace('_', ' ')}" for name in troubles if counts.get(name)]
     evidence = f"In this process: {', '.join([f'{runtime.ingest.pending:,} pending', *listed])}."
     if listed:

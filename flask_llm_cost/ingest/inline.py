@@ -39,6 +39,19 @@ SHORT_LOCK_WAIT = 0.1
 _SERVERLESS = ("AWS_LAMBDA_FUNCTION_NAME", "K_SERVICE", "FUNCTIONS_WORKER_RUNTIME", "VERCEL")
 
 
+class _Primitives:
+    """What the threads of one process share.
+
+    Made when it is first needed: after a server has forked, and after gevent has replaced what it is made of.
+    A lock or an event made before that would hold up all greenlets of the process.
+    """
+
+    def __init__(self) -> None:
+        self.flushing = threading.Lock()
+        self.starting = threading.Lock()
+        self.wake = threading.Event()
+
+
 class InlineIngest:
     """A bounded buffer in front of the ledger.
 
@@ -84,7 +97,7 @@ class InlineIngest:
         if self._thread is None and not self._testing:
             self._start_thread()
         if len(self._waiting) >= GATHERED_CALLS:
-            self._wake.set()
+            self._primitives.wake.set()
 
     def flush(self, timeout: float | None = None) -> bool:
         """Write what waits, in the calling thread; ``False`` where something is still pending.
@@ -97,19 +110,19 @@ class InlineIngest:
         self.before_flush()
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         # Whoever holds the lock takes along what waits now; without a timeout there is nothing to hurry for.
-        if not self._flushing.acquire(timeout=-1 if timeout is None else max(timeout, 0)):
+        if not self._primitives.flushing.acquire(timeout=-1 if timeout is None else max(timeout, 0)):
             return False
         try:
             while self._waiting and self._write_batch(lock_wait) and time.monotonic() < deadline:
                 pass
         finally:
-            self._flushing.release()
+            self._primitives.flushing.release()
         return self.pending == 0
 
     def context_ended(self) -> None:
         """Write now, if that disturbs nobody. Never raises: it is one of the host's teardown functions."""
         if _event_loop_runs():
-            self._wake.set()
+            self._primitives.wake.set()
             return
         try:
             self._flush(0, SHORT_LOCK_WAIT)  # another thread that writes takes these along
@@ -127,7 +140,7 @@ class InlineIngest:
     def close(self, timeout: float) -> None:
         """Write what waits, for at most ``timeout`` seconds, and stop the background thread."""
         self._stopped = True
-        self._wake.set()
+        self._primitives.wake.set()
         try:
             self.flush(timeout)
         except StorageError as error:
@@ -135,6 +148,10 @@ class InlineIngest:
         if self.pending:
             log.error("%d calls were not written before shutdown and are lost", self.pending)
             self._counters.add("lost", self.pending)
+
+    @property
+    def _primitives(self) -> _Primitives:
+        return self._made.get("here") or self._made.setdefault("here", _Primitives())
 
     @property
     def _testing(self) -> bool:
@@ -198,7 +215,7 @@ class InlineIngest:
             log.error("%s (%d so far)", message, dropped)
 
     def _start_thread(self) -> None:
-        with self._starting:
+        with self._primitives.starting:
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=_write_forever, args=(weakref.ref(self),), name="llm-cost-inline", daemon=True
@@ -206,9 +223,7 @@ class InlineIngest:
                 self._thread.start()
 
     def _reset_threads(self) -> None:
-        self._flushing = threading.Lock()
-        self._starting = threading.Lock()
-        self._wake = threading.Event()
+        self._made: dict[str, _Primitives] = {}
         self._thread = None
         self._stopped = False
 
@@ -235,7 +250,7 @@ def _event_loop_runs() -> bool:
 def _write_forever(reference: weakref.ref[InlineIngest]) -> None:
     """The background thread. It holds no reference while it sleeps, so that the app can be collected."""
     while (ingest := reference()) is not None and not ingest._stopped:
-        wake = ingest._wake
+        wake = ingest._primitives.wake
         del ingest
         wake.wait(GATHERED_SECONDS)
         wake.clear()
