@@ -16,7 +16,6 @@ from ..events import Observation
 from ..events import OpenCall
 from ..events import Operation
 from ..events import Status
-from ..providers import Protocol
 from ..providers import Route
 from ..providers import StreamReader
 from ..runtime import Runtime
@@ -29,7 +28,7 @@ from .manual import enabled_runtime
 from .manual import read_usage
 from .mute import ours
 
-_PROTOCOLS: dict[Operation, Protocol] = {
+_PROTOCOLS: dict[Operation, str] = {
     "chat": "openai_chat",
     "completions": "openai_completions",
     "responses": "openai_responses",

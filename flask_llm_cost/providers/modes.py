@@ -10,6 +10,8 @@ DATA_RESIDENCY = "data_residency"
 _STANDARD = frozenset({"", "auto", "default", "standard", "standard_only", "on_demand"})
 #: The order in which a compound lists its parts.
 _ORDER = ("batch", "flex", "priority", "fast", "ultrafast", DATA_RESIDENCY)
+#: What the size and the quality of a picture or video, or a container's memory, are called.
+_VARIANT = re.compile(r"[0-9]{2,5}x[0-9]{2,5}|[0-9]{1,4}[pkg]|hd|high|medium|low|silent|annotated")
 _WORD = re.compile(r"[a-z0-9][a-z0-9_]{0,62}")
 
 
@@ -33,6 +35,14 @@ def join_modes(*modes: str | None) -> str | None:
     parts = {mode for mode in modes if mode}
     known = [mode for mode in _ORDER if mode in parts]
     return "_".join([*sorted(parts.difference(_ORDER)), *known]) or None
+
+
+def variant(word: object) -> str | None:
+    """The canonical word for a size or quality that chooses a rate, such as ``1024x1792``, ``1080p`` or
+    ``hd``; ``None`` for the ordinary one and for anything else.
+    """
+    text = word.strip().lower() if isinstance(word, str) else ""
+    return text if _VARIANT.fullmatch(text) else None
 
 
 def _parts(word: str) -> list[str]:
