@@ -19,6 +19,7 @@ from ..components import components
 from ..money import EXACT
 from ..money import MONEY_SCALE
 from ..money import to_scale
+from ..providers import variant
 from ..wording import plain_digits
 from .modes import ModeKey
 
@@ -214,7 +215,7 @@ def make_card(sheet: Sheet, mode: ModeKey) -> RateCard | None:
     A compound that is not listed is a listed mode times the multipliers that are: ``batch_data_residency`` is
     ``batch`` times ``data_residency``.
     """
-    resolved = _resolve_mode(sheet, mode)
+    resolved = _resolve_mode(sheet, _that_matters(sheet, mode))
     if resolved is None:
         return None
     own, factor = resolved
@@ -223,6 +224,15 @@ def make_card(sheet: Sheet, mode: ModeKey) -> RateCard | None:
     over_by_least = {tier.least: tier.over for tier in tiers}
     levels = [Level(over_by_least.get(size), _rates(sheet, own, factor, size)) for size in (0, *thresholds)]
     return RateCard(tuple(thresholds), tuple(levels))
+
+
+def _that_matters(sheet: Sheet, mode: ModeKey) -> ModeKey:
+    """The mode without size and quality, where the sheet has one rate for all of them. A sheet that names any
+    size or quality has to name the one that was used.
+    """
+    if any(variant(word) for name in sheet.modes for word in name):
+        return mode
+    return tuple(word for word in mode if not variant(word))
 
 
 _STANDARD = Mode(rates={}, tiers=None)
