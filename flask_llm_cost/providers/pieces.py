@@ -85,6 +85,8 @@ def without_billed(found: Observation, billed: dict[str, object]) -> Observation
 
     ``billed`` belongs to one process. No lock is taken: a finalizer may call this.
     """
+    if not found.containers:
+        return found
     mark = object()
     fresh = sum(billed.setdefault(container, mark) is mark for container in found.containers)
     while len(billed) > CONTAINERS_KEPT:
