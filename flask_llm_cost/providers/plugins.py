@@ -36,10 +36,15 @@ class Plugin:
 
 
 class Plugins:
-    """The entry points of the group, loaded when they are first asked for."""
+    """The entry points of the group, loaded when they are first asked for.
 
-    def __init__(self, taken: frozenset[str]) -> None:
+    :param taken: names of providers that no package may take.
+    :param protocols: the wire formats that are read without a reader of the package's own.
+    """
+
+    def __init__(self, taken: frozenset[str], protocols: frozenset[str | None]) -> None:
         self._taken = taken
+        self._protocols = protocols
         self._lock = threading.Lock()
         self._loaded: tuple[Plugin, ...] | None = None
         self._providers: Mapping[str, Provider] = {}
@@ -71,7 +76,7 @@ class Plugins:
         found: list[Plugin] = []
         providers: dict[str, Provider] = {}
         for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
-            plugin = _load_one(point, self._taken | providers.keys())
+            plugin = _load_one(point, self._taken | providers.keys(), self._protocols)
             if plugin.provider is not None:
                 providers[plugin.provider.name] = plugin.provider
             else:
@@ -83,18 +88,18 @@ class Plugins:
         self._loaded = tuple(found)
 
 
-def _load_one(point: EntryPoint, taken: frozenset[str]) -> Plugin:
+def _load_one(point: EntryPoint, taken: frozenset[str], protocols: frozenset[str | None]) -> Plugin:
     package = f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown package"
     try:
         provider = point.load()
+        problem = _broken(provider, taken, protocols)
     except Exception as error:
         # The class alone: a message may hold anything.
-        return Plugin(point.name, package, None, f"{point.value} cannot be imported ({type(error).__name__})")
-    problem = _broken(provider, taken)
+        return Plugin(point.name, package, None, f"{point.value} cannot be loaded ({type(error).__name__})")
     return Plugin(point.name, package, None if problem else provider, problem)
 
 
-def _broken(provider: object, taken: frozenset[str]) -> str:
+def _broken(provider: object, taken: frozenset[str], protocols: frozenset[str | None]) -> str:
     """What is wrong with a description, or nothing."""
     if not isinstance(provider, Provider):
         return f"it is no Provider but of the class {type(provider).__name__}"
@@ -102,10 +107,16 @@ def _broken(provider: object, taken: frozenset[str]) -> str:
         return "its name must be in lower case, without a slash"
     if provider.name in taken:
         return f"there is a provider {provider.name!r} already"
-    for path, endpoint in provider.endpoints.items():
-        if not isinstance(endpoint, Endpoint):
-            return f"endpoints[{path!r}] is no Endpoint"
     for protocol, reader in provider.readers.items():
         if not (isinstance(reader, type) and issubclass(reader, AnswerReader)):
             return f"readers[{protocol!r}] is no heir of AnswerReader"
+    return _broken_endpoint(provider, protocols | provider.readers.keys())
+
+
+def _broken_endpoint(provider: Provider, protocols: frozenset[str | None]) -> str:
+    for path, endpoint in provider.endpoints.items():
+        if not isinstance(endpoint, Endpoint):
+            return f"endpoints[{path!r}] is no Endpoint"
+        if endpoint.protocol not in protocols:
+            return f"endpoints[{path!r}] names the protocol {endpoint.protocol!r}, which nobody reads"
     return ""

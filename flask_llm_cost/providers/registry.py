@@ -48,7 +48,7 @@ _BUILT_IN_HOSTS = {host: provider.name for provider in BUILT_IN.values() for hos
 #: Names that no other package may take.
 _TAKEN = frozenset({*BUILT_IN, *PROVIDER_HOSTS.values(), "unknown"})
 
-plugins = Plugins(_TAKEN)
+plugins = Plugins(_TAKEN, frozenset(READERS))
 
 
 def provider_of_host(host: str, provider_hosts: Mapping[str, str]) -> str | None:
