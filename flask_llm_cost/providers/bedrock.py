@@ -26,7 +26,7 @@ from .provider import Endpoint
 from .provider import Provider
 
 #: Where InvokeModel counts tokens beside the model's own answer: in headers, and in the last chunk.
-_HEADERS: Mapping[str, str] = {
+HEADERS: Mapping[str, str] = {
     "x-amzn-bedrock-input-token-count": "inputTokens",
     "x-amzn-bedrock-output-token-count": "outputTokens",
     "x-amzn-bedrock-cache-read-input-token-count": "cacheReadInputTokens",
@@ -89,7 +89,7 @@ class InvokeReader(MessagesReader):
         self._counts: dict[str, object] = {}
 
     def headers(self, headers: Mapping[str, str]) -> None:
-        for header, key in _HEADERS.items():
+        for header, key in HEADERS.items():
             told = headers.get(header, "")
             if told.isdecimal() and len(told) <= 12:
                 self._counts[key] = int(told)
