@@ -19,7 +19,7 @@ from ..components import components
 from ..money import EXACT
 from ..money import MONEY_SCALE
 from ..money import to_scale
-from ..providers import variant
+from ..providers import is_size
 from ..wording import plain_digits
 from .modes import ModeKey
 
@@ -230,9 +230,9 @@ def _that_matters(sheet: Sheet, mode: ModeKey) -> ModeKey:
     """The mode without size and quality, where the sheet has one rate for all of them. A sheet that names any
     size or quality has to name the one that was used.
     """
-    if any(variant(word) for name in sheet.modes for word in name):
+    if any(is_size(word) for name in sheet.modes for word in name):
         return mode
-    return tuple(word for word in mode if not variant(word))
+    return tuple(word for word in mode if not is_size(word))
 
 
 _STANDARD = Mode(rates={}, tiers=None)

@@ -15,8 +15,8 @@ from .counted import Counted
 from .fields import InvalidUsage
 from .fields import count
 from .fields import mapping
+from .modes import is_size
 from .modes import normalise_mode
-from .modes import variant
 from .pieces import without_billed
 from .provider import Billing
 from .provider import Endpoint
@@ -52,11 +52,11 @@ __all__ = [
     "completed",
     "find_route",
     "is_event_stream",
+    "is_size",
     "normalise_mode",
     "plugins",
     "provider_of_host",
     "read_body",
     "read_request",
-    "variant",
     "without_billed",
 ]

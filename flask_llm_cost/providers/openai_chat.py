@@ -13,6 +13,7 @@ from .fields import Document
 from .fields import error_class
 from .fields import is_error
 from .fields import mapping
+from .modes import variant
 from .openai_usage import CHAT
 from .openai_usage import read_cost
 from .openai_usage import read_input_only
@@ -81,10 +82,16 @@ class ChatReader(AnswerReader):
             if usage:
                 self._usage, self._place = usage, place
                 self._is_final = _ends_answer(document)
+                self._take_search_size(usage)
                 break
         for holder in (document, mapping(document.get("x_groq"))):
             if is_error(holder.get("error")):
                 self.fail(error_class(holder["error"]))
+
+    def _take_search_size(self, usage: Document) -> None:
+        """How much of the web Perplexity took in, which chooses the rate of its fee."""
+        if self.provider == "perplexity" and (size := variant(usage.get("search_context_size"))):
+            self.pricing_mode, self.mode_told = size, True
 
     def _note_output(self, document: Document) -> None:
         if not self.saw_output:

@@ -245,6 +245,41 @@ def test_perplexity_and_xai_tell_their_charge_in_their_own_way() -> None:
     assert answer(tokens(9, 9, cost_in_usd_ticks=37_756_000), XAI).provider_cost == Decimal("0.0037756")
 
 
+PERPLEXITY = find_route("POST", "api.perplexity.ai", "/chat/completions")
+
+
+@pytest.mark.parametrize(
+    ("more", "charges", "mode"),
+    [
+        ({}, {"request": 1}, None),
+        ({"search_context_size": "low"}, {"request": 1}, "low"),
+        (
+            {"citation_tokens": 70, "reasoning_tokens": 900, "num_search_queries": 4},
+            {"citation_token": 70, "research_token": 900, "web_search_request": 4},
+            None,
+        ),
+    ],
+)
+def test_perplexity_bills_its_searches_on_top_of_the_tokens(
+    more: dict[str, Any], charges: dict[str, int], mode: str | None
+) -> None:
+    found = answer(tokens(9, 5, **more), PERPLEXITY)
+
+    assert found.usage is not None
+    assert (found.usage.charges, found.pricing_mode) == (charges, mode)
+    assert (found.usage.input_tokens, found.usage.output_tokens) == (9, 5)
+
+
+def test_mistral_bills_what_it_heard_by_the_minute() -> None:
+    mistral = find_route("POST", "api.mistral.ai", "/v1/chat/completions")
+    heard = answer(tokens(9, 5, prompt_audio_seconds=30), mistral).usage
+    silent = answer(tokens(9, 5, prompt_audio_seconds=None), mistral).usage
+
+    assert heard is not None
+    assert silent is not None
+    assert (heard.charges, silent.charges) == ({"transcription_minute": Decimal("0.5")}, {})
+
+
 @pytest.mark.parametrize(
     "usage",
     [
