@@ -31,7 +31,7 @@ docs: $(VENV)/.dev  ## Build the documentation; a warning is an error
 	@echo "docs/_build/html/index.html"
 
 fuzz: $(VENV)/.dev  ## Throw more than 100,000 malformed answers at the readers (FUZZ_TIMES=50)
-	FUZZ_TIMES=$(FUZZ_TIMES) $(BIN)/python -m pytest -q -p no:cacheprovider tests/providers/test_fuzz.py
+	FUZZ_TIMES=$(FUZZ_TIMES) $(BIN)/python -m pytest -n auto --dist load -q tests/providers/test_fuzz.py
 
 bench: $(VENV)/.dev  ## Measure what the tracker adds to a call (prints numbers, asserts nothing)
 	$(BIN)/python -m tests.benchmarks.bench_overhead

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..events import Operation
 from .answer_reader import AnswerReader
 from .answer_reader import Reading
@@ -21,6 +23,9 @@ from .openai_usage import read_usage
 
 #: Answers that never name their model or id are looked at this often before that is given up.
 _PATIENCE = 8
+#: Models that search the web before each answer, and say so nowhere in it
+#: (https://platform.openai.com/docs/guides/tools-web-search).
+_ALWAYS_SEARCHES = re.compile(r"-search-(?:preview|api)\b")
 
 
 class ChatReader(AnswerReader):
@@ -72,7 +77,10 @@ class ChatReader(AnswerReader):
             counted = read_input_only(self._usage, CHAT, at=self._place)
             counted.tokens["output_tokens"] = 0  # by their nature, not for want of telling
             return counted
-        return read_usage(self._usage, CHAT, self.provider, at=self._place)
+        counted = read_usage(self._usage, CHAT, self.provider, at=self._place)
+        if self.provider in ("openai", "azure") and _ALWAYS_SEARCHES.search(self.model or ""):
+            counted.charge("web_search_request", 1, "model")
+        return counted
 
     def _take(self, document: Document) -> None:
         self.name_answer(document)

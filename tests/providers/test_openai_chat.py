@@ -245,6 +245,23 @@ def test_perplexity_and_xai_tell_their_charge_in_their_own_way() -> None:
     assert answer(tokens(9, 9, cost_in_usd_ticks=37_756_000), XAI).provider_cost == Decimal("0.0037756")
 
 
+@pytest.mark.parametrize(
+    ("model", "searches"),
+    [
+        ("gpt-4o-search-preview-2025-03-11", 1),
+        ("gpt-5-search-api", 1),
+        ("gpt-5", 0),
+        ("gpt-5-research-api", 0),
+        (None, 0),
+    ],
+)
+def test_openais_search_models_search_before_each_answer(model: str | None, searches: int) -> None:
+    usage = read(CHAT, {"model": model, "usage": tokens(9, 5)}).usage
+
+    assert usage is not None
+    assert usage.charges == ({"web_search_request": searches} if searches else {})
+
+
 PERPLEXITY = find_route("POST", "api.perplexity.ai", "/chat/completions")
 
 
