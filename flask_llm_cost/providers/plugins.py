@@ -45,7 +45,8 @@ class Plugins:
     def __init__(self, taken: frozenset[str], protocols: frozenset[str | None]) -> None:
         self._taken = taken
         self._protocols = protocols
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._is_loading = False
         self._loaded: tuple[Plugin, ...] | None = None
         self._providers: Mapping[str, Provider] = {}
         self._hosts: Mapping[str, str] = {}
@@ -54,8 +55,13 @@ class Plugins:
         """Every entry point of the group, the broken ones included."""
         if self._loaded is None:
             with self._lock:
-                if self._loaded is None:
-                    self._load()
+                # A package that sends a request while it is imported gets here again.
+                if self._loaded is None and not self._is_loading:
+                    self._is_loading = True
+                    try:
+                        self._load()
+                    finally:
+                        self._is_loading = False
         return self._loaded or ()
 
     def providers(self) -> Mapping[str, Provider]:
@@ -70,7 +76,7 @@ class Plugins:
 
     def forget(self) -> None:
         """Load anew when asked the next time, for tests that install a package."""
-        self._loaded = None
+        self._loaded, self._providers, self._hosts = None, {}, {}
 
     def _load(self) -> None:
         found: list[Plugin] = []

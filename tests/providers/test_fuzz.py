@@ -194,7 +194,7 @@ def test_any_json_is_a_body_and_an_event(route: Route, document: dict[str, Any],
 PLACES_OF_USAGE = ("usage", "usageMetadata", "usage_info", "meta", "metadata", "tool_usage")
 
 
-@fuzz(400)
+@fuzz(300)
 @given(route=st.sampled_from(ROUTES), usage=usages, rest=documents)
 def test_no_number_is_invented(route: Route, usage: dict[str, Any], rest: dict[str, Any]) -> None:
     document = {**rest, **dict.fromkeys(PLACES_OF_USAGE, usage)}

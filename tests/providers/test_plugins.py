@@ -203,6 +203,19 @@ def test_a_broken_package_warns_once_and_breaks_nothing(
     assert fine.evidence == "llm-cost-pier 1.0: its hosts are api.pier.example."
 
 
+def test_a_package_may_send_requests_while_it_is_imported(
+    install: Install, project: Callable[..., Path]
+) -> None:
+    asking = """
+from flask_llm_cost.providers import Provider, provider_of_host
+assert provider_of_host("api.pier.example", {}) is None
+PROVIDER = Provider(name="pier", hosts=("api.pier.example",))
+"""
+    install(project("pier_asking", asking))
+
+    assert provider_of_host("api.pier.example", {}) == "pier"
+
+
 def test_without_such_a_package_the_doctor_says_nothing(install: Install) -> None:
     plugins.forget()
 
