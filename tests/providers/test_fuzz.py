@@ -34,6 +34,7 @@ from tests.amazon_frames import event
 from tests.amazon_frames import exception
 from tests.amazon_frames import frame
 from tests.providers.fuzzing import fuzz
+from tests.providers.fuzzing import on_each
 from tests.providers.streams import CHAT
 from tests.providers.streams import EMBEDDINGS
 from tests.providers.streams import GEMINI
@@ -171,14 +172,16 @@ def pieces(value: object) -> int:
     return (len(items) if isinstance(value, list) else 0) + sum(map(pieces, items))
 
 
-@fuzz(100)
-@given(route=st.sampled_from(ROUTES), body=st.binary(max_size=200))
+@fuzz(50)
+@given(body=st.binary(max_size=200))
+@on_each(ROUTES)
 def test_any_bytes_are_a_body(route: Route, body: bytes) -> None:
     check(read_body(route, body))
 
 
-@fuzz(200)
-@given(route=st.sampled_from(ROUTES), document=documents, usage=usages | values)
+@fuzz(60)
+@given(document=documents, usage=usages | values)
+@on_each(ROUTES)
 def test_any_json_is_a_body_and_an_event(route: Route, document: dict[str, Any], usage: Any) -> None:
     body = json.dumps({**document, "usage": usage, "usageMetadata": usage}).encode()
     check(read_body(route, body))
@@ -194,8 +197,9 @@ def test_any_json_is_a_body_and_an_event(route: Route, document: dict[str, Any],
 PLACES_OF_USAGE = ("usage", "usageMetadata", "usage_info", "meta", "metadata", "tool_usage")
 
 
-@fuzz(300)
-@given(route=st.sampled_from(ROUTES), usage=usages, rest=documents)
+@fuzz(100)
+@given(usage=usages, rest=documents)
+@on_each(ROUTES)
 def test_no_number_is_invented(route: Route, usage: dict[str, Any], rest: dict[str, Any]) -> None:
     document = {**rest, **dict.fromkeys(PLACES_OF_USAGE, usage)}
     found = read_body(route, json.dumps(document).encode())
@@ -209,8 +213,9 @@ def test_no_number_is_invented(route: Route, usage: dict[str, Any], rest: dict[s
         assert all(quantity <= most for quantity in item.charges.values())
 
 
-@fuzz(150)
-@given(route=st.sampled_from(ROUTES), document=documents)
+@fuzz(40)
+@given(document=documents)
+@on_each(ROUTES)
 def test_an_answer_without_a_number_tells_no_tokens(route: Route, document: dict[str, Any]) -> None:
     def wordy(value: Any) -> Any:
         if isinstance(value, dict):
@@ -228,12 +233,12 @@ def test_an_answer_without_a_number_tells_no_tokens(route: Route, document: dict
 numbers = st.integers(0, 60).map(str) | st.text(max_size=6) | st.sampled_from(["-1", "1e9", "٣", "9" * 30])
 
 
-@fuzz(100)
+@fuzz(30)
 @given(
-    route=st.sampled_from(ROUTES),
     headers=st.dictionaries(st.sampled_from([*HEADERS, "content-type", "x-other"]), numbers, max_size=5),
     document=documents,
 )
+@on_each(ROUTES)
 def test_any_headers_come_with_a_body(
     route: Route, headers: dict[str, str], document: dict[str, Any]
 ) -> None:
@@ -275,8 +280,9 @@ def test_frames_are_read_the_same_in_any_split_however_broken(data: st.DataObjec
     )
 
 
-@fuzz(150)
-@given(route=st.sampled_from(ROUTES), body=documents, http_status=st.none() | st.integers(100, 599))
+@fuzz(40)
+@given(body=documents, http_status=st.none() | st.integers(100, 599))
+@on_each(ROUTES)
 def test_any_request_completes_a_silent_answer(
     route: Route, body: dict[str, Any], http_status: int | None
 ) -> None:
@@ -306,7 +312,7 @@ def test_every_container_is_billed_once(answers: list[list[str]]) -> None:
     assert sessions == len({name for names in answers for name in names})
 
 
-@fuzz(200)
+@fuzz(150)
 @given(
     prompt=st.integers(0, 10**6),
     cached=st.integers(0, 10**6),
@@ -341,7 +347,7 @@ def test_the_buckets_are_disjoint_and_sum_to_the_total(
         assert sum(found.quantities().values()) == Decimal(prompt + output)
 
 
-@fuzz(200)
+@fuzz(150)
 @given(
     prompt=st.integers(0, 10**6),
     cached=st.integers(0, 10**6),
@@ -419,8 +425,9 @@ def test_any_request_has_a_route(method: str, host: str, path: str) -> None:
     assert route.billing in ("usage", "no_usage", "free", "unknown")
 
 
-@fuzz(60)
-@given(route=st.sampled_from(ROUTES), body=st.none() | documents)
+@fuzz(20)
+@given(body=st.none() | documents)
+@on_each(ROUTES)
 def test_any_request_body_tells_facts(route: Route, body: dict[str, Any] | None) -> None:
     facts = read_request(route, body)
 
