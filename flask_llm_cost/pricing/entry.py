@@ -185,6 +185,8 @@ class PriceEntry:
         """The rates of a mode at a moment; ``None`` where the entry does not know the mode."""
         segment = bisect_right(self._starts, at) if self._starts else 0
         sheet = self._sheets[segment]
+        if mode:
+            mode = _that_matters(sheet, mode)
         open_windows: tuple[int, ...] = ()
         if sheet.windows:
             moment = at.astimezone(UTC)
@@ -215,7 +217,7 @@ def make_card(sheet: Sheet, mode: ModeKey) -> RateCard | None:
     A compound that is not listed is a listed mode times the multipliers that are: ``batch_data_residency`` is
     ``batch`` times ``data_residency``.
     """
-    resolved = _resolve_mode(sheet, _that_matters(sheet, mode))
+    resolved = _resolve_mode(sheet, mode)
     if resolved is None:
         return None
     own, factor = resolved

@@ -19,9 +19,6 @@ from .fields import error_class
 from .fields import is_error
 from .fields import mapping
 
-_CHARACTERS = "metadata.billableCharacterCount"
-_TOKENS = "predictions.embeddings.statistics.token_count"
-
 
 class PredictReader(AnswerReader):
     """Pictures are billed each, those that a filter held back are not; embeddings by the character, Gemini's
@@ -30,41 +27,45 @@ class PredictReader(AnswerReader):
 
     def __init__(self, provider: str, operation: Operation) -> None:
         super().__init__(provider, operation)
-        self._answer: Document | None = None
+        self._drawn: int | None = None
+        self._statistics: list[Document] = []
+        self._metadata: Document = EMPTY
 
     def whole(self, document: Document) -> None:
-        self._answer = document
         error = mapping(document.get("error"))
         if is_error(document.get("error")):
             self.fail(error_class({"type": error.get("status"), "code": error.get("code")}))
+        told = document.get("predictions")
+        predictions = [mapping(item) for item in told] if isinstance(told, list) else []
+        self._drawn = sum("bytesBase64Encoded" in item or "gcsUri" in item for item in predictions)
+        self._statistics = [
+            mapping(mapping(item.get("embeddings")).get("statistics")) for item in predictions
+        ]
+        self._metadata = mapping(document.get("metadata"))
 
     def reading(self) -> Reading:
-        if self.failed or self._answer is None:
+        if self.failed or self._drawn is None:
             return Reading()
         usage, fields = self.usage_of(self._embeddings if self.operation == "embeddings" else self._pictures)
         return Reading(usage=None if usage is None or usage.is_empty else usage, fields=fields)
 
-    def _predictions(self) -> list[Document]:
-        found = (self._answer or EMPTY).get("predictions")
-        return [mapping(item) for item in found] if isinstance(found, list) else []
-
     def _pictures(self) -> Counted:
         counted = Counted()
-        drawn = sum("bytesBase64Encoded" in item or "gcsUri" in item for item in self._predictions())
-        counted.charges["image"] = Decimal(drawn)  # none is an answer too
+        counted.charges["image"] = Decimal(self._drawn or 0)  # none is an answer too
         counted.fields["image"] = "predictions"
         return counted
 
     def _embeddings(self) -> Counted:
         counted = Counted()
-        characters = count(self._answer or EMPTY, "metadata", "billableCharacterCount")
-        tokens = [count(item, "embeddings", "statistics", "token_count") for item in self._predictions()]
+        characters = count(self._metadata, "billableCharacterCount")
         if characters and not (self.asked_model or "").startswith("gemini"):
-            counted.charge("input_character", characters, _CHARACTERS)
+            counted.charge("input_character", characters, "metadata.billableCharacterCount")
             return counted
+        tokens = [count(item, "token_count") for item in self._statistics]
         if None in tokens:
             raise InvalidUsage("token_count is missing")
         if tokens:
-            counted.put("input", sum(told or 0 for told in tokens), _TOKENS)
+            told = sum(item or 0 for item in tokens)
+            counted.put("input", told, "predictions.embeddings.statistics.token_count")
             counted.tokens["output_tokens"] = 0  # by their nature, not for want of telling
         return counted

@@ -15,6 +15,7 @@ from .counted import Counted
 from .fields import EMPTY
 from .fields import Document
 from .fields import InvalidUsage
+from .fields import count
 from .fields import error_class
 from .fields import is_error
 from .fields import mapping
@@ -49,10 +50,11 @@ class OtherReader(AnswerReader):
         if is_error(document.get("error")):
             self.fail(error_class(document.get("error")))
         self._usage = mapping(document.get("usage")) or self._usage
+        drawn = document.get("data")
         if self.operation == "transcription" and document.get("duration") is not None:
             self._pieces = {"seconds": document["duration"]}
-        elif self.operation == "images" and isinstance(document.get("data"), list):
-            self._pieces = {"images": document["data"]}
+        elif self.operation == "images" and isinstance(drawn, list):
+            self._pieces = {"images": len(drawn)}
 
     def event(self, event_name: str, document: Document) -> None:
         kind = str(document.get("type") or event_name)
@@ -79,9 +81,9 @@ class OtherReader(AnswerReader):
 
     def _count_pieces(self) -> Counted:
         counted = Counted()
-        images = self._pieces.get("images")
-        if isinstance(images, list):
-            counted.charges["image"] = Decimal(len(images))  # none is an answer too
+        images = count(self._pieces, "images")
+        if images is not None:
+            counted.charges["image"] = Decimal(images)  # none is an answer too
             counted.fields["image"] = "data"
         least = _LEAST_SECONDS.get(self.provider, 0)
         counted.charge("transcription_minute", minutes(self._pieces, "seconds", at_least=least), "duration")

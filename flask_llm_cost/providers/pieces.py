@@ -39,7 +39,7 @@ class VideoReader(AnswerReader):
 
     def whole(self, document: Document) -> None:
         self.name_answer(document)
-        self._video = document
+        self._video = {"seconds": document.get("seconds")}
         if is_error(document.get("error")) or document.get("status") == "failed":
             self.fail(error_class(document.get("error")))
         size = variant(document.get("size"))

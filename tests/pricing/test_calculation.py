@@ -231,6 +231,17 @@ def test_a_size_matters_where_the_entry_names_sizes(
     assert rates(price) == {"image": None if rate is None else Decimal(rate)}
 
 
+def test_sizes_that_do_not_matter_take_no_memory() -> None:
+    prices = catalog({"acme/m1": {"image": "4"}})
+    for width in range(100, 400):
+        usage = Usage(charges={"image": Decimal(1)})
+        assert ask(prices, usage, pricing_mode=f"{width}x{width}").total_cost == 4
+
+    match = prices.find("acme", "m1")
+    assert match is not None
+    assert len(match.entry._cards) == 1
+
+
 def test_anthropics_priority_tier_is_billed_at_standard_rates() -> None:
     prices = catalog({"anthropic/m1": {"input": "3"}, "acme/m1": {"input": "3"}})
     usage = Usage(input_tokens=MILLION)
