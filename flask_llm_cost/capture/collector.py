@@ -43,6 +43,8 @@ _MARKS: tuple[tuple[bytes, Operation], ...] = (
     (b"text_completion", "completions"),
     (b'"candidates"', "generate_content"),
 )
+#: Words that only the first events of Bedrock's ConverseStream hold, as boto3 hands them out.
+_CONVERSE_MARKS = (b'"messageStart"', b'"contentBlockDelta"')
 
 
 def track_stream(
@@ -175,6 +177,8 @@ class StreamCollector:
             if not self._told.names_operation:
                 self._operation = next((found for mark, found in _MARKS if mark in lines), self._operation)
             protocol = _PROTOCOLS.get(self._operation)
+            if any(mark in lines for mark in _CONVERSE_MARKS):
+                protocol = "bedrock_converse"
             self._reader = StreamReader(
                 Route(
                     provider=self._told.start.provider,

@@ -55,8 +55,9 @@ class ConverseReader(AnswerReader):
     def event(self, event_name: str, document: Document) -> None:
         if event_name == "error":
             self.fail(error_class(document.get("error")))
-        elif event_name == "metadata":
-            self._take(document)
+        elif event_name == "metadata" or "metadata" in document:
+            # boto3 hands the event out under its name.
+            self._take(document if event_name else mapping(document["metadata"]))
             self.finished = True
 
     def can_skip(self, raw: bytes) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from ..events import Operation
 from .answer_reader import AnswerReader
@@ -85,7 +86,7 @@ class ChatReader(AnswerReader):
     def _take(self, document: Document) -> None:
         self.name_answer(document)
         self.take_tier(document.get("service_tier"))
-        for place, holder in (("usage", document), ("x_groq.usage", mapping(document.get("x_groq")))):
+        for place, holder in _places(document):
             usage = mapping(holder.get("usage"))
             if usage:
                 self._usage, self._place = usage, place
@@ -104,6 +105,14 @@ class ChatReader(AnswerReader):
     def _note_output(self, document: Document) -> None:
         if not self.saw_output:
             self.saw_output = any(_has_output(mapping(choice)) for choice in _choices(document))
+
+
+def _places(document: Document) -> Iterator[tuple[str, Document]]:
+    """Where a usage may stand: Groq streams it in an object of its own, Moonshot in the last choice."""
+    yield "usage", document
+    yield "x_groq.usage", mapping(document.get("x_groq"))
+    for choice in _choices(document):
+        yield "choices.usage", mapping(choice)
 
 
 def _choices(document: Document) -> list[object]:

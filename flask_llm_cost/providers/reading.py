@@ -141,13 +141,14 @@ class StreamReader:
 
 
 def _reader(route: Route, headers: Mapping[str, str]) -> AnswerReader:
-    reader: AnswerReader = OtherReader(route.provider, route.operation)
     try:
         reader = reader_class(route.provider, route.protocol)(route.provider, route.operation)
-        reader.asked_model = route.model
-        reader.headers(headers)
     except Exception as error:
+        reader = OtherReader(route.provider, route.operation)
         _note_failure(reader, error)
+    reader.asked_model = route.model
+    if headers:
+        _attempt(reader, reader.headers, headers)
     return reader
 
 

@@ -159,3 +159,17 @@ def test_converse_over_plain_http_is_one_priced_call(make_app: MakeApp, provider
         assert (found.provider, found.model) == ("bedrock", "amazon.nova-lite-v1:0")
         assert (found.input_tokens, found.output_tokens, found.cost_status) == (1_000, 500, "complete")
     assert [found.stream for found in app.events] == [False, True]
+
+
+def test_boto3s_events_of_a_converse_stream_can_be_handed_to_track_stream(app: TrackedApp) -> None:
+    usage = {"inputTokens": 1_000, "outputTokens": 500, "totalTokens": 1_500}
+    with app.tracker.track_stream(provider="bedrock", model="amazon.nova-lite-v1:0") as stream:
+        stream.event({"messageStart": {"role": "assistant"}})
+        stream.event({"contentBlockDelta": {"delta": {"text": "open"}, "contentBlockIndex": 0}})
+        stream.event({"messageStop": {"stopReason": "end_turn"}})
+        stream.event({"metadata": {"usage": usage, "metrics": {"latencyMs": 900}}})
+
+    found = app.event
+    assert (found.operation, found.provider, found.model) == ("chat", "bedrock", "amazon.nova-lite-v1:0")
+    assert (found.input_tokens, found.output_tokens, found.cost_status) == (1_000, 500, "complete")
+    assert found.time_to_first_token_ms is not None

@@ -287,6 +287,23 @@ def test_perplexity_bills_its_searches_on_top_of_the_tokens(
     assert (found.usage.input_tokens, found.usage.output_tokens) == (9, 5)
 
 
+def test_moonshot_streams_its_usage_in_the_last_choice() -> None:
+    moonshot = find_route("POST", "api.moonshot.ai", "/v1/chat/completions")
+    head = {"id": "chatcmpl-weir-7", "model": "kimi-k3"}
+    usage = tokens(19, 5, cached_tokens=4)
+    reader = stream(
+        moonshot,
+        event({**head, "choices": [{"index": 0, "delta": {"content": "Slack"}}]}),
+        event({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "usage": usage}]}),
+        "[DONE]",
+    )
+    found = reader.observation()
+
+    assert found.usage is not None
+    assert (found.usage.input_tokens, found.usage.cache_read_input_tokens) == (15, 4)
+    assert found.provider_fields["input"] == "choices.usage.prompt_tokens"
+
+
 def test_mistral_bills_what_it_heard_by_the_minute() -> None:
     mistral = find_route("POST", "api.mistral.ai", "/v1/chat/completions")
     heard = answer(tokens(9, 5, prompt_audio_seconds=30), mistral).usage

@@ -259,7 +259,9 @@ def test_a_reader_that_raises_costs_the_usage_and_not_the_call(
     install: Install, project: Callable[..., Path], method: str
 ) -> None:
     install(project("pier_raising", RAISING.format(method=method, rest=REST[method])))
-    found = read_body(find_route("POST", "api.raising.example", "/v1/say"), b'{"id": "say-1"}')
+    found = read_body(
+        find_route("POST", "api.raising.example", "/v1/say"), b'{"id": "say-1"}', {"x-pier": "1"}
+    )
 
     assert (found.status, found.usage) == ("ok", None)
     assert [problem.partition(": ")[2] for problem in found.problems] == ["RuntimeError"]
