@@ -5,9 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 5000
 PYTEST_ARGS ?=
+FUZZ_TIMES ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: demo test check lint types docs bench prices screenshots help clean
+.PHONY: demo test check lint types docs fuzz bench prices screenshots help clean
 
 demo: $(VENV)/.demo  ## Serve the example app with 60 days of made-up history (PORT=5000)
 	@cd examples && PORT=$(PORT) exec ../$(BIN)/python -m support_desk
@@ -28,6 +29,9 @@ types: $(VENV)/.dev  ## mypy --strict over the package and over code as its user
 docs: $(VENV)/.dev  ## Build the documentation; a warning is an error
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+fuzz: $(VENV)/.dev  ## Throw more than 100,000 malformed answers at the readers (FUZZ_TIMES=10)
+	FUZZ_TIMES=$(FUZZ_TIMES) $(BIN)/python -m pytest -n auto --dist load -q tests/providers/test_fuzz.py
 
 bench: $(VENV)/.dev  ## Measure what the tracker adds to a call (prints numbers, asserts nothing)
 	$(BIN)/python -m tests.benchmarks.bench_overhead

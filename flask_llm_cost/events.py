@@ -90,6 +90,7 @@ class Observation:
     :param pricing_mode: the mode that was served; ``None`` for standard, ``"unknown"`` is never used:
         where the answer is silent, ``mode_told`` is false and the requested mode stands.
     :param provider_cost: the charge in USD as the provider itself reports it.
+    :param containers: the ids of those whose sessions are among the charges; each is billed once.
     :param problems: what was wrong with the answer's numbers, for the log; never any content.
     """
 
@@ -103,6 +104,7 @@ class Observation:
     pricing_mode: str | None = None
     mode_told: bool = False
     provider_cost: Decimal | None = None
+    containers: tuple[str, ...] = ()
     provider_fields: Mapping[str, str] = field(default_factory=dict)
     http_status: int | None = None
     error_type: str | None = None

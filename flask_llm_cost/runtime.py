@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable
 from collections.abc import Iterable
 from dataclasses import dataclass
+from dataclasses import field
 from datetime import UTC
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -47,6 +48,8 @@ class Runtime:
     recorder: Recorder
     ledger_source: LedgerSource | None = None
     authorize: Callable[[], Any] | None = None
+    #: The ids of containers whose sessions were billed already, by this process.
+    billed_containers: dict[str, object] = field(default_factory=dict)
 
     @property
     def ledger(self) -> Ledger | None:

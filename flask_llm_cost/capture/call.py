@@ -18,9 +18,12 @@ from ..events import CallStart
 from ..events import Observation
 from ..events import OpenCall
 from ..events import Status
+from ..providers import RequestFacts
 from ..providers import Route
+from ..providers import completed
 from ..providers import find_route
 from ..providers import read_request
+from ..providers import without_billed
 from ..runtime import Runtime
 from .mute import is_muted
 from .mute import ours
@@ -69,8 +72,9 @@ class CapturedCall:
     see several. Without any response (a middleware answered from a cache) there is no row.
     """
 
-    def __init__(self, runtime: Runtime, route: Route, opened: OpenCall) -> None:
+    def __init__(self, runtime: Runtime, route: Route, asked: RequestFacts, opened: OpenCall) -> None:
         self.route = route
+        self._asked = asked
         self._runtime = runtime
         self._open = opened
         self._pid = os.getpid()
@@ -175,6 +179,8 @@ class CapturedCall:
                 latency_ms=self._elapsed_ms() if latency_ms is None else latency_ms,
                 time_to_first_token_ms=self._first_token_ms,
             )
+            filled = completed(filled, self.route, self._asked)
+            filled = without_billed(filled, self._runtime.billed_containers)
             recorder = self._runtime.recorder
             recorder.record(recorder.finish(self._open, filled), from_finalizer=from_finalizer)
 
@@ -198,7 +204,7 @@ def begin_request(
         stream=facts.stream,
     )
     with with_tags(scope):
-        return CapturedCall(runtime, route, runtime.recorder.begin(start))
+        return CapturedCall(runtime, route, facts, runtime.recorder.begin(start))
 
 
 def begin_call(sdk: str, describe: Callable[[], Asked]) -> CapturedCall | None:

@@ -16,7 +16,6 @@ from ..events import Observation
 from ..events import OpenCall
 from ..events import Operation
 from ..events import Status
-from ..providers import Protocol
 from ..providers import Route
 from ..providers import StreamReader
 from ..runtime import Runtime
@@ -29,7 +28,7 @@ from .manual import enabled_runtime
 from .manual import read_usage
 from .mute import ours
 
-_PROTOCOLS: dict[Operation, Protocol] = {
+_PROTOCOLS: dict[Operation, str] = {
     "chat": "openai_chat",
     "completions": "openai_completions",
     "responses": "openai_responses",
@@ -44,6 +43,8 @@ _MARKS: tuple[tuple[bytes, Operation], ...] = (
     (b"text_completion", "completions"),
     (b'"candidates"', "generate_content"),
 )
+#: Words that only the first events of Bedrock's ConverseStream hold, as boto3 hands them out.
+_CONVERSE_MARKS = (b'"messageStart"', b'"contentBlockDelta"')
 
 
 def track_stream(
@@ -176,6 +177,8 @@ class StreamCollector:
             if not self._told.names_operation:
                 self._operation = next((found for mark, found in _MARKS if mark in lines), self._operation)
             protocol = _PROTOCOLS.get(self._operation)
+            if any(mark in lines for mark in _CONVERSE_MARKS):
+                protocol = "bedrock_converse"
             self._reader = StreamReader(
                 Route(
                     provider=self._told.start.provider,

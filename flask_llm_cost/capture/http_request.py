@@ -6,13 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ..providers import FORM_FIELDS
 from .readers import content
 
 #: A larger JSON body is not parsed: the model is then the one that the answer names.
 BODY_LIMIT = 16 * 1024 * 1024
 
-#: The fields of a form that say what is billed.
-_FORM_FIELDS = ("model", "stream")
 #: A form field's further headers and its value fit in here.
 _FIELD_LIMIT = 512
 
@@ -31,7 +30,7 @@ def request_fields(request: Any) -> Mapping[str, Any] | None:
     if not isinstance(body, bytes | bytearray):
         return None
     if "multipart/form-data" in str(request.headers.get("content-type", "")).lower():
-        return _form({name: _written(body, name) for name in _FORM_FIELDS})
+        return _form({name: _written(body, name) for name in FORM_FIELDS})
     return _json(body)
 
 

@@ -26,7 +26,7 @@ from .mute import is_covered
 from .mute import is_muted
 from .mute import ours
 from .readers import Reader
-from .readers import is_event_stream
+from .readers import is_stream
 from .readers import read_at_once
 from .readers import reader_for
 
@@ -99,7 +99,7 @@ def answered(call: CapturedCall, response: Any, whole: bytes | None) -> Reader |
             call.finish(Observation(status="error", error_type=_refusal(response.status_code)), silent=True)
         elif 200 <= response.status_code < 300:
             reader = reader_for(call.route, response, streamed=call.stream)
-            if is_event_stream(response):
+            if is_stream(response):
                 call.streams()
     if reader is None or whole is None:
         return reader

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 from typing import Protocol
 
 from ..events import Observation
 from ..providers import Route
 from ..providers import StreamReader
+from ..providers import is_event_stream
 from ..providers import read_body
 
 #: A JSON answer that is read piece by piece is kept for parsing up to this size (a batch of embeddings).
 BODY_LIMIT = 64 * 1024 * 1024
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Reader(Protocol):
@@ -45,14 +49,14 @@ class Reader(Protocol):
 def reader_for(route: Route, response: Any, *, streamed: bool) -> Reader:
     """The reader for an answer, by its content type; a server may answer a stream request with plain JSON."""
     content_type = _content_type(response)
-    if is_event_stream(response) or (streamed and "json" not in content_type):
-        return EventReader(route)
-    return _Body(route, content_type)
+    if is_event_stream(content_type) or (streamed and "json" not in content_type):
+        return EventReader(route, response.headers)
+    return _Body(route, content_type, response.headers)
 
 
-def is_event_stream(response: Any) -> bool:
+def is_stream(response: Any) -> bool:
     """Whether the answer says that it is a stream."""
-    return "event-stream" in _content_type(response)
+    return is_event_stream(_content_type(response))
 
 
 def _content_type(response: Any) -> str:
@@ -83,11 +87,14 @@ class _Plain:
 
 
 class EventReader(_Plain):
-    """Reads a stream of server-sent events."""
+    """Reads a stream of events.
 
-    def __init__(self, route: Route) -> None:
-        self._must_say_so = route.protocol in _TERMINATED
-        self._stream = StreamReader(route)
+    Where its format always says so when a stream is over, one that does not was broken off by the server, or
+    a proxy. Many imitators of OpenAI's chat format just stop.
+    """
+
+    def __init__(self, route: Route, headers: Mapping[str, str] = _NO_HEADERS) -> None:
+        self._stream = StreamReader(route, headers=headers)
 
     @property
     def saw_output(self) -> bool:
@@ -103,17 +110,12 @@ class EventReader(_Plain):
 
     def complete(self) -> Observation:
         found = self._stream.observation()
-        if self._must_say_so and not (self._stream.answered or self._stream.failed):
+        if self._stream.must_say_so and not (self._stream.answered or self._stream.failed):
             return replace(found, status="error", error_type="incomplete_stream")
         return found
 
     def partial(self) -> Observation:
         return self._stream.observation()
-
-
-#: Streams that always say so when they are over; without it the server, or a proxy, broke off. Many
-#: imitators of OpenAI's chat format just stop.
-_TERMINATED = ("openai_responses", "anthropic_messages", "gemini_generate")
 
 
 class _Body(_Plain):
@@ -122,8 +124,9 @@ class _Body(_Plain):
     saw_output = False
     is_whole = False
 
-    def __init__(self, route: Route, content_type: str) -> None:
+    def __init__(self, route: Route, content_type: str, headers: Mapping[str, str]) -> None:
         self._route = route
+        self._headers = headers
         self._parts: list[bytes] = []
         self._room = BODY_LIMIT if "json" in content_type else 0
 
@@ -136,7 +139,7 @@ class _Body(_Plain):
         return False
 
     def complete(self) -> Observation:
-        return read_body(self._route, b"".join(self._parts))
+        return read_body(self._route, b"".join(self._parts), self._headers)
 
     def partial(self) -> Observation:
         return Observation()

@@ -23,6 +23,7 @@ from .setup import captures
 from .setup import configuration
 from .setup import dashboard
 from .setup import prices
+from .setup import provider_packages
 from .setup import waiting
 from .stored import rollups
 from .stored import stored_checks
@@ -36,6 +37,7 @@ def examine(runtime: Runtime, *, deep: bool = False, debug: bool = False) -> Ite
     """
     yield configuration(runtime)
     yield from captures(runtime)
+    yield from provider_packages()
     yield prices(runtime, datetime.now(UTC).date())
     yield dashboard(runtime, debug=debug)
     yield waiting(runtime)

@@ -8,6 +8,7 @@ from datetime import date
 
 from .. import capture
 from ..errors import LLMCostError
+from ..providers import plugins
 from ..runtime import Runtime
 from .check import Check
 from .check import error
@@ -62,6 +63,18 @@ def captures(runtime: Runtime) -> Iterator[Check]:
             "No SDK is tapped: only calls recorded with track() are seen.",
             "Install openai, anthropic or google-genai, or name them in LLM_COST_INSTRUMENT.",
         )
+
+
+def provider_packages() -> Iterator[Check]:
+    """One check per provider that another package describes."""
+    for plugin in plugins.all():
+        name = f"provider {plugin.entry_point}"
+        if plugin.provider is None:
+            fix = f"Mend or uninstall {plugin.package.partition(' ')[0]}; its calls are not recorded."
+            yield warn(name, f"{plugin.package}: {plugin.problem}.", fix)
+        else:
+            hosts = ", ".join(plugin.provider.hosts) or "named by LLM_COST_PROVIDER_HOSTS"
+            yield ok(name, f"{plugin.package}: its hosts are {hosts}.")
 
 
 def prices(runtime: Runtime, today: date) -> Check:

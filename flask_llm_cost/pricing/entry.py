@@ -19,6 +19,7 @@ from ..components import components
 from ..money import EXACT
 from ..money import MONEY_SCALE
 from ..money import to_scale
+from ..providers import is_size
 from ..wording import plain_digits
 from .modes import ModeKey
 
@@ -184,6 +185,8 @@ class PriceEntry:
         """The rates of a mode at a moment; ``None`` where the entry does not know the mode."""
         segment = bisect_right(self._starts, at) if self._starts else 0
         sheet = self._sheets[segment]
+        if mode:
+            mode = _that_matters(sheet, mode)
         open_windows: tuple[int, ...] = ()
         if sheet.windows:
             moment = at.astimezone(UTC)
@@ -223,6 +226,15 @@ def make_card(sheet: Sheet, mode: ModeKey) -> RateCard | None:
     over_by_least = {tier.least: tier.over for tier in tiers}
     levels = [Level(over_by_least.get(size), _rates(sheet, own, factor, size)) for size in (0, *thresholds)]
     return RateCard(tuple(thresholds), tuple(levels))
+
+
+def _that_matters(sheet: Sheet, mode: ModeKey) -> ModeKey:
+    """The mode without size and quality, where the sheet has one rate for all of them. A sheet that names any
+    size or quality has to name the one that was used.
+    """
+    if any(is_size(word) for name in sheet.modes for word in name):
+        return mode
+    return tuple(word for word in mode if not is_size(word))
 
 
 _STANDARD = Mode(rates={}, tiers=None)

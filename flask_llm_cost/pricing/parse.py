@@ -54,7 +54,7 @@ _ENTRY_KEYS = (
 )
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _MONEY = re.compile(r"\d{1,9}(\.\d{1,12})?")
-_MODE_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_MODE_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
 _CLOCK = re.compile(r"(\d\d):(\d\d)")
 _MONEY_FORM = 'a plain decimal in quotes, such as "1.25", or a whole number'
 

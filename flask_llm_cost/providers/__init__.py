@@ -2,30 +2,61 @@
 
 No Flask, no SQL, no SDK and no price is known here, and nothing here raises on what a provider sent: an
 answer that cannot be read has ``usage=None`` and says why in ``problems``.
+
+Other packages describe further providers by the entry point group ``flask_llm_cost.providers``: a
+:class:`Provider`, whose answers are read by heirs of :class:`AnswerReader`.
 """
 
 from __future__ import annotations
 
-from .hosts import provider_of_host
+from .answer_reader import AnswerReader
+from .answer_reader import Reading
+from .counted import Counted
+from .fields import InvalidUsage
+from .fields import count
+from .fields import mapping
+from .modes import is_size
 from .modes import normalise_mode
+from .pieces import without_billed
+from .provider import Billing
+from .provider import Endpoint
+from .provider import Provider
 from .reading import StreamReader
+from .reading import is_event_stream
 from .reading import read_body
-from .routes import Billing
-from .routes import Protocol
-from .routes import RequestFacts
+from .registry import plugins
+from .registry import provider_of_host
+from .requested import FORM_FIELDS
+from .requested import RequestFacts
+from .requested import completed
+from .requested import read_request
 from .routes import Route
 from .routes import find_route
-from .routes import read_request
 
 __all__ = [
+    # for descriptions of further providers
+    "AnswerReader",
+    "Counted",
+    "Endpoint",
+    "InvalidUsage",
+    "Provider",
+    "Reading",
+    "count",
+    "mapping",
+    # for capture
     "Billing",
-    "Protocol",
+    "FORM_FIELDS",
     "RequestFacts",
     "Route",
     "StreamReader",
+    "completed",
     "find_route",
+    "is_event_stream",
+    "is_size",
     "normalise_mode",
+    "plugins",
     "provider_of_host",
     "read_body",
     "read_request",
+    "without_billed",
 ]

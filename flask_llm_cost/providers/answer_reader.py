@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from decimal import Decimal
+from typing import ClassVar
 from typing import TypeVar
 
 from ..events import Iteration
@@ -37,6 +38,7 @@ class Reading:
     fields: Mapping[str, str] = field(default_factory=dict)
     iterations: tuple[Iteration, ...] = ()
     provider_cost: Decimal | None = None
+    containers: tuple[str, ...] = ()
 
 
 class AnswerReader(ABC):
@@ -44,7 +46,15 @@ class AnswerReader(ABC):
 
     A whole body goes through :meth:`whole`, a stream's events through :meth:`event`, in order. Neither
     raises; numbers are judged once, by :meth:`observation`. Every event may be shown twice.
+
+    A reader for another format overrides :meth:`whole` and :meth:`reading`, and :meth:`event` where events
+    are something else than whole answers.
     """
+
+    #: A stream always says so when it is over; without it the server, or a proxy, broke off.
+    must_say_so: ClassVar[bool] = False
+    #: A body may be a list of events, or have one on each line.
+    is_chunked: ClassVar[bool] = False
 
     def __init__(self, provider: str, operation: Operation) -> None:
         self.provider = provider
@@ -69,17 +79,20 @@ class AnswerReader(ABC):
     def whole(self, document: Document) -> None:
         """Take in a complete response body."""
 
-    @abstractmethod
     def event(self, event_name: str, document: Document) -> None:
         """Take in one event of a stream."""
+        self.whole(document)
 
-    @abstractmethod
+    def headers(self, headers: Mapping[str, str]) -> None:  # noqa: B027  most formats tell nothing there
+        """Take in the response's headers, before its body. Nothing of them is kept that is no count."""
+
     def can_skip(self, raw: bytes) -> bool:
         """Whether ``raw``, one event's data or several events' bytes, holds nothing to keep.
 
         It looks for words in the bytes, which costs a tenth of parsing them. A JSON key stands there as
         ``"key"``, whatever the order; in a text the quotes would be escaped.
         """
+        return False
 
     @abstractmethod
     def reading(self) -> Reading:
@@ -138,6 +151,7 @@ class AnswerReader(ABC):
             pricing_mode=self.pricing_mode,
             mode_told=self.mode_told,
             provider_cost=reading.provider_cost,
+            containers=reading.containers,
             provider_fields=reading.fields,
             error_type=self.error_type,
             problems=tuple(self.problems),

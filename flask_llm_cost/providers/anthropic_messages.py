@@ -20,6 +20,7 @@ from .fields import name
 from .modes import DATA_RESIDENCY
 from .modes import join_modes
 from .modes import normalise_mode
+from .openai_usage import read_cost
 
 #: Iterations that the top-level usage contains. ``fallback_message`` stands in the place of ``message`` for
 #: the attempt that served the answer (anthropic 2.12, ``BetaFallbackMessageIterationUsage``).
@@ -32,6 +33,8 @@ class MessagesReader(AnswerReader):
     ``message_start`` tells a first usage, whose output is a placeholder; ``message_delta`` restates what has
     changed, cumulatively. Its numbers overwrite the older ones, and only with it the usage is complete.
     """
+
+    must_say_so = True
 
     def __init__(self, provider: str, operation: Operation) -> None:
         super().__init__(provider, operation)
@@ -80,7 +83,8 @@ class MessagesReader(AnswerReader):
         if further is None:
             # Without its further iterations the call would look cheaper than it was.
             return Reading()
-        return Reading(usage=usage, fields=fields, iterations=further)
+        cost = self.judged(lambda: read_cost(self._usage, self.provider))
+        return Reading(usage=usage, fields=fields, iterations=further, provider_cost=cost)
 
     def _take(self, message: Document) -> None:
         self.name_answer(message)

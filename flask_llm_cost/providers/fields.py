@@ -6,8 +6,11 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
+from ..money import EXACT
 from ..money import MONEY_LIMIT
 from ..money import QUANTITY_LIMIT
+from ..money import QUANTITY_SCALE
+from ..money import to_scale
 
 Document = Mapping[str, object]
 
@@ -16,6 +19,8 @@ EMPTY: Document = {}
 _NAME_LENGTH = 255
 #: What an error's class looks like: ``overloaded_error``, ``server_error``, ``502``. A sentence does not.
 _ERROR_CLASS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
+
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 
 
 class InvalidUsage(ValueError):
@@ -66,12 +71,25 @@ def seconds(usage: Document, *path: str) -> Decimal | None:
     value = _value(usage, path)
     if value is None:
         return None
+    if isinstance(value, str) and _SECONDS.fullmatch(value):
+        value = Decimal(value)  # OpenAI writes a video's as text
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise InvalidUsage(f"{'.'.join(path)} is not a duration")
     if not 0 <= value <= QUANTITY_LIMIT:
         raise InvalidUsage(f"{'.'.join(path)} is not a possible duration")
     # A float keeps the digits it was written with.
     return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+
+
+def minutes(usage: Document, *path: str, at_least: int = 0) -> Decimal | None:
+    """The duration at ``path``, told in seconds, in minutes; at least so many seconds are billed.
+
+    :raises InvalidUsage: as :func:`seconds`.
+    """
+    told = seconds(usage, *path)
+    if told is None:
+        return None
+    return to_scale(EXACT.divide(max(told, Decimal(at_least)), Decimal(60)), QUANTITY_SCALE)
 
 
 def _value(usage: Document, path: tuple[str, ...]) -> object:

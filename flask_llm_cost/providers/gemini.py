@@ -43,6 +43,7 @@ _KEPT = (
     b'"finishReason"',
     b'"promptFeedback"',
     b'"webSearchQueries"',
+    b'"groundingChunks"',
     b'"error"',
     b"[DONE]",
 )
@@ -55,10 +56,14 @@ class GeminiReader(AnswerReader):
     candidates have finished, or the prompt was blocked.
     """
 
+    must_say_so = True
+    is_chunked = True
+
     def __init__(self, provider: str, operation: Operation) -> None:
         super().__init__(provider, operation)
         self._usage: Document = EMPTY
         self._queries: Counter[str] = Counter()
+        self._used_maps = False
 
     def whole(self, document: Document) -> None:
         self._take(document)
@@ -102,7 +107,11 @@ class GeminiReader(AnswerReader):
         self.answered = self.answered or bool(candidate.get("finishReason"))
         parts = mapping(candidate.get("content")).get("parts")
         self.saw_output = self.saw_output or bool(parts)
-        queries = mapping(candidate.get("groundingMetadata")).get("webSearchQueries")
+        grounding = mapping(candidate.get("groundingMetadata"))
+        chunks = grounding.get("groundingChunks")
+        if isinstance(chunks, list):
+            self._used_maps |= any("maps" in mapping(chunk) for chunk in chunks)
+        queries = grounding.get("webSearchQueries")
         if isinstance(queries, list) and len(self._queries) < _QUERY_LIMIT:
             # A later chunk may restate the queries of an earlier one, or tell further ones.
             told = [query for query in queries if isinstance(query, str) and query]
@@ -124,6 +133,10 @@ class GeminiReader(AnswerReader):
         _read_candidates(counted, self._usage)
         counted.charge(
             "grounding_request", self._groundings(), "candidates.groundingMetadata.webSearchQueries"
+        )
+        # What stood on a map is billed once per prompt, by whatever model.
+        counted.charge(
+            "maps_grounding_request", int(self._used_maps), "candidates.groundingMetadata.groundingChunks"
         )
         return counted
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-#: Host, or a domain whose sub-domains count too, to provider. The names are those of the price table.
+#: Host, or a domain whose sub-domains count too, to provider. The names are those of the price table. The
+#: hosts of a provider with endpoints of its own stand in its description.
 PROVIDER_HOSTS = {
     "api.openai.com": "openai",
     "openai.azure.com": "azure",
@@ -16,36 +17,38 @@ PROVIDER_HOSTS = {
     "openrouter.ai": "openrouter",
     "api.deepseek.com": "deepseek",
     "api.groq.com": "groq",
-    "api.mistral.ai": "mistral",
-    "codestral.mistral.ai": "mistral",
     "api.x.ai": "xai",
     "api.together.xyz": "together",
     "api.together.ai": "together",
     "api.fireworks.ai": "fireworks",
     "api.cerebras.ai": "cerebras",
     "api.perplexity.ai": "perplexity",
-    "api.cohere.com": "cohere",
-    "api.cohere.ai": "cohere",
     "api.moonshot.ai": "moonshot",
     "api.moonshot.cn": "moonshot",
     "api.z.ai": "zai",
     "open.bigmodel.cn": "zai",
     "api.minimax.io": "minimax",
-    "api.voyageai.com": "voyage",
     "router.huggingface.co": "huggingface",
 }
 
 
-def provider_of_host(host: str, provider_hosts: Mapping[str, str]) -> str | None:
+def known_provider(host: str, provider_hosts: Mapping[str, str], described: Mapping[str, str]) -> str | None:
     """The provider behind ``host`` (a port and the case are ignored), or ``None`` where nobody knows.
 
-    ``provider_hosts`` is the app's own table, written like :data:`PROVIDER_HOSTS`; it is asked first, so
-    that a private gateway may sit below a provider's domain. A key may carry a port.
+    :param provider_hosts: the app's own table, written like :data:`PROVIDER_HOSTS`; it is asked first, so
+        that a private gateway may sit below a provider's domain. A key may carry a port.
+    :param described: hosts that descriptions of providers name; asked last.
     """
     address = host.strip().lower().rstrip(".")
     name = _without_port(address)
     own = {key.strip().lower(): provider for key, provider in provider_hosts.items()}
-    return own.get(address) or _find(name, own) or _find(name, PROVIDER_HOSTS) or _by_pattern(name)
+    return (
+        own.get(address)
+        or _find(name, own)
+        or _find(name, PROVIDER_HOSTS)
+        or _by_pattern(name)
+        or _find(name, described)
+    )
 
 
 def _without_port(address: str) -> str:

@@ -31,12 +31,15 @@ def read_object(data: bytes, *, exact: bool) -> Mapping[str, object]:
 
 
 def read_objects(data: bytes, *, exact: bool) -> list[Mapping[str, object]]:
-    """The JSON objects in ``data``: one, or those of an array.
+    """The JSON objects in ``data``: one, those of an array, or one on each line.
 
     :param exact: as for :func:`read_object`.
     :raises Unreadable: as for :func:`read_object`.
     """
-    document = _read(data, exact=exact)
+    try:
+        document = _read(data, exact=exact)
+    except Unreadable:
+        document = [_read(line, exact=exact) for line in data.splitlines() if line.strip()]
     items = document if isinstance(document, list) else [document]
     objects: list[Mapping[str, object]] = [item for item in items if isinstance(item, dict)]
     if not objects or len(objects) < len(items):

@@ -10,6 +10,10 @@ DATA_RESIDENCY = "data_residency"
 _STANDARD = frozenset({"", "auto", "default", "standard", "standard_only", "on_demand"})
 #: The order in which a compound lists its parts.
 _ORDER = ("batch", "flex", "priority", "fast", "ultrafast", DATA_RESIDENCY)
+#: What the size and the quality of a picture or a video are called, and how much of the web is taken in.
+_SIZE = re.compile(r"[0-9]{2,5}x[0-9]{2,5}|[0-9]{1,4}[pk]|hd|high|medium|low")
+#: Further words that choose a rate: a container's memory, videos without sound, pages with annotations.
+_KIND = re.compile(r"[0-9]{1,4}g|silent|annotated")
 _WORD = re.compile(r"[a-z0-9][a-z0-9_]{0,62}")
 
 
@@ -33,6 +37,19 @@ def join_modes(*modes: str | None) -> str | None:
     parts = {mode for mode in modes if mode}
     known = [mode for mode in _ORDER if mode in parts]
     return "_".join([*sorted(parts.difference(_ORDER)), *known]) or None
+
+
+def variant(word: object) -> str | None:
+    """The canonical word for a size, quality or kind that chooses a rate, such as ``1024x1792``, ``1080p`` or
+    ``hd``; ``None`` for the ordinary one and for anything else.
+    """
+    text = word.strip().lower() if isinstance(word, str) else ""
+    return text if is_size(text) or _KIND.fullmatch(text) else None
+
+
+def is_size(word: str) -> bool:
+    """Whether a part of a mode's name is a size or a quality. Many models cost the same in all of them."""
+    return _SIZE.fullmatch(word) is not None
 
 
 def _parts(word: str) -> list[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 from ..events import Operation
 from .answer_reader import AnswerReader
 from .answer_reader import Reading
@@ -13,6 +16,7 @@ from .fields import Document
 from .fields import error_class
 from .fields import is_error
 from .fields import mapping
+from .modes import variant
 from .openai_usage import CHAT
 from .openai_usage import read_cost
 from .openai_usage import read_input_only
@@ -20,6 +24,9 @@ from .openai_usage import read_usage
 
 #: Answers that never name their model or id are looked at this often before that is given up.
 _PATIENCE = 8
+#: Models that search the web before each answer, and say so nowhere in it
+#: (https://platform.openai.com/docs/guides/tools-web-search).
+_ALWAYS_SEARCHES = re.compile(r"-search-(?:preview|api)\b")
 
 
 class ChatReader(AnswerReader):
@@ -71,24 +78,41 @@ class ChatReader(AnswerReader):
             counted = read_input_only(self._usage, CHAT, at=self._place)
             counted.tokens["output_tokens"] = 0  # by their nature, not for want of telling
             return counted
-        return read_usage(self._usage, CHAT, self.provider, at=self._place)
+        counted = read_usage(self._usage, CHAT, self.provider, at=self._place)
+        if self.provider in ("openai", "azure") and _ALWAYS_SEARCHES.search(self.model or ""):
+            counted.charge("web_search_request", 1, "model")
+        return counted
 
     def _take(self, document: Document) -> None:
         self.name_answer(document)
         self.take_tier(document.get("service_tier"))
-        for place, holder in (("usage", document), ("x_groq.usage", mapping(document.get("x_groq")))):
+        for place, holder in _places(document):
             usage = mapping(holder.get("usage"))
             if usage:
                 self._usage, self._place = usage, place
                 self._is_final = _ends_answer(document)
+                self._take_search_size(usage)
                 break
         for holder in (document, mapping(document.get("x_groq"))):
             if is_error(holder.get("error")):
                 self.fail(error_class(holder["error"]))
 
+    def _take_search_size(self, usage: Document) -> None:
+        """How much of the web Perplexity took in, which chooses the rate of its fee."""
+        if self.provider == "perplexity" and (size := variant(usage.get("search_context_size"))):
+            self.pricing_mode, self.mode_told = size, True
+
     def _note_output(self, document: Document) -> None:
         if not self.saw_output:
             self.saw_output = any(_has_output(mapping(choice)) for choice in _choices(document))
+
+
+def _places(document: Document) -> Iterator[tuple[str, Document]]:
+    """Where a usage may stand: Groq streams it in an object of its own, Moonshot in the last choice."""
+    yield "usage", document
+    yield "x_groq.usage", mapping(document.get("x_groq"))
+    for choice in _choices(document):
+        yield "choices.usage", mapping(choice)
 
 
 def _choices(document: Document) -> list[object]:

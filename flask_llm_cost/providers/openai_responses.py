@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from ..events import Iteration
 from ..events import Operation
+from ..usage import Usage
 from .answer_reader import AnswerReader
 from .answer_reader import Reading
 from .answer_reader import has_error_event
@@ -20,6 +23,7 @@ from .openai_usage import RESPONSES
 from .openai_usage import read_cost
 from .openai_usage import read_image_usage
 from .openai_usage import read_usage
+from .pieces import sessions
 
 #: Events after which nothing comes. An incomplete response is billed like a complete one.
 _TERMINAL = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
@@ -31,6 +35,8 @@ _UNNAMED_IMAGE_MODEL = "image_generation"
 
 class ResponsesReader(AnswerReader):
     """A response object, alone or inside the events that carry it; the last one counts."""
+
+    must_say_so = True
 
     def __init__(self, provider: str, operation: Operation) -> None:
         super().__init__(provider, operation)
@@ -83,15 +89,32 @@ class ResponsesReader(AnswerReader):
             return Reading()
         usage, fields = self.usage_of(self._count)
         cost = self.judged(lambda: read_cost(self._usage, self.provider))
-        drawing = mapping(self._tool_usage.get("image_gen"))
-        if usage is None or not drawing.get("total_tokens"):
-            return Reading(usage=usage, fields=fields, provider_cost=cost)
-        drawn, _ = self.usage_of(lambda: read_image_usage(drawing, self.provider, at="tool_usage.image_gen"))
-        if drawn is None:
+        further = self.judged(self._tools) if usage is not None else None
+        if further is None:
             # Half of a bill is no bill.
             return Reading(provider_cost=cost)
-        images = Iteration(model=self._image_model, usage=drawn)
-        return Reading(usage=usage, fields=fields, iterations=(images,), provider_cost=cost)
+        return Reading(
+            usage=usage,
+            fields=fields,
+            iterations=further,
+            provider_cost=cost,
+            containers=tuple(self._items.containers),
+        )
+
+    def _tools(self) -> tuple[Iteration, ...]:
+        """What is billed at another model than the one that answered: drawn images, and containers."""
+        found = []
+        drawing = mapping(self._tool_usage.get("image_gen"))
+        if drawing.get("total_tokens"):
+            drawn = read_image_usage(drawing, self.provider, at="tool_usage.image_gen").usage()
+            found.append(Iteration(model=self._image_model, usage=drawn))
+        elif self._items.images:
+            # How many tokens they are is not told; that they were drawn is.
+            drawn = Usage(charges={"image": Decimal(self._items.images)})
+            found.append(Iteration(model=self._image_model, usage=drawn))
+        if self._items.containers:
+            found.append(sessions(len(self._items.containers)))
+        return tuple(found)
 
     def _count(self) -> Counted:
         counted = read_usage(self._usage, RESPONSES, self.provider)
@@ -101,7 +124,6 @@ class ResponsesReader(AnswerReader):
         else:
             counted.charge("web_search_request", self._items.searches, "output.web_search_call")
         counted.charge("file_search_call", self._items.file_searches, "output.file_search_call")
-        counted.charge("container_session", len(self._items.containers), "output.container_id")
         return counted
 
 
@@ -111,7 +133,9 @@ class ItemCounts:
     def __init__(self) -> None:
         self.searches = 0
         self.file_searches = 0
-        self.containers: set[str] = set()
+        self.images = 0
+        #: By id, in the order of the items.
+        self.containers: dict[str, None] = {}
 
     @classmethod
     def of(cls, output: object) -> ItemCounts:
@@ -129,12 +153,14 @@ class ItemCounts:
             self.searches += searched and item.get("status") != "failed"
         elif kind == "file_search_call":
             self.file_searches += 1
+        elif kind == "image_generation_call":
+            self.images += item.get("status") != "failed"
         elif kind in ("code_interpreter_call", "shell_call"):
             # One session however many calls ran in the container.
             place = item if kind == "code_interpreter_call" else mapping(item.get("environment"))
             container = name(place.get("container_id"))
             if container is not None:
-                self.containers.add(container)
+                self.containers[container] = None
 
 
 def _image_model(tools: object) -> str:

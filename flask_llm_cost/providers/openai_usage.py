@@ -14,6 +14,7 @@ from .counted import remainder
 from .fields import Document
 from .fields import InvalidUsage
 from .fields import count
+from .fields import minutes
 from .fields import money
 
 
@@ -54,6 +55,11 @@ def read_usage(usage: Document, names: Names, provider: str, *, at: str = "usage
     counted = Counted(tokens={"total_tokens": total})
     _read_input(counted, usage, names, whole, at)
     _read_output(counted, usage, names, _all_output(usage, names, provider, whole, output, total), at)
+    if provider == "mistral":
+        heard = minutes(usage, "prompt_audio_seconds")
+        counted.charge("transcription_minute", heard, f"{at}.prompt_audio_seconds")
+    elif provider == "perplexity":
+        _read_searches(counted, usage, at)
     return counted
 
 
@@ -183,6 +189,19 @@ def _read_output(counted: Counted, usage: Document, names: Names, output: int, a
     counted.put("output", text, f"{at}.{names.output}")
     counted.put("audio_output", audio, f"{at}.{details}.audio_tokens")
     counted.put("image_output", image, f"{at}.{details}.image_tokens")
+
+
+def _read_searches(counted: Counted, usage: Document, at: str) -> None:
+    """Perplexity's fees. Deep research is billed by the search, with what it cites and thinks; every other
+    answer by the request, at a rate for how much of the web it takes in.
+    """
+    cited = count(usage, "citation_tokens")
+    if cited is None:
+        counted.charge("request", 1, at)
+        return
+    counted.charge("citation_token", cited, f"{at}.citation_tokens")
+    counted.charge("research_token", count(usage, "reasoning_tokens"), f"{at}.reasoning_tokens")
+    counted.charge("web_search_request", count(usage, "num_search_queries"), f"{at}.num_search_queries")
 
 
 def _first(usage: Document, paths: list[tuple[str, ...]]) -> tuple[str, int | None]:

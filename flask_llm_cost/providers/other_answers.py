@@ -8,9 +8,6 @@ from __future__ import annotations
 from decimal import Decimal
 
 from ..events import Operation
-from ..money import EXACT
-from ..money import QUANTITY_SCALE
-from ..money import to_scale
 from .answer_reader import AnswerReader
 from .answer_reader import Reading
 from .anthropic_messages import read_message_usage
@@ -18,10 +15,11 @@ from .counted import Counted
 from .fields import EMPTY
 from .fields import Document
 from .fields import InvalidUsage
+from .fields import count
 from .fields import error_class
 from .fields import is_error
 from .fields import mapping
-from .fields import seconds
+from .fields import minutes
 from .openai_usage import CHAT
 from .openai_usage import RESPONSES
 from .openai_usage import TRANSCRIPTION
@@ -33,6 +31,8 @@ from .openai_usage import read_usage
 #: Events after which nothing comes. An assistant's steps end in the same words as its run: only [DONE]
 #: ends those.
 _TERMINAL = ("transcript.text.done", "speech.audio.done")
+#: Shorter recordings are billed as if they had this length (https://groq.com/pricing).
+_LEAST_SECONDS = {"groq": 10}
 
 
 class OtherReader(AnswerReader):
@@ -41,6 +41,8 @@ class OtherReader(AnswerReader):
     def __init__(self, provider: str, operation: Operation) -> None:
         super().__init__(provider, operation)
         self._usage: Document = EMPTY
+        #: What can be counted where there is no usage: images, or seconds that were heard.
+        self._pieces: Document = EMPTY
 
     def whole(self, document: Document) -> None:
         self.name_answer(document)
@@ -48,6 +50,11 @@ class OtherReader(AnswerReader):
         if is_error(document.get("error")):
             self.fail(error_class(document.get("error")))
         self._usage = mapping(document.get("usage")) or self._usage
+        drawn = document.get("data")
+        if self.operation == "transcription" and document.get("duration") is not None:
+            self._pieces = {"seconds": document["duration"]}
+        elif self.operation == "images" and isinstance(drawn, list):
+            self._pieces = {"images": len(drawn)}
 
     def event(self, event_name: str, document: Document) -> None:
         kind = str(document.get("type") or event_name)
@@ -64,11 +71,23 @@ class OtherReader(AnswerReader):
         return False
 
     def reading(self) -> Reading:
-        if not self._usage:
+        if not self._usage and (not self._pieces or self.failed):
             return Reading()
-        usage, fields = self.usage_of(self._count)
+        # xAI tells of an image what it cost, and no tokens.
+        tells_counts = any(key != "cost_in_usd_ticks" for key in self._usage)
+        usage, fields = self.usage_of(self._count if tells_counts else self._count_pieces)
         cost = self.judged(lambda: read_cost(self._usage, self.provider))
         return Reading(usage=usage, fields=fields, provider_cost=cost)
+
+    def _count_pieces(self) -> Counted:
+        counted = Counted()
+        images = count(self._pieces, "images")
+        if images is not None:
+            counted.charges["image"] = Decimal(images)  # none is an answer too
+            counted.fields["image"] = "data"
+        least = _LEAST_SECONDS.get(self.provider, 0)
+        counted.charge("transcription_minute", minutes(self._pieces, "seconds", at_least=least), "duration")
+        return counted
 
     def _count(self) -> Counted:
         usage = self._usage
@@ -96,12 +115,12 @@ def _spoken(usage: Document, provider: str) -> Counted:
 
 
 def _heard(usage: Document, provider: str) -> Counted:
-    if usage.get("type") != "duration":
+    key = "prompt_audio_seconds" if provider == "mistral" else "seconds"
+    if usage.get("type") != "duration" and key == "seconds":
         return read_usage(usage, TRANSCRIPTION, provider)
     counted = Counted()
-    duration = seconds(usage, "seconds")
-    if duration is None:
-        raise InvalidUsage("seconds is missing")
-    minutes = to_scale(EXACT.divide(duration, Decimal(60)), QUANTITY_SCALE)
-    counted.charge("transcription_minute", minutes, "usage.seconds")
+    told = minutes(usage, key, at_least=_LEAST_SECONDS.get(provider, 0))
+    if told is None:
+        raise InvalidUsage(f"{key} is missing")
+    counted.charge("transcription_minute", told, f"usage.{key}")
     return counted

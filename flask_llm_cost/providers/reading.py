@@ -2,71 +2,79 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from ..events import Observation
+from ..events import UsageSource
+from .amazon_frames import CONTENT_TYPE as AMAZON_FRAMES
+from .amazon_frames import FrameDecoder
 from .answer_reader import AnswerReader
-from .anthropic_messages import MessagesReader
-from .gemini import GeminiReader
 from .jsontext import Unreadable
 from .jsontext import read_object
 from .jsontext import read_objects
-from .openai_chat import ChatReader
-from .openai_responses import ResponsesReader
 from .other_answers import OtherReader
-from .routes import Protocol
+from .registry import reader_class
 from .routes import Route
 from .sse import EVENT_LIMIT
 from .sse import EventDecoder
 
-_READERS: dict[Protocol | None, type[AnswerReader]] = {
-    "openai_chat": ChatReader,
-    "openai_completions": ChatReader,
-    "openai_embeddings": ChatReader,
-    "openai_responses": ResponsesReader,
-    "anthropic_messages": MessagesReader,
-    "gemini_generate": GeminiReader,
-    None: OtherReader,
-}
 #: Who names an amount of money in the answer, where fractions must be read exactly.
 _TELLS_COST = frozenset({"openrouter", "perplexity"})
 #: Chunks that end where an event ends.
 _EVENT_ENDS = (b"\n\n", b"\r\n\r\n")
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
-def read_body(route: Route, body: bytes) -> Observation:
-    """What a complete response body says. It never raises: what cannot be read is in ``problems``."""
-    reader = _reader(route)
+def is_event_stream(content_type: str) -> bool:
+    """Whether an answer of this content type comes in events, of one framing or the other."""
+    return "text/event-stream" in content_type or AMAZON_FRAMES in content_type
+
+
+def read_body(route: Route, body: bytes, headers: Mapping[str, str] = _NO_HEADERS) -> Observation:
+    """What a complete response body says. It never raises: what cannot be read is in ``problems``.
+
+    :param headers: the response's, by their names in lower case or in any.
+    """
+    reader = _reader(route, headers)
     exact = route.provider in _TELLS_COST
     try:
-        if route.protocol == "gemini_generate":
-            _read_gemini(reader, body)
-        else:
-            reader.whole(read_object(body, exact=exact))
+        # Without ``alt=sse`` Google streams an array of chunks, and sends an error as an array too.
+        several = read_objects(body, exact=exact) if reader.is_chunked else ()
+        *chunks, last = several or [read_object(body, exact=exact)]
     except Unreadable as error:
         # Speech, subtitles and unknown downloads are no JSON by right.
         if route.protocol is not None:
             reader.note(f"body: {error}")
-    return reader.observation("response")
-
-
-def _read_gemini(reader: AnswerReader, body: bytes) -> None:
-    """Without ``alt=sse`` Google streams an array of chunks, and sends an error as an array too."""
-    *chunks, last = read_objects(body, exact=False)
-    for chunk in chunks:
-        reader.event("", chunk)
-    reader.whole(last)
+    else:
+        for chunk in chunks:
+            _attempt(reader, reader.event, "", chunk)
+        _attempt(reader, reader.whole, last)
+    return _observation(reader, "response")
 
 
 class StreamReader:
-    """Reads a stream of server-sent events along, in any split, in bounded memory. It never raises.
+    """Reads a stream of events along, in any split, in bounded memory. It never raises.
 
-    ``limit`` is the length in bytes from which a single event is skipped.
+    :param limit: the length in bytes from which a single event is skipped.
+    :param headers: the response's; their content type tells how events are framed, as server-sent events
+        unless it is Amazon's.
     """
 
-    def __init__(self, route: Route, *, limit: int = EVENT_LIMIT) -> None:
-        self._reader = _reader(route)
+    def __init__(
+        self, route: Route, *, limit: int = EVENT_LIMIT, headers: Mapping[str, str] = _NO_HEADERS
+    ) -> None:
+        self._reader = _reader(route, headers)
         self._exact = route.provider in _TELLS_COST
-        self._decoder = EventDecoder(limit)
+        framed = AMAZON_FRAMES in headers.get("content-type", "").lower()
+        self._decoder: FrameDecoder | EventDecoder = (FrameDecoder if framed else EventDecoder)(limit)
         self._limit = limit
+
+    @property
+    def must_say_so(self) -> bool:
+        """Whether streams of this format always say so when they are over."""
+        return self._reader.must_say_so
 
     @property
     def finished(self) -> bool:
@@ -95,7 +103,7 @@ class StreamReader:
             chunk.endswith(_EVENT_ENDS)
             and self._decoder.is_between_events
             and len(chunk) <= self._limit
-            and self._reader.can_skip(chunk)
+            and self._can_skip(chunk)
         ):
             return
         for event_name, data in self._decoder.feed(chunk):
@@ -108,22 +116,57 @@ class StreamReader:
             self._take(*rest, is_whole=False)
         if self._decoder.oversized:
             self._reader.note("stream: an event was too long to be read")
-        return self._reader.observation("stream")
+        if self._decoder.corrupt:
+            self._reader.note("stream: a frame is corrupt")
+        return _observation(self._reader, "stream")
+
+    def _can_skip(self, raw: bytes) -> bool:
+        try:
+            return self._reader.can_skip(raw)
+        except Exception as error:
+            _note_failure(self._reader, error)
+            return False
 
     def _take(self, event_name: bytes, data: bytes, *, is_whole: bool = True) -> None:
         if data.strip() == b"[DONE]":
             self._reader.finished = True
-        elif event_name == b"error" or not self._reader.can_skip(data):
+        elif event_name == b"error" or not self._can_skip(data):
             try:
                 document = read_object(data, exact=self._exact)
             except Unreadable as error:
                 if is_whole:
                     self._reader.note(f"stream: an event is {error}")
                 return
-            self._reader.event(event_name.decode("ascii", "replace"), document)
+            _attempt(self._reader, self._reader.event, event_name.decode("ascii", "replace"), document)
 
 
-def _reader(route: Route) -> AnswerReader:
-    reader = _READERS[route.protocol](route.provider, route.operation)
+def _reader(route: Route, headers: Mapping[str, str]) -> AnswerReader:
+    try:
+        reader = reader_class(route.provider, route.protocol)(route.provider, route.operation)
+    except Exception as error:
+        reader = OtherReader(route.provider, route.operation)
+        _note_failure(reader, error)
     reader.asked_model = route.model
+    if headers:
+        _attempt(reader, reader.headers, headers)
     return reader
+
+
+def _observation(reader: AnswerReader, source: UsageSource) -> Observation:
+    try:
+        return reader.observation(source)
+    except Exception as error:
+        _note_failure(reader, error)
+        return Observation(status=reader.status, problems=tuple(reader.problems))
+
+
+def _attempt(reader: AnswerReader, step: Callable[..., None], *shown: object) -> None:
+    """Another package's reader may raise; the call is recorded for all that."""
+    try:
+        step(*shown)
+    except Exception as error:
+        _note_failure(reader, error)
+
+
+def _note_failure(reader: AnswerReader, error: Exception) -> None:
+    reader.note(f"{type(reader).__name__}: {type(error).__name__}")

@@ -18,6 +18,9 @@ class EventDecoder:
     Bytes are never decoded here, so that a chunk may end inside a character.
     """
 
+    #: Lines have no checksum that they could break.
+    corrupt = 0
+
     def __init__(self, limit: int = EVENT_LIMIT) -> None:
         self._limit = limit
         self._line = bytearray()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -180,14 +181,17 @@ def test_a_stream_left_after_its_terminal_event_is_complete(
     assert (app.event.status, app.event.output_tokens) == ("ok", 48)
 
 
-def test_an_answer_that_is_no_json_costs_no_memory_and_is_unknown(
+def test_speech_is_no_json_and_is_as_long_as_the_request_says(
     app: TrackedApp, provider: LoopbackProvider, client: Client
 ) -> None:
     provider.answer(b"\xff\xfb" * 4096, headers={"content-type": "audio/mpeg"})
-    client.post(
-        f"{provider.url}/v1/audio/speech", tracker=app.tracker, json={"model": "tts-quay", "input": "x"}
-    )
-    assert (app.event.operation, app.event.model, app.event.usage_source) == ("speech", "tts-quay", "unknown")
+    asked = {"model": "tts-1", "input": "x" * 40, "voice": "quay"}
+    client.post(f"{provider.url}/v1/audio/speech", tracker=app.tracker, json=asked)
+    event = app.event
+    assert (event.operation, event.model, event.usage_source) == ("speech", "tts-1", "estimated")
+    (spoken,) = event.line_items
+    assert (spoken.component, spoken.quantity) == ("text_to_speech_character", 40)
+    assert (event.total_cost, event.cost_status) == (Decimal("0.0006"), "complete")
 
 
 SOUND = b'RIFF; name="model"\r\n\r\nnone\r\n'

@@ -172,11 +172,72 @@ def test_suffixes_of_the_second_source_become_tiers_and_modes() -> None:
     }
 
 
+def film(provider: str, **costs: str) -> dict[str, Any]:
+    return {**row(**costs), "litellm_provider": provider, "mode": "video_generation"}
+
+
+def test_resolutions_of_a_video_become_modes() -> None:
+    told = film("gemini", output_cost_per_second="0.1", output_cost_per_second_4k="0.3")
+
+    assert entry_body(read_litellm({"gemini/veo-1": told})["google/veo-1"]) == {
+        "video_second": "0.1",
+        "modes": {
+            "4k": {"video_second": "0.3"},
+            "720p": {"video_second": "0.1"},
+            "1080p": {"video_second": "0.1"},
+        },
+        "confidence": "single",
+        "source": "litellm",
+    }
+
+
+def test_a_row_of_larger_videos_becomes_modes_of_the_model() -> None:
+    found = read_litellm(
+        {
+            "sora-2-pro": film("openai", output_cost_per_video_per_second="0.3"),
+            "sora-2-pro-high-res": film("openai", output_cost_per_video_per_second="0.5"),
+        }
+    )
+
+    assert list(found) == ["openai/sora-2-pro"]
+    modes = entry_body(found["openai/sora-2-pro"])["modes"]
+    assert modes["1792x1024"] == {"video_second": "0.5"}
+    assert modes["1280x720"] == {"video_second": "0.3"}
+
+
+def test_a_video_whose_first_picture_is_billed_too_is_left_out() -> None:
+    told = film("xai", output_cost_per_second="0.05", input_cost_per_image="0.002")
+
+    assert read_litellm({"xai/film": told}) == {}
+
+
+def test_pictures_have_a_price_each_where_they_are_not_billed_by_tokens() -> None:
+    drawn = {"output_cost_per_image": "0.04", "input_cost_per_image": "0.001"}
+    rows = {
+        "imagen": {**row(**drawn), "mode": "image_generation"},
+        "tokens": {**row(**PLAIN, **drawn), "mode": "image_generation"},
+    }
+    found = read_litellm(rows)
+
+    assert found["openai/imagen"].sheet.rates == {"image": D("0.04")}
+    assert "image" not in found["openai/tokens"].sheet.rates
+
+
+def test_a_fee_by_how_much_of_the_web_is_taken_in_becomes_modes() -> None:
+    sizes = {f"search_context_size_{size}": D(cost) for size, cost in [("low", "0.005"), ("high", "0.012")]}
+    told = {**row(**PLAIN), "litellm_provider": "perplexity", "search_context_cost_per_query": sizes}
+
+    assert entry_body(read_litellm({"sonar": told})["perplexity/sonar"])["modes"] == {
+        "high": {"request": "12"},
+        "low": {"request": "5"},
+    }
+
+
 def test_rows_that_price_a_region_or_a_size_are_not_models() -> None:
     rows = {
         "m": row(**PLAIN),
         "1024-x-1024/m": row(**PLAIN),
-        "video": {**row(**PLAIN), "mode": "video_generation"},
+        "realm": {**row(**PLAIN), "mode": "search"},
     }
 
     assert candidates(rows) == {"openai": ["m"]}

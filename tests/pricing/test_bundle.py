@@ -264,11 +264,38 @@ def test_tools_and_other_units_have_rates(bundled: Catalog) -> None:
         ("openai", "tts-1", "text_to_speech_character", "15"),
         ("anthropic", "claude-opus-4-8", "web_search_request", "10"),
         ("google", "gemini-2.5-pro", "grounding_request", "35"),
+        ("google", "imagen-3.0-generate-001", "image", "0.04"),
+        ("vertex", "veo-3.1-generate-001", "video_second", "0.4"),
+        ("openai", "sora-2", "video_second", "0.1"),
+        ("cohere", "rerank-v3.5", "search_unit", "2"),
+        ("mistral", "mistral-ocr-4-1", "page", "0.004"),
     ]
     for provider, model, component, rate in cases:
         usage = Usage(charges={component: Decimal(1)})
         price = ask(bundled, usage, provider=provider, model=model)
         assert rates(price) == {component: Decimal(rate)}, (model, component)
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "mode", "component", "rate"),
+    [
+        ("openai", "sora-2-pro", "1280x720", "video_second", "0.3"),
+        ("openai", "sora-2-pro", "1792x1024", "video_second", "0.5"),
+        ("openai", "sora-2", "1280x720", "video_second", "0.1"),
+        ("google", "veo-3.1-generate-001", "1080p", "video_second", "0.4"),
+        ("google", "veo-3.1-generate-001", "4k", "video_second", "0.6"),
+        ("google", "veo-3.1-generate-001", "4k_silent", "video_second", None),
+        ("mistral", "mistral-ocr-4-1", "annotated", "page", None),
+        ("perplexity", "sonar", "low", "request", "5"),
+    ],
+)
+def test_sizes_and_kinds_of_what_is_billed_by_the_piece_have_rates(
+    bundled: Catalog, provider: str, model: str, mode: str, component: str, rate: str | None
+) -> None:
+    usage = Usage(charges={component: Decimal(1)})
+    price = ask(bundled, usage, provider=provider, model=model, pricing_mode=mode)
+
+    assert rates(price) == {component: None if rate is None else Decimal(rate)}
 
 
 def test_web_fetches_of_anthropic_are_free_and_no_gap(bundled: Catalog) -> None:

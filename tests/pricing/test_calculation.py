@@ -203,6 +203,45 @@ def test_a_mode_that_the_entry_does_not_have_is_unknown_not_standard(mode: str) 
     assert price.snapshot["missing"] == ["input", "output"]
 
 
+@pytest.mark.parametrize(
+    ("modes", "mode", "rate"),
+    [
+        # One rate for all sizes, where none is named.
+        ({}, "1024x1792_hd", "4"),
+        ({"batch": {"image": "2"}}, "batch_1080p", "2"),
+        ({"batch": {"image": "2"}}, "flex_1080p", None),
+        # Where one is named, all that are used must be.
+        ({"hd": {"image": "8"}}, "hd", "8"),
+        ({"hd": {"image": "8"}}, "1024x1024", None),
+        ({"hd": {"image": "8"}, "1024x1792_hd": {"image": "12"}}, "hd_1024x1792", "12"),
+        ({"hd": {"image": "8"}}, None, "4"),
+        # A kind is no size: it may cost anything.
+        ({}, "silent", None),
+        ({}, "4g", None),
+        ({}, "annotated", None),
+        ({"silent": {"image": "3"}}, "4k_silent", "3"),
+    ],
+)
+def test_a_size_matters_where_the_entry_names_sizes(
+    modes: dict[str, Any], mode: str | None, rate: str | None
+) -> None:
+    usage = Usage(charges={"image": Decimal(1)})
+    price = ask({"acme/m1": {"image": "4", "modes": modes}}, usage, pricing_mode=mode)
+
+    assert rates(price) == {"image": None if rate is None else Decimal(rate)}
+
+
+def test_sizes_that_do_not_matter_take_no_memory() -> None:
+    prices = catalog({"acme/m1": {"image": "4"}})
+    for width in range(100, 400):
+        usage = Usage(charges={"image": Decimal(1)})
+        assert ask(prices, usage, pricing_mode=f"{width}x{width}").total_cost == 4
+
+    match = prices.find("acme", "m1")
+    assert match is not None
+    assert len(match.entry._cards) == 1
+
+
 def test_anthropics_priority_tier_is_billed_at_standard_rates() -> None:
     prices = catalog({"anthropic/m1": {"input": "3"}, "acme/m1": {"input": "3"}})
     usage = Usage(input_tokens=MILLION)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from flask_llm_cost.events import Observation
+from flask_llm_cost.providers import find_route
+from flask_llm_cost.providers import read_body
 from tests.providers.streams import MESSAGES
 from tests.providers.streams import event
 from tests.providers.streams import read
@@ -82,6 +85,13 @@ def test_searches_are_charged_and_fetches_are_free() -> None:
 
     assert usage is not None
     assert usage.charges == {"web_search_request": 2}
+
+
+def test_openrouter_tells_its_charge_in_anthropics_format_too() -> None:
+    route = find_route("POST", "openrouter.ai", "/api/v1/messages")
+    found = read_body(route, b'{"usage": {"input_tokens": 9, "output_tokens": 5, "cost": 0.000125}}')
+
+    assert found.provider_cost == Decimal("0.000125")
 
 
 def test_iterations_other_than_messages_are_billed_on_top() -> None:

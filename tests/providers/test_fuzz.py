@@ -1,4 +1,7 @@
-"""Whatever a provider, a proxy or a broken wire sends: nothing is raised, and no number is invented."""
+"""Whatever a provider, a proxy or a broken wire sends: nothing is raised, and no number is invented.
+
+``make fuzz`` runs the same tests with more than 100,000 cases, and says how many they were.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,30 @@ from decimal import Decimal
 from typing import Any
 
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from flask_llm_cost.events import Observation
 from flask_llm_cost.providers import Route
 from flask_llm_cost.providers import StreamReader
+from flask_llm_cost.providers import completed
 from flask_llm_cost.providers import find_route
 from flask_llm_cost.providers import normalise_mode
 from flask_llm_cost.providers import read_body
 from flask_llm_cost.providers import read_request
+from flask_llm_cost.providers import without_billed
+from flask_llm_cost.providers.bedrock import HEADERS
+from flask_llm_cost.providers.registry import BUILT_IN
+from flask_llm_cost.providers.registry import READERS
+from flask_llm_cost.providers.registry import reader_class
 from flask_llm_cost.usage import TOKEN_FIELDS
 from flask_llm_cost.usage import Usage
+from tests.amazon_frames import STREAM_HEADERS
+from tests.amazon_frames import chunk
+from tests.amazon_frames import event
+from tests.amazon_frames import exception
+from tests.amazon_frames import frame
+from tests.providers.fuzzing import fuzz
+from tests.providers.fuzzing import on_each
 from tests.providers.streams import CHAT
 from tests.providers.streams import EMBEDDINGS
 from tests.providers.streams import GEMINI
@@ -28,12 +43,47 @@ from tests.providers.streams import OPENROUTER
 from tests.providers.streams import RESPONSES
 from tests.providers.streams import XAI
 
-IMAGES = find_route("POST", "api.openai.com", "/v1/images/generations")
-HEARD = find_route("POST", "api.openai.com", "/v1/audio/transcriptions")
-DRAWN = find_route("POST", "aiplatform.googleapis.com", "/v1/publishers/google/models/gemini:newVerb")
-VECTORS = find_route("POST", "generativelanguage.googleapis.com", "/v1beta/models/m:embedContent")
-NEW = find_route("POST", "api.openai.com", "/v1/decisions")
-ROUTES = [CHAT, EMBEDDINGS, RESPONSES, MESSAGES, OPENROUTER, XAI, IMAGES, HEARD, NEW, GEMINI, VECTORS, DRAWN]
+GOOGLE = "generativelanguage.googleapis.com"
+BEDROCK = "bedrock-runtime.us-east-1.amazonaws.com"
+#: One route per reader, and further ones where a reader decides by provider, operation or model.
+PLACES = [
+    ("api.openai.com", "/v1/images/generations"),
+    ("api.openai.com", "/v1/audio/transcriptions"),
+    ("api.openai.com", "/v1/audio/speech"),
+    ("api.openai.com", "/v1/videos"),
+    ("api.openai.com", "/v1/containers"),
+    ("api.openai.com", "/v1/decisions"),
+    ("api.groq.com", "/openai/v1/audio/transcriptions"),
+    ("api.x.ai", "/v1/images/generations"),
+    ("openrouter.ai", "/api/v1/messages"),
+    ("api.perplexity.ai", "/chat/completions"),
+    ("api.mistral.ai", "/v1/chat/completions"),
+    ("api.mistral.ai", "/v1/audio/transcriptions"),
+    ("api.mistral.ai", "/v1/ocr"),
+    ("api.cohere.com", "/v2/chat"),
+    ("api.cohere.com", "/v2/embed"),
+    ("api.cohere.com", "/v1/rerank"),
+    ("api.voyageai.com", "/v1/multimodalembeddings"),
+    ("api.voyageai.com", "/v1/rerank"),
+    (BEDROCK, "/model/quay/converse"),
+    (BEDROCK, "/model/quay/invoke"),
+    (BEDROCK, "/model/quay-embed/invoke-with-response-stream"),
+    (GOOGLE, "/v1beta/models/m:embedContent"),
+    (GOOGLE, "/v1beta/models/imagen:predict"),
+    (GOOGLE, "/v1beta/models/text-embedding:predict"),
+    (GOOGLE, "/v1beta/models/gemini-embedding:predict"),
+    (GOOGLE, "/v1beta/models/veo:predictLongRunning"),
+    (GOOGLE, "/v1beta/models/gemini:newVerb"),
+]
+ROUTES = [CHAT, EMBEDDINGS, RESPONSES, MESSAGES, OPENROUTER, XAI, GEMINI]
+ROUTES += [find_route("POST", host, path) for host, path in PLACES]
+
+
+def test_every_reader_is_thrown_something() -> None:
+    own = {reader for provider in BUILT_IN.values() for reader in provider.readers.values()}
+    thrown = {reader_class(route.provider, route.protocol) for route in ROUTES}
+    assert thrown == {*READERS.values(), *own}
+
 
 #: Every key that is looked at, so that random objects reach deep.
 KEYS = [
@@ -52,14 +102,24 @@ KEYS = [
     "groundingMetadata", "webSearchQueries", "promptTokenCount", "cachedContentTokenCount",
     "candidatesTokenCount", "thoughtsTokenCount", "toolUsePromptTokenCount", "totalTokenCount",
     "promptTokensDetails", "promptTokenDetails", "cacheTokensDetails", "candidatesTokensDetails",
-    "modality", "tokenCount", "serviceTier", "trafficType",
+    "modality", "tokenCount", "serviceTier", "trafficType", "groundingChunks", "maps", "memory_limit", "size",
+    "data", "duration", "seconds", "prompt_audio_seconds", "citation_tokens", "num_search_queries",
+    "inputTokens", "outputTokens", "totalTokens", "cacheReadInputTokens", "cacheWriteInputTokens",
+    "cacheDetails", "ttl", "performanceConfig", "latency", "metadata", "amazon-bedrock-invocationMetrics",
+    "inputTokenCount", "outputTokenCount", "cacheReadInputTokenCount", "cacheWriteInputTokenCount",
+    "usage_info", "pages_processed", "meta", "billed_units", "search_units", "images", "event_type",
+    "finish_reason", "text_tokens", "image_pixels", "video_pixels", "predictions", "embeddings",
+    "statistics", "token_count", "billableCharacterCount", "bytesBase64Encoded", "n", "quality", "input",
+    "parameters", "sampleCount", "durationSeconds", "resolution", "generateAudio", "bytes",
 ]  # fmt: skip
 WORDS = [
     "error", "response.completed", "response.failed", "response.created", "response.incomplete",
     "message_start", "message_delta", "message_stop", "content_block_delta", "compaction", "message",
     "web_search_call", "search", "code_interpreter_call", "completed", "failed", "queued", "duration",
     "tokens", "us", "fast", "priority", "flex", "image_generation", "response.output_text.delta",
-    "AUDIO", "IMAGE", "TEXT", "STOP", "ON_DEMAND_FLEX", "standard",
+    "AUDIO", "IMAGE", "TEXT", "STOP", "ON_DEMAND_FLEX", "standard", "message-end", "stream-end",
+    "content-delta", "text-generation", "image_generation_call", "shell_call", "1h", "5m", "optimized",
+    "1024x1792", "hd", "4g", "8", "12.5",
 ]  # fmt: skip
 
 scalars = (
@@ -82,6 +142,7 @@ usages = st.dictionaries(st.sampled_from(KEYS), st.integers(-2, 60) | values, ma
 
 def check(found: Observation) -> None:
     """What holds for every answer, whatever was in it."""
+    assert not any(problem.endswith("Error") for problem in found.problems), found.problems  # a reader raised
     for usage in filter(None, [found.usage, *(item.usage for item in found.iterations)]):
         assert all(value is None or value >= 0 for value in counts(usage))
         assert all(quantity >= 0 for quantity in usage.quantities().values())
@@ -101,16 +162,26 @@ def integers(value: object) -> Iterator[int]:
             yield from integers(item)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield int(value) if value == value and abs(value) < 1e300 else 0
+    elif isinstance(value, str) and value.replace(".", "", 1).isdecimal():
+        yield int(float(value))  # a video's seconds
 
 
-@settings(max_examples=100, deadline=None)
-@given(route=st.sampled_from(ROUTES), body=st.binary(max_size=200))
+def pieces(value: object) -> int:
+    """How many things lie in lists: what is billed by the piece, such as images and containers."""
+    items = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    return (len(items) if isinstance(value, list) else 0) + sum(map(pieces, items))
+
+
+@fuzz(50)
+@given(body=st.binary(max_size=200))
+@on_each(ROUTES)
 def test_any_bytes_are_a_body(route: Route, body: bytes) -> None:
     check(read_body(route, body))
 
 
-@settings(max_examples=200, deadline=None)
-@given(route=st.sampled_from(ROUTES), document=documents, usage=usages | values)
+@fuzz(60)
+@given(document=documents, usage=usages | values)
+@on_each(ROUTES)
 def test_any_json_is_a_body_and_an_event(route: Route, document: dict[str, Any], usage: Any) -> None:
     body = json.dumps({**document, "usage": usage, "usageMetadata": usage}).encode()
     check(read_body(route, body))
@@ -122,19 +193,126 @@ def test_any_json_is_a_body_and_an_event(route: Route, document: dict[str, Any],
     check(reader.observation())
 
 
-@settings(max_examples=200, deadline=None)
-@given(route=st.sampled_from(ROUTES), usage=usages)
-def test_no_number_is_invented(route: Route, usage: dict[str, Any]) -> None:
-    found = read_body(route, json.dumps({"usage": usage, "usageMetadata": usage}).encode())
-    told = list(integers(usage))
+#: Where the objects that hold numbers stand in the answers of one format or another.
+PLACES_OF_USAGE = ("usage", "usageMetadata", "usage_info", "meta", "metadata", "tool_usage")
+
+
+@fuzz(100)
+@given(usage=usages, rest=documents)
+@on_each(ROUTES)
+def test_no_number_is_invented(route: Route, usage: dict[str, Any], rest: dict[str, Any]) -> None:
+    document = {**rest, **dict.fromkeys(PLACES_OF_USAGE, usage)}
+    found = read_body(route, json.dumps(document).encode())
+    check(found)
+    told = sum(map(abs, integers(document)))
 
     for item in filter(None, [found.usage, *(iteration.usage for iteration in found.iterations)]):
-        assert all(value is None or value <= sum(map(abs, told)) for value in counts(item))
-        # A charge in minutes is a sixtieth of what was told, rounded.
-        assert all(quantity <= sum(map(abs, told)) + 1 for quantity in item.charges.values())
+        assert all(value is None or value <= told for value in counts(item))
+        # A charge in minutes is a sixtieth of what was told, rounded; a request or a container is one.
+        most = told + pieces(document) + 1
+        assert all(quantity <= most for quantity in item.charges.values())
 
 
-@settings(max_examples=200, deadline=None)
+@fuzz(40)
+@given(document=documents)
+@on_each(ROUTES)
+def test_an_answer_without_a_number_tells_no_tokens(route: Route, document: dict[str, Any]) -> None:
+    def wordy(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: wordy(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [wordy(item) for item in value]
+        return "word" if isinstance(value, int | float | str) and not isinstance(value, bool) else value
+
+    found = read_body(route, json.dumps(wordy(document)).encode())
+    check(found)
+    for item in filter(None, [found.usage, *(iteration.usage for iteration in found.iterations)]):
+        assert not any(counts(item))
+
+
+numbers = st.integers(0, 60).map(str) | st.text(max_size=6) | st.sampled_from(["-1", "1e9", "٣", "9" * 30])
+
+
+@fuzz(30)
+@given(
+    headers=st.dictionaries(st.sampled_from([*HEADERS, "content-type", "x-other"]), numbers, max_size=5),
+    document=documents,
+)
+@on_each(ROUTES)
+def test_any_headers_come_with_a_body(
+    route: Route, headers: dict[str, str], document: dict[str, Any]
+) -> None:
+    found = read_body(route, json.dumps(document).encode(), headers)
+    check(found)
+    check(StreamReader(route, headers=headers).observation())
+    told = sum(map(abs, integers([document, *(value for value in headers.values())])))
+    if found.usage is not None:
+        assert all(value is None or value <= told for value in counts(found.usage))
+
+
+@fuzz(150)
+@given(data=st.data(), route=st.sampled_from(ROUTES))
+def test_frames_are_read_the_same_in_any_split_however_broken(data: st.DataObject, route: Route) -> None:
+    frames = st.one_of(
+        documents.map(chunk),
+        usages.map(lambda usage: chunk({"type": "message_delta", "usage": usage})),
+        usages.map(lambda usage: event("metadata", {"usage": usage})),
+        st.binary(max_size=40).map(lambda payload: frame(payload, {":event-type": "chunk"})),
+        st.binary(max_size=40),
+        st.sampled_from(WORDS).map(exception),
+    )
+    text = bytearray(b"".join(data.draw(st.lists(frames, max_size=6))))
+    if text and data.draw(st.booleans()):
+        text[data.draw(st.integers(0, len(text) - 1))] ^= data.draw(st.integers(1, 255))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
+    whole, parts = (StreamReader(route, limit=400, headers=STREAM_HEADERS) for _ in range(2))
+    whole.feed(bytes(text))
+    for begin, stop in zip([0, *cuts], [*cuts, len(text)], strict=True):
+        parts.feed(bytes(text[begin:stop]))
+
+    found = whole.observation()
+    check(found)
+    assert parts.observation() == found
+    assert (parts.finished, parts.failed, parts.saw_output) == (
+        whole.finished,
+        whole.failed,
+        whole.saw_output,
+    )
+
+
+@fuzz(40)
+@given(body=documents, http_status=st.none() | st.integers(100, 599))
+@on_each(ROUTES)
+def test_any_request_completes_a_silent_answer(
+    route: Route, body: dict[str, Any], http_status: int | None
+) -> None:
+    facts = read_request(route, body)
+    found = completed(Observation(http_status=http_status), route, facts)
+
+    check(found)
+    assert found.usage is None or http_status in range(200, 300)
+    assert facts.variant is None or len(facts.variant) <= 64
+    told = sum(map(abs, integers(body)))
+    texts = sum(len(value) for value in body.values() if isinstance(value, str))
+    # So many videos of so many seconds are their product; one picture is asked for unless it says more.
+    assert all(quantity <= max(1, told + texts) ** 2 for quantity in facts.charges.values())
+
+
+@fuzz(50)
+@given(answers=st.lists(st.lists(st.sampled_from("abcdef"), max_size=4, unique=True), max_size=8))
+def test_every_container_is_billed_once(answers: list[list[str]]) -> None:
+    billed: dict[str, object] = {}
+    sessions = Decimal(0)
+    for names in answers:
+        items = [{"type": "code_interpreter_call", "container_id": name} for name in names]
+        usage = {"input_tokens": 1, "output_tokens": 1}
+        found = read_body(RESPONSES, json.dumps({"output": items, "usage": usage}).encode())
+        found = without_billed(found, billed)
+        sessions += sum(item.usage.charges["container_session"] for item in found.iterations)
+    assert sessions == len({name for names in answers for name in names})
+
+
+@fuzz(150)
 @given(
     prompt=st.integers(0, 10**6),
     cached=st.integers(0, 10**6),
@@ -169,7 +347,7 @@ def test_the_buckets_are_disjoint_and_sum_to_the_total(
         assert sum(found.quantities().values()) == Decimal(prompt + output)
 
 
-@settings(max_examples=200, deadline=None)
+@fuzz(150)
 @given(
     prompt=st.integers(0, 10**6),
     cached=st.integers(0, 10**6),
@@ -205,7 +383,7 @@ def test_geminis_buckets_are_disjoint_and_sum_to_the_total(
         assert sum(found.quantities().values()) == Decimal(usage["totalTokenCount"])  # type: ignore[arg-type]
 
 
-@settings(max_examples=150, deadline=None)
+@fuzz(150)
 @given(data=st.data(), route=st.sampled_from(ROUTES), end=st.sampled_from([b"\n", b"\r\n", b"\r"]))
 def test_a_stream_reads_the_same_in_any_split(data: st.DataObject, route: Route, end: bytes) -> None:
     lines = st.one_of(
@@ -239,7 +417,7 @@ def test_a_stream_reads_the_same_in_any_split(data: st.DataObject, route: Route,
         assert (other.saw_output, other.answered) == (whole.saw_output, whole.answered)
 
 
-@settings(max_examples=200, deadline=None)
+@fuzz(200)
 @given(method=st.text(max_size=6), host=st.text(max_size=20), path=st.text(max_size=40))
 def test_any_request_has_a_route(method: str, host: str, path: str) -> None:
     route = find_route(method, host, path)
@@ -247,8 +425,9 @@ def test_any_request_has_a_route(method: str, host: str, path: str) -> None:
     assert route.billing in ("usage", "no_usage", "free", "unknown")
 
 
-@settings(max_examples=60, deadline=None)
-@given(route=st.sampled_from(ROUTES), body=st.none() | documents)
+@fuzz(20)
+@given(body=st.none() | documents)
+@on_each(ROUTES)
 def test_any_request_body_tells_facts(route: Route, body: dict[str, Any] | None) -> None:
     facts = read_request(route, body)
 
@@ -256,6 +435,7 @@ def test_any_request_body_tells_facts(route: Route, body: dict[str, Any] | None)
     assert isinstance(facts.stream, bool)
 
 
+@fuzz(100)
 @given(text=st.text(max_size=80))
 def test_a_mode_is_normalised_once(text: str) -> None:
     mode = normalise_mode(text)

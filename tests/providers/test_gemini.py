@@ -200,6 +200,27 @@ def grounded(model: str | None, *queries: object) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
+    ("chunks", "charged"),
+    [
+        ([], 0),
+        ([{"web": {"uri": ""}}], 0),
+        ([{"maps": {"placeId": "quay"}}, {"maps": {"placeId": "pier"}}], 1),
+        ({"maps": {}}, 0),
+        ([None, "maps"], 0),
+    ],
+)
+def test_what_stood_on_a_map_is_billed_once_per_prompt(chunks: Any, charged: int) -> None:
+    document: dict[str, Any] = {
+        "candidates": [{"finishReason": "STOP", "groundingMetadata": {"groundingChunks": chunks}}],
+        "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 4},
+    }
+    usage = read(GEMINI, document).usage
+
+    assert usage is not None
+    assert usage.charges.get("maps_grounding_request", 0) == charged
+
+
+@pytest.mark.parametrize(
     ("model", "queries", "charged"),
     [
         ("gemini-3.5-flash", ["tide", "wind", "tide"], 3),

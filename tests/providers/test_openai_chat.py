@@ -246,6 +246,75 @@ def test_perplexity_and_xai_tell_their_charge_in_their_own_way() -> None:
 
 
 @pytest.mark.parametrize(
+    ("model", "searches"),
+    [
+        ("gpt-4o-search-preview-2025-03-11", 1),
+        ("gpt-5-search-api", 1),
+        ("gpt-5", 0),
+        ("gpt-5-research-api", 0),
+        (None, 0),
+    ],
+)
+def test_openais_search_models_search_before_each_answer(model: str | None, searches: int) -> None:
+    usage = read(CHAT, {"model": model, "usage": tokens(9, 5)}).usage
+
+    assert usage is not None
+    assert usage.charges == ({"web_search_request": searches} if searches else {})
+
+
+PERPLEXITY = find_route("POST", "api.perplexity.ai", "/chat/completions")
+
+
+@pytest.mark.parametrize(
+    ("more", "charges", "mode"),
+    [
+        ({}, {"request": 1}, None),
+        ({"search_context_size": "low"}, {"request": 1}, "low"),
+        (
+            {"citation_tokens": 70, "reasoning_tokens": 900, "num_search_queries": 4},
+            {"citation_token": 70, "research_token": 900, "web_search_request": 4},
+            None,
+        ),
+    ],
+)
+def test_perplexity_bills_its_searches_on_top_of_the_tokens(
+    more: dict[str, Any], charges: dict[str, int], mode: str | None
+) -> None:
+    found = answer(tokens(9, 5, **more), PERPLEXITY)
+
+    assert found.usage is not None
+    assert (found.usage.charges, found.pricing_mode) == (charges, mode)
+    assert (found.usage.input_tokens, found.usage.output_tokens) == (9, 5)
+
+
+def test_moonshot_streams_its_usage_in_the_last_choice() -> None:
+    moonshot = find_route("POST", "api.moonshot.ai", "/v1/chat/completions")
+    head = {"id": "chatcmpl-weir-7", "model": "kimi-k3"}
+    usage = tokens(19, 5, cached_tokens=4)
+    reader = stream(
+        moonshot,
+        event({**head, "choices": [{"index": 0, "delta": {"content": "Slack"}}]}),
+        event({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "usage": usage}]}),
+        "[DONE]",
+    )
+    found = reader.observation()
+
+    assert found.usage is not None
+    assert (found.usage.input_tokens, found.usage.cache_read_input_tokens) == (15, 4)
+    assert found.provider_fields["input"] == "choices.usage.prompt_tokens"
+
+
+def test_mistral_bills_what_it_heard_by_the_minute() -> None:
+    mistral = find_route("POST", "api.mistral.ai", "/v1/chat/completions")
+    heard = answer(tokens(9, 5, prompt_audio_seconds=30), mistral).usage
+    silent = answer(tokens(9, 5, prompt_audio_seconds=None), mistral).usage
+
+    assert heard is not None
+    assert silent is not None
+    assert (heard.charges, silent.charges) == ({"transcription_minute": Decimal("0.5")}, {})
+
+
+@pytest.mark.parametrize(
     "usage",
     [
         tokens(-1, 5),

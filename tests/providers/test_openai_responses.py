@@ -141,8 +141,23 @@ def test_a_container_is_billed_once_however_often_it_ran() -> None:
 
     shell = {"type": "shell_call", "environment": {"type": "container_reference", "container_id": "cntr_a"}}
 
-    assert charges(run("cntr_a"), run("cntr_a"), run("cntr_b"), run(None), shell) == {"container_session": 2}
-    assert charges({"type": "shell_call", "environment": {"type": "local"}}) == {}
+    items = [run("cntr_a"), run("cntr_a"), run("cntr_b"), run(None), shell]
+    found = read(RESPONSES, response(output=items))
+
+    (session,) = found.iterations
+    assert (session.model, session.usage.charges) == ("container", {"container_session": 2})
+    assert found.containers == ("cntr_a", "cntr_b")
+    local = read(RESPONSES, response(output=[{"type": "shell_call", "environment": {"type": "local"}}]))
+    assert (local.iterations, local.containers) == ((), ())
+
+
+def test_drawn_images_without_a_count_of_their_tokens_are_counted_themselves() -> None:
+    drawn = {"type": "image_generation_call", "status": "completed", "result": "AAAA"}
+    tools = [{"type": "image_generation", "model": "gpt-image-1"}]
+    found = read(RESPONSES, response(tools=tools, output=[drawn, drawn, {**drawn, "status": "failed"}]))
+
+    (images,) = found.iterations
+    assert (images.model, images.usage.charges) == ("gpt-image-1", {"image": 2})
 
 
 def test_drawn_images_are_billed_at_the_model_that_drew_them() -> None:

@@ -46,10 +46,51 @@ def test_an_image_that_splits_its_output_is_taken_at_its_word() -> None:
     assert (found["output_tokens"], found["image_output_tokens"]) == (10, 90)
 
 
-def test_an_image_without_usage_has_told_nothing() -> None:
-    found = read(IMAGES, {"created": 1, "data": [{"url": "https://images.example/1"}]})
+def test_images_without_usage_are_counted() -> None:
+    found = read(IMAGES, {"created": 1, "data": [{"url": "https://images.example/1"}, {"b64_json": "AAAA"}]})
 
-    assert (found.usage, found.problems) == (None, ())
+    assert found.usage is not None
+    assert (found.usage.charges, found.problems) == ({"image": 2}, ())
+    assert (found.usage_source, found.provider_fields) == ("response", {"image": "data"})
+
+
+def test_an_image_that_tells_its_cost_and_no_tokens_is_counted_too() -> None:
+    drawn = find_route("POST", "api.x.ai", "/v1/images/generations")
+    found = read(drawn, {"data": [{"url": ""}], "usage": {"cost_in_usd_ticks": 200_000_000}})
+
+    assert found.usage is not None
+    assert (found.usage.charges, found.provider_cost) == ({"image": 1}, Decimal("0.02"))
+
+
+@pytest.mark.parametrize(
+    ("host", "answer", "minutes", "field"),
+    [
+        ("api.openai.com", {"duration": 8.47}, "0.141167", "duration"),
+        ("api.openai.com", {"duration": "90"}, "1.5", "duration"),
+        (
+            "api.openai.com",
+            {"duration": 8.47, "usage": {"type": "duration", "seconds": 9}},
+            "0.15",
+            "usage.seconds",
+        ),
+        ("api.groq.com", {"duration": 3.2}, "0.166667", "duration"),  # ten seconds are billed at least
+        ("api.groq.com", {"duration": 12}, "0.2", "duration"),
+        (
+            "api.mistral.ai",
+            {"usage": {"prompt_audio_seconds": 30, "prompt_tokens": 4, "completion_tokens": 9}},
+            "0.5",
+            "usage.prompt_audio_seconds",
+        ),
+    ],
+)
+def test_a_transcription_is_as_long_as_it_says(
+    host: str, answer: dict[str, Any], minutes: str, field: str
+) -> None:
+    found = read(find_route("POST", host, "/v1/audio/transcriptions"), {"text": "low water", **answer})
+
+    assert found.usage is not None
+    assert found.usage.charges == {"transcription_minute": Decimal(minutes)}
+    assert found.provider_fields == {"transcription_minute": field}
 
 
 def test_a_transcription_is_billed_by_tokens_or_by_the_minute() -> None:
@@ -70,7 +111,7 @@ def test_a_transcription_is_billed_by_tokens_or_by_the_minute() -> None:
     assert by_minute.provider_fields == {"transcription_minute": "usage.seconds"}
 
 
-@pytest.mark.parametrize("seconds", [-1, "90", None, True, float("nan"), float("inf"), 1e30])
+@pytest.mark.parametrize("seconds", [-1, "ninety", None, True, float("nan"), float("inf"), 1e30])
 def test_an_impossible_duration_is_a_problem(seconds: object) -> None:
     found = read(HEARD, {"text": "", "usage": {"type": "duration", "seconds": seconds}})
 

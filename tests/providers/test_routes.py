@@ -53,6 +53,9 @@ def test_chat_is_found_behind_versions_deployments_and_prefixes(path: str) -> No
         ("/images/generations", "images", None),
         ("/images/edits", "images", None),
         ("/audio/transcriptions", "transcription", None),
+        ("/videos", "other", "openai_video"),
+        ("/videos/video_1/remix", "other", "openai_video"),
+        ("/containers", "other", "openai_container"),
         ("/threads/runs", "other", None),
         ("/threads/thread_1/runs", "other", None),
     ],
@@ -68,11 +71,9 @@ def test_what_is_billed_and_says_how_much(path: str, operation: str, protocol: s
     [
         ("/audio/speech", "speech"),
         ("/images/variations", "images"),
-        ("/videos", "other"),
-        ("/videos/video_1/remix", "other"),
+        ("/videos/characters", "other"),
         ("/v1/complete", "completions"),
         ("/fine_tuning/jobs", "other"),
-        ("/containers", "other"),
     ],
 )
 def test_what_is_billed_without_saying_how_much(path: str, operation: str) -> None:
@@ -224,9 +225,6 @@ def test_gemini_asks_for_a_stream_in_the_path_and_for_a_tier_in_the_body() -> No
 @pytest.mark.parametrize(
     ("path", "operation"),
     [
-        ("models/imagen-4:predict", "images"),
-        ("publishers/google/models/text-embedding-005:predict", "embeddings"),
-        ("models/veo-3:predictLongRunning", "other"),
         ("cachedContents", "other"),
         ("tunedModels", "other"),
         ("fileSearchStores/quay:importFile", "other"),
@@ -255,6 +253,21 @@ def test_what_google_bills_without_saying_how_much(path: str, operation: str) ->
 )
 def test_what_costs_nothing_at_google(method: str, path: str) -> None:
     assert find_route(method, GEMINI, path).billing == "free"
+
+
+@pytest.mark.parametrize(
+    ("path", "operation", "protocol"),
+    [
+        ("models/imagen-4:predict", "images", "google_predict"),
+        ("publishers/google/models/text-embedding-005:predict", "embeddings", "google_predict"),
+        ("models/veo-3:predictLongRunning", "other", "google_video"),
+    ],
+)
+def test_what_google_bills_by_the_piece(path: str, operation: str, protocol: str) -> None:
+    route = post(path, GEMINI)
+
+    assert (route.operation, route.protocol) == (operation, protocol)
+    assert route.model == path.split("/")[-1].split(":")[0]
 
 
 def test_a_verb_that_nobody_knows_is_judged_by_its_answer() -> None:

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Context
 from decimal import Decimal
 from typing import Any
@@ -56,6 +57,8 @@ _KINDS = frozenset(
         "realtime",
         "ocr",
         "moderation",
+        "rerank",
+        "video_generation",
     ]
 )
 
@@ -75,17 +78,35 @@ _COMPONENTS: Mapping[str, tuple[str, Decimal]] = {
     "cache_read_input_image_token_cost": ("cache_read_image_input", _MILLION),
     "google_maps_grounding_cost_per_query": ("maps_grounding_request", Decimal(1000)),
     "ocr_cost_per_page": ("page", Decimal(1)),
+    "output_cost_per_video_per_second": ("video_second", Decimal(1)),
 }
 #: Keys whose meaning depends on the kind of row.
 _BY_KIND: Mapping[tuple[str, str], tuple[str, Decimal]] = {
     ("audio_speech", "input_cost_per_character"): ("text_to_speech_character", _MILLION),
     ("audio_transcription", "input_cost_per_second"): ("transcription_minute", Decimal(60)),
+    ("image_generation", "output_cost_per_image"): ("image", Decimal(1)),
+    ("rerank", "input_cost_per_query"): ("search_unit", Decimal(1000)),
+    ("video_generation", "output_cost_per_second"): ("video_second", Decimal(1)),
 }
 _MODES: Mapping[str, ModeKey] = {
     "batches": ("batch",),
     "flex": ("flex",),
     "priority": ("priority",),
     "ultrafast": ("ultrafast",),
+    "480p": ("480p",),
+    "720p": ("720p",),
+    "1080p": ("1080p",),
+    "4k": ("4k",),
+}
+#: Resolutions that every Veo knows; they cost the plain rate where no other is told.
+_PLAIN_RESOLUTIONS = (("720p",), ("1080p",))
+#: Rows that price a model's larger pictures, with the sizes of both.
+_LARGER: Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
+    "openai/sora-2-pro-high-res": (
+        "openai/sora-2-pro",
+        ("720x1280", "1280x720"),
+        ("1024x1792", "1792x1024"),
+    ),
 }
 _TIER = re.compile(r"_above_(\d+)k_tokens")
 # Per-token floats lose digits: 7.999999999999999e-07 is meant to be 0.8 per million.
@@ -123,6 +144,8 @@ def read_litellm(rows: Rows) -> dict[str, PriceEntry]:
     """Every usable row with a price as an entry."""
     found: dict[str, PriceEntry] = {}
     for provider, name, row in usable(rows):
+        if row["mode"] == "video_generation" and "input_cost_per_image" in row:
+            continue  # whether it began with a picture, which is billed too, no answer tells
         sheet = _sheet(provider, row)
         key = f"{provider}/{plain_id(provider, name)}"
         # On Bedrock the bare id and the one with a region share a key; the latter says what a region costs.
@@ -130,6 +153,12 @@ def read_litellm(rows: Rows) -> dict[str, PriceEntry]:
         if any(sheet.rates.values()) and (key not in found or regional):
             provenance = {"source": "litellm", "confidence": "single"}
             found[key] = PriceEntry(key=key, sheet=sheet, provenance=provenance)
+    for larger, (key, plain_sizes, large_sizes) in _LARGER.items():
+        if larger in found and key in found:
+            entry, large = found[key], found.pop(larger).sheet.rates
+            sizes = {**dict.fromkeys(plain_sizes, entry.sheet.rates), **dict.fromkeys(large_sizes, large)}
+            modes: dict[ModeKey, Mode] = {(size,): Mode(rates) for size, rates in sizes.items()}
+            found[key] = replace(entry, sheet=replace(entry.sheet, modes=modes))
     return found
 
 
@@ -142,6 +171,8 @@ def _sheet(provider: str, row: Mapping[str, Any]) -> Sheet:
         component, factor, mode, over = read
         rates[mode, over][component] = _amount(Decimal(value) * factor)
     base = rates[(), 0]
+    if "input" in base:
+        base.pop("image", None)  # what is billed by tokens has a price per image for orientation only
     if provider != "perplexity":
         base.update(_searches(provider, row))
     for prices in rates.values():
@@ -150,6 +181,10 @@ def _sheet(provider: str, row: Mapping[str, Any]) -> Sheet:
         mode: Mode(rates[mode, 0], _tiers(rates, mode)) for mode in _MODES.values() if rates.get((mode, 0))
     }
     modes.update(_multipliers(row))
+    if provider == "perplexity":
+        modes.update(_fees(row))
+    if provider == "google" and base.get("video_second") and modes:
+        modes.update({size: Mode(base) for size in _PLAIN_RESOLUTIONS if size not in modes})
     return Sheet(rates=base, tiers=_tiers(rates, ()), modes=modes)
 
 
@@ -188,6 +223,17 @@ def _searches(provider: str, row: Mapping[str, Any]) -> dict[str, Decimal]:
         return {}
     component = "grounding_request" if provider == "google" else "web_search_request"
     return {component: _amount(Decimal(costs.pop()) * 1000)}
+
+
+def _fees(row: Mapping[str, Any]) -> dict[ModeKey, Mode]:
+    """The fee of a request, where it depends on how much of the web it takes in."""
+    costs = {
+        size.removeprefix("search_context_size_"): _amount(Decimal(cost) * 1000)
+        for size, cost in (row.get("search_context_cost_per_query") or {}).items()
+    }
+    if len(set(costs.values())) < 2:
+        return {}
+    return {(size,): Mode({"request": fee}) for size, fee in sorted(costs.items())}
 
 
 def _multipliers(row: Mapping[str, Any]) -> dict[ModeKey, Mode]:
