@@ -181,11 +181,13 @@ def _mapping(key: str, value: Any) -> Mapping[str, Any]:
 def _hosts(key: str, value: Any) -> Mapping[str, str]:
     entries = _mapping(key, value)
     for host, provider in entries.items():
-        if "/" in host or not isinstance(provider, str) or not provider:
+        name = host.partition("/")[0].strip()
+        if not name or "://" in host or not isinstance(provider, str) or not provider:
             raise _invalid(
                 key,
                 {host: provider},
-                "host names mapped to provider names, such as {'llm.example.com': 'openai'}",
+                "host names, with the beginning of a path or without, mapped to provider names, such as "
+                "{'llm.example.com': 'openai', 'gateway.example.com/claude': 'anthropic'}",
             )
     return MappingProxyType({host.lower(): provider for host, provider in entries.items()})
 

@@ -94,6 +94,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(key: str, nearest:
         ("LLM_COST_DISCOUNTS", ["openai"], "mapping"),
         ("LLM_COST_PRICING_OVERRIDES", "gpt-5: 1", "mapping"),
         ("LLM_COST_PROVIDER_HOSTS", {"https://x/y": "openai"}, "host names"),
+        ("LLM_COST_PROVIDER_HOSTS", {"/anthropic": "openai"}, "host names"),
         ("LLM_COST_URL_PREFIX", "llm-costs", "begins with '/'"),
         ("LLM_COST_URL_PREFIX", "/", "begins with '/'"),
         ("LLM_COST_MAX_TAGS", -1, "whole number"),

@@ -240,11 +240,18 @@ def asked_of_stainless(client: Any, options: Any, streamed: bool) -> Asked:
     return Asked(
         method=str(options.method),
         host=f"{base.host}:{base.port}" if base.port else str(base.host),
-        path=str(options.url),
+        path=joined(base.path, str(options.url)),
         body=_body(options),
         streamed=streamed,
         provider=next((PROVIDER_OF_CLIENT[name] for name in names if name in PROVIDER_OF_CLIENT), None),
     )
+
+
+def joined(base_path: str, path: str) -> str:
+    """An SDK's own path behind that of its base URL, as the SDK puts them together: a gateway tells its
+    providers apart by the latter. A whole URL stays what it is.
+    """
+    return path if "://" in path else f"{base_path.rstrip('/')}/{path.lstrip('/')}"
 
 
 def _body(options: Any) -> Mapping[str, Any] | None:

@@ -112,7 +112,7 @@ def _route(url: str, provider_hosts: Mapping[str, str]) -> Route | None:
     """The route of a request; ``None`` where its host is nobody's who answers such requests."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    if provider_of_host(host, provider_hosts) is None:
+    if provider_of_host(host, provider_hosts, parts.path) is None:
         return None
     return find_route("POST", host, parts.path, provider_hosts=provider_hosts)
 

@@ -1,15 +1,22 @@
-"""Which provider answers under which host name."""
+"""Which provider answers under which host name, and at a gateway under which path."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
-#: Host, or a domain whose sub-domains count too, to provider. The names are those of the price table.
+#: Host, or a domain whose sub-domains count too, to provider. The names are those of the price table. A path
+#: may follow, the beginning of those that belong to a provider; ``*`` is any one segment of it.
 PROVIDER_HOSTS = {
     "api.openai.com": "openai",
     "openai.azure.com": "azure",
+    "openai.azure.us": "azure",
     "cognitiveservices.azure.com": "azure",
+    "cognitiveservices.azure.us": "azure",
     "services.ai.azure.com": "azure",
+    "models.ai.azure.com": "azure",
+    "inference.ai.azure.com": "azure",
+    "api.cognitive.microsoft.com/openai": "azure",
     "api.anthropic.com": "anthropic",
     "generativelanguage.googleapis.com": "google",
     "aiplatform.googleapis.com": "vertex",
@@ -31,21 +38,67 @@ PROVIDER_HOSTS = {
     "api.z.ai": "zai",
     "open.bigmodel.cn": "zai",
     "api.minimax.io": "minimax",
+    "api.minimaxi.com": "minimax",
     "api.voyageai.com": "voyage",
     "router.huggingface.co": "huggingface",
+    "api.llama.com": "meta",
+    # Gateways that name the provider in their address
+    "oai.helicone.ai": "openai",
+    "anthropic.helicone.ai": "anthropic",
+    "gateway.ai.cloudflare.com": "cloudflare",  # `compat`: the model names the provider
+    "gateway.ai.cloudflare.com/v1/*/*/openai": "openai",
+    "gateway.ai.cloudflare.com/v1/*/*/anthropic": "anthropic",
+    "gateway.ai.cloudflare.com/v1/*/*/google-ai-studio": "google",
+    "gateway.ai.cloudflare.com/v1/*/*/google-vertex-ai": "vertex",
+    "gateway.ai.cloudflare.com/v1/*/*/azure-openai": "azure",
+    "gateway.ai.cloudflare.com/v1/*/*/aws-bedrock": "bedrock",
+    "gateway.ai.cloudflare.com/v1/*/*/openrouter": "openrouter",
+    "gateway.ai.cloudflare.com/v1/*/*/groq": "groq",
+    "gateway.ai.cloudflare.com/v1/*/*/deepseek": "deepseek",
+    "gateway.ai.cloudflare.com/v1/*/*/mistral": "mistral",
+    "gateway.ai.cloudflare.com/v1/*/*/grok": "xai",
+    "gateway.ai.cloudflare.com/v1/*/*/cerebras": "cerebras",
+    "gateway.ai.cloudflare.com/v1/*/*/perplexity-ai": "perplexity",
+    "gateway.ai.cloudflare.com/v1/*/*/cohere": "cohere",
+    "gateway.ai.cloudflare.com/v1/*/*/huggingface": "huggingface",
 }
 
+#: A host's providers by the beginning of the path, in segments, the longest first.
+_Places = dict[str, list[tuple[tuple[str, ...], str]]]
 
-def provider_of_host(host: str, provider_hosts: Mapping[str, str]) -> str | None:
+
+def provider_of_host(host: str, provider_hosts: Mapping[str, str], path: str = "") -> str | None:
     """The provider behind ``host`` (a port and the case are ignored), or ``None`` where nobody knows.
 
     ``provider_hosts`` is the app's own table, written like :data:`PROVIDER_HOSTS`; it is asked first, so
     that a private gateway may sit below a provider's domain. A key may carry a port.
+
+    :param path: the request's whole path, where it is known; keys with a path match no other.
     """
     address = host.strip().lower().rstrip(".")
     name = _without_port(address)
-    own = {key.strip().lower(): provider for key, provider in provider_hosts.items()}
-    return own.get(address) or _find(name, own) or _find(name, PROVIDER_HOSTS) or _by_pattern(name)
+    segments = path.lower().split("/") if path else []
+    own = _places(tuple(provider_hosts.items())) if provider_hosts else {}
+    return (
+        _at(address, own, segments)
+        or _find(name, own, segments)
+        or _find(name, _BUILT_IN, segments)
+        or _by_pattern(name)
+    )
+
+
+@lru_cache(maxsize=64)
+def _places(table: tuple[tuple[str, str], ...]) -> _Places:
+    found: _Places = {}
+    for key, provider in table:
+        host, _, path = key.strip().lower().partition("/")
+        found.setdefault(host, []).append((tuple(part for part in path.split("/") if part), provider))
+    for places in found.values():
+        places.sort(key=lambda place: -len(place[0]))
+    return found
+
+
+_BUILT_IN = _places(tuple(PROVIDER_HOSTS.items()))
 
 
 def _without_port(address: str) -> str:
@@ -55,11 +108,22 @@ def _without_port(address: str) -> str:
     return name.rstrip(".") if name and port.isdigit() and ":" not in name else address
 
 
-def _find(name: str, hosts: Mapping[str, str]) -> str | None:
-    labels = name.split(".")
-    for start in range(len(labels)):
-        provider = hosts.get(".".join(labels[start:]))
-        if provider is not None:
+def _find(name: str, places: _Places, segments: list[str]) -> str | None:
+    while name:
+        if (provider := _at(name, places, segments)) is not None:
+            return provider
+        name = name.partition(".")[2]
+    return None
+
+
+def _at(host: str, places: _Places, segments: list[str]) -> str | None:
+    if host not in places:
+        return None
+    words = [segment for segment in segments if segment]
+    for prefix, provider in places[host]:
+        if len(prefix) <= len(words) and all(
+            part in ("*", word) for part, word in zip(prefix, words, strict=False)
+        ):
             return provider
     return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal
@@ -134,6 +135,15 @@ POST_ROUTES: Mapping[str, _Kind] = MappingProxyType(
     }
 )
 
+#: Another publisher's own format, passed through by Vertex AI at ``models/NAME:rawPredict``.
+RAW_PUBLISHERS: Mapping[str, _Kind] = MappingProxyType(
+    {
+        "anthropic": _Kind("messages", "usage", "anthropic_messages"),
+        "mistralai": _Kind("chat", "usage", "openai_chat"),
+    }
+)
+_RAW_VERBS = ("rawpredict", "streamrawpredict")
+
 _EMBEDDINGS = _Kind("embeddings", "usage", "gemini_generate")
 #: Google's POST requests by the verb after the last colon, ``models/NAME:VERB``, in lower case.
 VERB_ROUTES: Mapping[str, _Kind] = MappingProxyType(
@@ -174,14 +184,15 @@ def find_route(
 ) -> Route:
     """The route of a request.
 
-    :param path: as the SDK has it (``/chat/completions``), or full (``/v1/chat/completions``), with or
-        without a query; versions, Azure deployments and a gateway's prefix may come before.
+    :param path: with or without a query; versions, Azure deployments and a gateway's prefix may come
+        before what the table knows.
     :param sdk: the SDK that sends it; its name is the provider's where the host is nobody's.
     :param provider_hosts: the app's own hosts (``LLM_COST_PROVIDER_HOSTS``).
     """
     url = urlsplit(path) if "://" in path else None
-    kind, model = _classify(method.upper(), url.path if url else path.partition("?")[0])
-    provider = provider_of_host(url.netloc if url else host, provider_hosts)
+    path = url.path if url else path.partition("?")[0]
+    kind, model = _classify(method.upper(), path)
+    provider = provider_of_host(url.netloc if url else host, provider_hosts, path)
     return Route(
         provider=provider or sdk or UNKNOWN_PROVIDER,
         operation=kind.operation,
@@ -250,12 +261,22 @@ def _with_verb(segments: list[str]) -> tuple[_Kind, str | None] | None:
         return None
     collection = before[-1].lower() if before else ""
     prefix = _COLLECTIONS.get(collection)
-    kind = VERB_ROUTES.get(verb.lower(), _UNKNOWN_VERB if prefix is not None else None)
+    if verb.lower() in _RAW_VERBS:
+        kind: _Kind | None = _raw(before, resource, verb)
+    else:
+        kind = VERB_ROUTES.get(verb.lower(), _UNKNOWN_VERB if prefix is not None else None)
     if kind is None:
         return None
     if kind.operation == "images" and _EMBEDS.search(resource.lower()):
         kind = _Kind("embeddings", kind.billing)
     return kind, name(f"{prefix}{resource}") if prefix is not None and resource else None
+
+
+def _raw(before: list[str], resource: str, verb: str) -> _Kind:
+    if resource == "count-tokens":
+        return _FREE
+    publisher = before[-2].lower() if len(before) > 1 else ""
+    return replace(RAW_PUBLISHERS.get(publisher, _UNKNOWN), stream=verb.lower().startswith("stream"))
 
 
 def _ends_with(words: list[str], pattern: list[str]) -> bool:
