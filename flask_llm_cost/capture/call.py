@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .. import runtime as runtimes
+from ..config import asks_for
 from ..context import with_tags
 from ..events import CallStart
 from ..events import Observation
@@ -210,7 +211,7 @@ def begin_call(sdk: str, describe: Callable[[], Asked]) -> CapturedCall | None:
     if runtime is None:
         return None
     with ours(runtime.counters, "A call could not be tracked", silent=True):
-        if runtime.config.instrument == "auto" or sdk in runtime.config.instrument:
+        if asks_for(runtime.config.instrument, sdk):
             return _begin(runtime, sdk, describe())
     return None
 

@@ -1,0 +1,194 @@
+"""The tap of every pool of urllib3, through which requests and boto3 send too: ``urlopen`` of its connection
+pools, and the reading methods of the responses that matter.
+
+urllib3 retries inside ``urlopen``, so here a call knows its attempts.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+from ..events import Observation
+from . import patches
+from .call import CapturedCall
+from .http_request import Answer
+from .http_request import Sent
+from .http_tap import PROCESS
+from .http_tap import answered
+from .http_tap import failed
+from .mute import covered
+from .mute import ours
+from .readers import Reader
+from .tee import Tee
+from .tee import tap_close
+from .tee import tap_reading
+from .unpacking import unpacked
+
+_POOL, _METHOD = "HTTPConnectionPool", "urlopen"
+_PARAMETERS = ("method", "url", "body", "headers", "preload_content")
+_READING = ("read", "read_chunked", "stream", "close")
+
+
+def broken_contract(module: ModuleType) -> str | None:
+    """What urllib3 lacks of what the tap relies on, or ``None``."""
+    pool, response = (getattr(module, name, None) for name in (_POOL, "HTTPResponse"))
+    if not inspect.isclass(pool) or not inspect.isclass(response):
+        return f"{module.__name__} has no class {_POOL}, or none HTTPResponse"
+    function = vars(pool).get(_METHOD)
+    if not callable(function):
+        return f"{module.__name__}.{_POOL}.{_METHOD} is no method of the class"
+    parameters = inspect.signature(function).parameters
+    missing = [name for name in _PARAMETERS[:4] if name not in parameters]
+    if missing and not any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters.values()):
+        return f"{module.__name__}.{_POOL}.{_METHOD} takes no {', '.join(missing)}"
+    lacking = [name for name in _READING if not callable(getattr(response, name, None))]
+    return f"{module.__name__}.HTTPResponse has no {', '.join(lacking)}" if lacking else None
+
+
+def patch(sdk: str, module: ModuleType) -> None:
+    """Tap the pools of a module that keeps the contract. Doing it again changes nothing."""
+    patches.put_on(getattr(module, _POOL), (_METHOD,), _wrappers)
+
+
+def unpatch(module: ModuleType) -> None:
+    """Put the original method back; where another tool wrapped ours, ours stays and only passes on."""
+    pool = getattr(module, _POOL, None)
+    if inspect.isclass(pool):
+        patches.take_off(pool)
+
+
+def is_patched(module: ModuleType) -> bool:
+    """Whether the requests of all pools are seen."""
+    pool = getattr(module, _POOL, None)
+    return inspect.isclass(pool) and patches.is_on(pool)
+
+
+def _wrappers(tap: patches.Tap) -> dict[str, Any]:
+    original = tap.originals[_METHOD]
+    names = [name for name in inspect.signature(original).parameters if name != "self"]
+
+    @functools.wraps(original)
+    def urlopen(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not tap.active:
+            return original(self, *args, **kwargs)
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        call = PROCESS.begin(_sent(self, given))
+        if call is None:
+            return original(self, *args, **kwargs)
+        with covered():  # a retry comes back here
+            try:
+                response = original(self, *args, **kwargs)
+            except BaseException as error:
+                failed(call, error)
+                raise
+        _read_along(call, response, is_read=given.get("preload_content", True))
+        return response
+
+    return {_METHOD: urlopen}
+
+
+def _sent(pool: Any, given: dict[str, Any]) -> Sent:
+    url = str(given.get("url", ""))
+    if "://" not in url:  # a proxy for plain HTTP is sent the whole of it
+        port = f":{pool.port}" if pool.port else ""
+        url = f"{pool.scheme}://{pool.host}{port}{url}"
+    return Sent(str(given.get("method", "")), url, given.get("headers") or pool.headers, given.get("body"))
+
+
+def _read_along(call: CapturedCall, response: Any, *, is_read: bool) -> None:
+    answer = Answer(response.status, response.headers)
+    reader = answered(call, answer, response.data if is_read else None, retries_taken=_retries(response))
+    if reader is None:
+        return
+    with ours(call.runtime.counters, "An answer could not be read along", silent=True):
+        _Tee(call, response, reader).handed_over()
+        return
+    call.finish(Observation(), silent=True)  # it is billed; what it used stays unknown
+
+
+def _retries(response: Any) -> int:
+    history = getattr(response.retries, "history", ())
+    return sum(not attempt.redirect_location for attempt in history)
+
+
+class _Tee(Tee):
+    """One unread response of urllib3. What a host reads is unpacked, or not, as it says when it reads."""
+
+    def __init__(self, call: CapturedCall, response: Any, reader: Reader) -> None:
+        self._encoding = str(response.headers.get("content-encoding", ""))
+        self._unpacks: bool = response.decode_content
+        self._is_first = True
+        taps: dict[str, Any] = {
+            "read": functools.partial(_tap_read, reads_all=True),
+            "read_chunked": _tap_chunks,
+            "stream": _tap_stream,
+            "close": tap_close,
+        }
+        if hasattr(response, "read1"):
+            taps["read1"] = functools.partial(_tap_read, reads_all=False)
+        super().__init__(call, response, reader, taps)
+
+    def reading(self, decode_content: bool | None) -> None:
+        """The host reads, and has the answer unpacked or not; it cannot change its mind."""
+        if not self._is_first:
+            return
+        self._is_first = False
+        if not (self._unpacks if decode_content is None else decode_content):
+            with ours(self.runtime.counters, "An answer could not be unpacked", silent=True):
+                self.reader = unpacked(self.reader, self._encoding)
+
+    def is_over(self, amount: int | None, chunk: bytes, *, reads_all: bool) -> bool:
+        """Whether nothing follows this chunk, of which so many bytes were asked for."""
+        if amount is None or amount < 0:
+            return reads_all or not chunk
+        if amount and not chunk:
+            return True
+        response = self._response()
+        return not self._encoding and response is not None and response.length_remaining == 0
+
+
+def _tap_read(tee: _Tee, read: Any, *, reads_all: bool) -> Any:
+    def tapped(amt: int | None = None, decode_content: bool | None = None, *args: Any, **kwargs: Any) -> Any:
+        tee.reading(decode_content)
+        tee._reading = True
+        try:
+            chunk = read(amt, decode_content, *args, **kwargs)
+        except BaseException as error:
+            tee.fail(error)
+            raise
+        finally:
+            tee._reading = False
+        problem = tee.feed(chunk)
+        if problem is None and tee.is_over(amt, chunk, reads_all=reads_all):
+            problem = tee.end()
+        if problem is not None:
+            raise problem
+        return chunk
+
+    return tapped
+
+
+def _tap_chunks(tee: _Tee, read_chunked: Any) -> Any:
+    read_along = tap_reading(tee, read_chunked)
+
+    def tapped(amt: int | None = None, decode_content: bool | None = None) -> Iterator[bytes]:
+        tee.reading(bool(decode_content))  # here alone nothing said is no
+        chunks: Iterator[bytes] = read_along(amt, decode_content)
+        return chunks
+
+    return tapped
+
+
+def _tap_stream(tee: _Tee, stream: Any) -> Any:
+    """What it reads goes through the others; only they do not see the end of an answer of a known length."""
+
+    def tapped(*args: Any, **kwargs: Any) -> Iterator[bytes]:
+        yield from stream(*args, **kwargs)
+        if (problem := tee.end()) is not None:
+            raise problem
+
+    return tapped
