@@ -24,20 +24,20 @@ from .mute import covered
 from .mute import ours
 from .readers import Reader
 from .tee import Tee
-from .tee import tap_close
 from .tee import tap_reading
 from .unpacking import unpacked
 
 _POOL, _METHOD = "HTTPConnectionPool", "urlopen"
 _PARAMETERS = ("method", "url", "body", "headers", "preload_content")
-_READING = ("read", "read_chunked", "stream", "close")
+_RESPONSE, _READING = "HTTPResponse", ("read", "read_chunked", "stream", "close")
+_TEE = "_llm_cost_tee"
 
 
 def broken_contract(module: ModuleType) -> str | None:
     """What urllib3 lacks of what the tap relies on, or ``None``."""
-    pool, response = (getattr(module, name, None) for name in (_POOL, "HTTPResponse"))
+    pool, response = (getattr(module, name, None) for name in (_POOL, _RESPONSE))
     if not inspect.isclass(pool) or not inspect.isclass(response):
-        return f"{module.__name__} has no class {_POOL}, or none HTTPResponse"
+        return f"{module.__name__} has no class {_POOL}, or no {_RESPONSE}"
     function = vars(pool).get(_METHOD)
     if not callable(function):
         return f"{module.__name__}.{_POOL}.{_METHOD} is no method of the class"
@@ -45,26 +45,32 @@ def broken_contract(module: ModuleType) -> str | None:
     missing = [name for name in _PARAMETERS[:4] if name not in parameters]
     if missing and not any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters.values()):
         return f"{module.__name__}.{_POOL}.{_METHOD} takes no {', '.join(missing)}"
-    lacking = [name for name in _READING if not callable(getattr(response, name, None))]
-    return f"{module.__name__}.HTTPResponse has no {', '.join(lacking)}" if lacking else None
+    lacking = [name for name in _READING if not callable(vars(response).get(name))]
+    return f"{module.__name__}.{_RESPONSE} has no {', '.join(lacking)}" if lacking else None
 
 
 def patch(sdk: str, module: ModuleType) -> None:
-    """Tap the pools of a module that keeps the contract. Doing it again changes nothing."""
+    """Tap pools and responses of a module that keeps the contract. Doing it again changes nothing."""
+    response = getattr(module, _RESPONSE)
+    newer = ("read1",) if "read1" in vars(response) else ()  # urllib3 1.26 has none
+    patches.put_on(response, (*_READING, *newer), _reading)
     patches.put_on(getattr(module, _POOL), (_METHOD,), _wrappers)
 
 
 def unpatch(module: ModuleType) -> None:
-    """Put the original method back; where another tool wrapped ours, ours stays and only passes on."""
-    pool = getattr(module, _POOL, None)
-    if inspect.isclass(pool):
-        patches.take_off(pool)
+    """Put the original methods back; where another tool wrapped ours, ours stays and only passes on."""
+    for cls in _classes(module):
+        patches.take_off(cls)
 
 
 def is_patched(module: ModuleType) -> bool:
-    """Whether the requests of all pools are seen."""
-    pool = getattr(module, _POOL, None)
-    return inspect.isclass(pool) and patches.is_on(pool)
+    """Whether the requests of all pools are seen, and their answers."""
+    return all(patches.is_on(cls) for cls in _classes(module))
+
+
+def _classes(module: ModuleType) -> list[type]:
+    found = (getattr(module, name, None) for name in (_POOL, _RESPONSE))
+    return [cls for cls in found if inspect.isclass(cls)]
 
 
 def _wrappers(tap: patches.Tap) -> dict[str, Any]:
@@ -116,23 +122,25 @@ def _retries(response: Any) -> int:
 
 
 class _Tee(Tee):
-    """One unread response of urllib3. What a host reads is unpacked, or not, as it says when it reads."""
+    """One unread response of urllib3. What a host reads is unpacked, or not, as it says when it reads.
+
+    Its methods are tapped on the class, because a tap on the response would make a cycle of it, and urllib3
+    closes one that is dropped at once.
+    """
 
     def __init__(self, call: CapturedCall, response: Any, reader: Reader) -> None:
+        super().__init__(call, response, reader, {})
         self._encoding = str(response.headers.get("content-encoding", ""))
         self._unpacks: bool = response.decode_content
         self._is_first = True
-        taps: dict[str, Any] = {
-            "read": functools.partial(_tap_read, reads_all=True),
-            "read_chunked": _tap_chunks,
-            "stream": _tap_stream,
-            "close": tap_close,
-        }
-        if hasattr(response, "read1"):
-            taps["read1"] = functools.partial(_tap_read, reads_all=False)
-        super().__init__(call, response, reader, taps)
+        setattr(response, _TEE, self)
 
-    def reading(self, decode_content: bool | None) -> None:
+    def detach(self) -> None:
+        super().detach()
+        if (response := self._response()) is not None:
+            vars(response).pop(_TEE, None)
+
+    def begin_reading(self, decode_content: bool | None) -> None:
         """The host reads, and has the answer unpacked or not; it cannot change its mind."""
         if not self._is_first:
             return
@@ -151,12 +159,29 @@ class _Tee(Tee):
         return not self._encoding and response is not None and response.length_remaining == 0
 
 
-def _tap_read(tee: _Tee, read: Any, *, reads_all: bool) -> Any:
-    def tapped(amt: int | None = None, decode_content: bool | None = None, *args: Any, **kwargs: Any) -> Any:
-        tee.reading(decode_content)
+def _reading(tap: patches.Tap) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "read": functools.partial(_tap_read, reads_all=True),
+        "read1": functools.partial(_tap_read, reads_all=False),
+        "read_chunked": _tap_chunks,
+        "stream": _tap_stream,
+        "close": _tap_close,
+    }
+    return {name: make(tap.originals[name]) for name, make in made.items() if name in tap.originals}
+
+
+def _tap_read(original: Any, *, reads_all: bool) -> Any:
+    @functools.wraps(original)
+    def read(
+        self: Any, amt: int | None = None, decode_content: bool | None = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        tee = vars(self).get(_TEE)
+        if tee is None:
+            return original(self, amt, decode_content, *args, **kwargs)
+        tee.begin_reading(decode_content)
         tee._reading = True
         try:
-            chunk = read(amt, decode_content, *args, **kwargs)
+            chunk = original(self, amt, decode_content, *args, **kwargs)
         except BaseException as error:
             tee.fail(error)
             raise
@@ -169,26 +194,46 @@ def _tap_read(tee: _Tee, read: Any, *, reads_all: bool) -> Any:
             raise problem
         return chunk
 
-    return tapped
+    return read
 
 
-def _tap_chunks(tee: _Tee, read_chunked: Any) -> Any:
-    read_along = tap_reading(tee, read_chunked)
+def _tap_chunks(original: Any) -> Any:
+    @functools.wraps(original)
+    def read_chunked(
+        self: Any, amt: int | None = None, decode_content: bool | None = None
+    ) -> Iterator[bytes]:
+        tee = vars(self).get(_TEE)
+        chunks: Iterator[bytes] = original(self, amt, decode_content)
+        if tee is None:
+            return chunks
+        tee.begin_reading(bool(decode_content))  # here alone nothing said is no
+        read: Iterator[bytes] = tap_reading(tee, lambda: chunks)()
+        return read
 
-    def tapped(amt: int | None = None, decode_content: bool | None = None) -> Iterator[bytes]:
-        tee.reading(bool(decode_content))  # here alone nothing said is no
-        chunks: Iterator[bytes] = read_along(amt, decode_content)
-        return chunks
-
-    return tapped
+    return read_chunked
 
 
-def _tap_stream(tee: _Tee, stream: Any) -> Any:
+def _tap_stream(original: Any) -> Any:
     """What it reads goes through the others; only they do not see the end of an answer of a known length."""
 
-    def tapped(*args: Any, **kwargs: Any) -> Iterator[bytes]:
-        yield from stream(*args, **kwargs)
-        if (problem := tee.end()) is not None:
+    @functools.wraps(original)
+    def stream(self: Any, *args: Any, **kwargs: Any) -> Iterator[bytes]:
+        tee = vars(self).get(_TEE)
+        yield from original(self, *args, **kwargs)
+        if tee is not None and (problem := tee.end()) is not None:
             raise problem
 
-    return tapped
+    return stream
+
+
+def _tap_close(original: Any) -> Any:
+    @functools.wraps(original)
+    def close(self: Any) -> None:
+        tee = vars(self).get(_TEE)
+        try:
+            original(self)
+        finally:
+            if tee is not None:
+                tee._close()
+
+    return close

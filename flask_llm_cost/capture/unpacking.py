@@ -64,7 +64,7 @@ def unpacked(reader: Reader, encoding: str) -> Reader:
 
     :raises LookupError: nothing here can unpack it, and neither can the host.
     """
-    for name in reversed([part.strip().lower() for part in encoding.split(",")]):
+    for name in [part.strip().lower() for part in encoding.split(",")]:  # in the order in which they packed
         if name not in ("", "identity"):
             reader = Unpacking(reader, _decoder(name))
     return reader
@@ -83,21 +83,21 @@ def _decoder(name: str) -> Decode:
 
 
 class _Deflate:
-    """The word means zlib's format; some servers send the bare one."""
+    """The word means zlib's format; some servers send the bare one. The first two bytes tell."""
 
     def __init__(self) -> None:
-        self._decoder = zlib.decompressobj()
-        self._first = True
+        self._head = b""
+        self._decoder: Any = None
 
     def decompress(self, chunk: bytes) -> bytes:
-        first, self._first = self._first and bool(chunk), self._first and not chunk
-        try:
-            return self._decoder.decompress(chunk)
-        except zlib.error:
-            if not first:
-                raise
-            self._decoder = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
-            return self._decoder.decompress(chunk)
+        if self._decoder is None:
+            chunk = self._head = self._head + chunk
+            if len(chunk) < 2:
+                return b""
+            is_zlib = chunk[0] & 15 == 8 and int.from_bytes(chunk[:2], "big") % 31 == 0
+            self._decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS if is_zlib else -zlib.MAX_WBITS)
+        found: bytes = self._decoder.decompress(chunk)
+        return found
 
 
 def _brotli() -> Decode:
