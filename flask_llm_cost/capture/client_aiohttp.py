@@ -84,7 +84,9 @@ def _wrappers(tap: patches.Tap) -> dict[str, Any]:
 
     @functools.wraps(original)
     async def _request(self: Any, method: str, str_or_url: Any, **kwargs: Any) -> Any:
-        call = PROCESS.begin(_sent(self, method, str_or_url, kwargs)) if tap.active else None
+        url = _whole(self, str_or_url)
+        concerned = tap.active and PROCESS.concerns(method, url)
+        call = PROCESS.open(_sent(method, url, kwargs)) if concerned else None
         if call is None:
             return await original(self, method, str_or_url, **kwargs)
         with covered():
@@ -100,13 +102,17 @@ def _wrappers(tap: patches.Tap) -> dict[str, Any]:
     return {_METHOD: _request}
 
 
-def _sent(session: Any, method: str, url: Any, given: dict[str, Any]) -> Sent:
+def _whole(session: Any, str_or_url: Any) -> str:
     try:
-        whole = str(session._build_url(url))  # a session may have a base URL
+        url = str(str_or_url)
+        return url if "://" in url else str(session._build_url(str_or_url))  # a session may have a base URL
     except Exception:
-        whole = ""  # aiohttp is about to refuse it
+        return ""  # aiohttp is about to refuse it
+
+
+def _sent(method: str, url: str, given: dict[str, Any]) -> Sent:
     body = given.get("json")
-    return Sent(method, whole, given.get("headers") or {}, given.get("data") if body is None else body)
+    return Sent(method, url, given.get("headers") or {}, given.get("data") if body is None else body)
 
 
 def _read_along(call: CapturedCall, response: Any, unpacks: bool) -> None:

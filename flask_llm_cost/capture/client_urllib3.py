@@ -28,7 +28,7 @@ from .tee import tap_reading
 from .unpacking import unpacked
 
 _POOL, _METHOD = "HTTPConnectionPool", "urlopen"
-_PARAMETERS = ("method", "url", "body", "headers", "preload_content")
+_PARAMETERS = ("method", "url", "body", "headers")
 _RESPONSE, _READING = "HTTPResponse", ("read", "read_chunked", "stream", "close")
 _TEE = "_llm_cost_tee"
 
@@ -42,7 +42,7 @@ def broken_contract(module: ModuleType) -> str | None:
     if not callable(function):
         return f"{module.__name__}.{_POOL}.{_METHOD} is no method of the class"
     parameters = inspect.signature(function).parameters
-    missing = [name for name in _PARAMETERS[:4] if name not in parameters]
+    missing = [name for name in _PARAMETERS if name not in parameters]
     if missing and not any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters.values()):
         return f"{module.__name__}.{_POOL}.{_METHOD} takes no {', '.join(missing)}"
     lacking = [name for name in _READING if not callable(vars(response).get(name))]
@@ -78,16 +78,16 @@ def _wrappers(tap: patches.Tap) -> dict[str, Any]:
     names = [name for name in inspect.signature(original).parameters if name != "self"]
 
     @functools.wraps(original)
-    def urlopen(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not tap.active:
-            return original(self, *args, **kwargs)
-        given = {**dict(zip(names, args, strict=False)), **kwargs}
-        call = PROCESS.begin(_sent(self, given))
+    def urlopen(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+        if not (tap.active and PROCESS.concerns(method, whole := _whole(self, url))):
+            return original(self, method, url, *args, **kwargs)
+        given = {**dict(zip(names[2:], args, strict=False)), **kwargs}
+        call = PROCESS.open(Sent(method, whole, given.get("headers") or self.headers, given.get("body")))
         if call is None:
-            return original(self, *args, **kwargs)
+            return original(self, method, url, *args, **kwargs)
         with covered():  # a retry comes back here
             try:
-                response = original(self, *args, **kwargs)
+                response = original(self, method, url, *args, **kwargs)
             except BaseException as error:
                 failed(call, error)
                 raise
@@ -97,12 +97,12 @@ def _wrappers(tap: patches.Tap) -> dict[str, Any]:
     return {_METHOD: urlopen}
 
 
-def _sent(pool: Any, given: dict[str, Any]) -> Sent:
-    url = str(given.get("url", ""))
-    if "://" not in url:  # a proxy for plain HTTP is sent the whole of it
-        port = f":{pool.port}" if pool.port else ""
-        url = f"{pool.scheme}://{pool.host}{port}{url}"
-    return Sent(str(given.get("method", "")), url, given.get("headers") or pool.headers, given.get("body"))
+def _whole(pool: Any, url: str) -> str:
+    if "://" in url:  # a proxy for plain HTTP is sent the whole of it
+        return url
+    return (
+        f"{pool.scheme}://{pool.host}:{pool.port}{url}" if pool.port else f"{pool.scheme}://{pool.host}{url}"
+    )
 
 
 def _read_along(call: CapturedCall, response: Any, *, is_read: bool) -> None:

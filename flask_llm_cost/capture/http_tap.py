@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
 
 from .. import runtime as runtimes
 from ..config import HTTP
@@ -17,9 +17,9 @@ from ..config import asks_for
 from ..counters import log
 from ..events import Observation
 from ..identity import asked
-from ..providers import Route
+from ..providers import UNKNOWN_PROVIDER
 from ..providers import find_route
-from ..providers import provider_of_host
+from ..providers import is_nobodys
 from ..runtime import Runtime
 from .call import CapturedCall
 from .call import begin_request
@@ -31,6 +31,8 @@ from .readers import Reader
 from .readers import is_event_stream
 from .readers import read_at_once
 from .readers import reader_for
+
+_NO_HOSTS: Mapping[str, str] = MappingProxyType({})
 
 Tags = Mapping[str, object] | Callable[[], Mapping[str, object]]
 
@@ -55,15 +57,27 @@ class HttpTap:
 
     def begin(self, request: Any) -> CapturedCall | None:
         """Open a call for a request that is about to be sent; ``None`` where it is not to be recorded."""
-        # Reading what was billed before costs nothing, so most requests end here.
-        if str(request.method).upper() != "POST" or is_covered():
-            return None
+        return self.open(request) if self.concerns(request.method, str(request.url)) else None
+
+    def concerns(self, method: str, url: str) -> bool:
+        """Whether a request may be a call. Most requests of an app end here, so it is quick; reading what was
+        billed before costs nothing.
+        """
+        if str(method).upper() != "POST" or is_covered():
+            return False
+        runtime = self._resolve()
+        return not is_nobodys(_host(url), _NO_HOSTS if runtime is None else runtime.config.provider_hosts)
+
+    def open(self, request: Any) -> CapturedCall | None:
+        """As :meth:`begin`, for a request that :meth:`concerns` us."""
         runtime = self._resolve()
         made_by_us = is_muted()
         counters = runtimes.untracked if runtime is None else runtime.counters
         with ours(counters, "An HTTP request could not be tracked", silent=True):
-            route = _route(str(request.url), {} if runtime is None else runtime.config.provider_hosts)
-            if route is None or route.billing == "free":
+            url = str(request.url)
+            hosts = _NO_HOSTS if runtime is None else runtime.config.provider_hosts
+            route = find_route("POST", _host(url), url, provider_hosts=hosts)
+            if route.billing == "free" or route.provider == UNKNOWN_PROVIDER:
                 return None
             if runtime is None:
                 runtimes.resolve()  # now that it is a call, it counts as one that belongs to nobody
@@ -128,13 +142,9 @@ def answered(
     return None
 
 
-def _route(url: str, provider_hosts: Mapping[str, str]) -> Route | None:
-    """The route of a request; ``None`` where its host is nobody's who answers such requests."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    if provider_of_host(host, provider_hosts, parts.path) is None:
-        return None
-    return find_route("POST", host, parts.path, provider_hosts=provider_hosts)
+def _host(url: str) -> str:
+    """The host of a URL, with its port if it tells one."""
+    return url.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2]
 
 
 def came_from_the_wire(error: Exception) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -75,9 +76,8 @@ def provider_of_host(host: str, provider_hosts: Mapping[str, str], path: str = "
 
     :param path: the request's whole path, where it is known; keys with a path match no other.
     """
-    address = host.strip().lower().rstrip(".")
-    name = _without_port(address)
-    segments = path.lower().split("/") if path else []
+    address, name = _names(host)
+    segments = [segment for segment in path.lower().split("/") if segment]
     own = _places(tuple(provider_hosts.items())) if provider_hosts else {}
     return (
         _at(address, own, segments)
@@ -85,6 +85,25 @@ def provider_of_host(host: str, provider_hosts: Mapping[str, str], path: str = "
         or _find(name, _BUILT_IN, segments)
         or _by_pattern(name)
     )
+
+
+def is_nobodys(host: str, provider_hosts: Mapping[str, str]) -> bool:
+    """Whether no path of ``host`` is a provider's. It is asked about every request of a process, so it is
+    quick.
+    """
+    if provider_hosts and _is_in(host, _places(tuple(provider_hosts.items()))):
+        return False
+    return not _is_known(host)
+
+
+@lru_cache(maxsize=1024)
+def _is_known(host: str) -> bool:
+    return _is_in(host, _BUILT_IN) or _by_pattern(_names(host)[1]) is not None
+
+
+def _is_in(host: str, places: _Places) -> bool:
+    address, name = _names(host)
+    return address in places or any(parent in places for parent in _parents(name))
 
 
 @lru_cache(maxsize=64)
@@ -101,28 +120,31 @@ def _places(table: tuple[tuple[str, str], ...]) -> _Places:
 _BUILT_IN = _places(tuple(PROVIDER_HOSTS.items()))
 
 
-def _without_port(address: str) -> str:
+def _names(host: str) -> tuple[str, str]:
+    """A host's address and, without a port, its name."""
+    address = host.strip().lower().rstrip(".")
     if address.startswith("["):
-        return address.partition("]")[0].lstrip("[")
+        return address, address.partition("]")[0].lstrip("[")
     name, _, port = address.rpartition(":")
-    return name.rstrip(".") if name and port.isdigit() and ":" not in name else address
+    return address, name.rstrip(".") if name and port.isdigit() and ":" not in name else address
+
+
+def _parents(name: str) -> Iterator[str]:
+    """The name and the domains above it."""
+    while name:
+        yield name
+        name = name.partition(".")[2]
 
 
 def _find(name: str, places: _Places, segments: list[str]) -> str | None:
-    while name:
-        if (provider := _at(name, places, segments)) is not None:
-            return provider
-        name = name.partition(".")[2]
-    return None
+    found = (_at(parent, places, segments) for parent in _parents(name))
+    return next((provider for provider in found if provider is not None), None)
 
 
 def _at(host: str, places: _Places, segments: list[str]) -> str | None:
-    if host not in places:
-        return None
-    words = [segment for segment in segments if segment]
-    for prefix, provider in places[host]:
-        if len(prefix) <= len(words) and all(
-            part in ("*", word) for part, word in zip(prefix, words, strict=False)
+    for prefix, provider in places.get(host, ()):
+        if len(prefix) <= len(segments) and all(
+            part in ("*", segment) for part, segment in zip(prefix, segments, strict=False)
         ):
             return provider
     return None
