@@ -22,7 +22,6 @@ from .http_request import Answer
 from .http_request import Sent
 from .http_tap import PROCESS
 from .http_tap import answered
-from .http_tap import came_from_the_wire
 from .http_tap import failed
 from .mute import covered
 from .mute import ours
@@ -68,15 +67,13 @@ def patch(sdk: str, module: ModuleType) -> None:
 
 def unpatch(module: ModuleType) -> None:
     """Put the original method back; where another tool wrapped ours, ours stays and only passes on."""
-    session = getattr(module, _SESSION, None)
-    if inspect.isclass(session):
+    for session in patches.classes(module, [_SESSION]):
         patches.take_off(session)
 
 
 def is_patched(module: ModuleType) -> bool:
     """Whether the requests of all sessions are seen."""
-    session = getattr(module, _SESSION, None)
-    return inspect.isclass(session) and patches.is_on(session)
+    return all(patches.is_on(session) for session in patches.classes(module, [_SESSION]))
 
 
 def _wrappers(tap: patches.Tap) -> dict[str, Any]:
@@ -96,7 +93,7 @@ def _wrappers(tap: patches.Tap) -> dict[str, Any]:
                 failed(call, error, http_status=getattr(error, "status", None))
                 raise
         unpacks = kwargs.get("auto_decompress")
-        _read_along(call, response, self.auto_decompress if unpacks is None else unpacks)
+        _read_along(call, response, getattr(self, "auto_decompress", True) if unpacks is None else unpacks)
         return response
 
     return {_METHOD: _request}
@@ -163,11 +160,13 @@ class _Tee(Tee):
         its task.
         """
         response = self._response()
-        seen = response.content.exception() if response is not None else None
-        error = seen or sys.exc_info()[1]
-        if isinstance(error, Exception) and not came_from_the_wire(error):
-            return None
-        return error
+        seen: BaseException | None = response.content.exception() if response is not None else None
+        if seen is not None:
+            return seen
+        error = sys.exc_info()[1]
+        # An OSError may be the host's own: of the file that it writes the answer to.
+        is_the_hosts = isinstance(error, Exception) and not _is_of_aiohttp(error)
+        return None if is_the_hosts else error
 
     def left(self, error: BaseException | None) -> None:
         """The host closed the answer, for this reason."""
@@ -186,6 +185,10 @@ class _Tee(Tee):
         response = self._response()
         if problem is not None and response is not None:
             response.content.set_exception(problem)
+
+
+def _is_of_aiohttp(error: Exception) -> bool:
+    return isinstance(error, TimeoutError) or type(error).__module__.partition(".")[0] == "aiohttp"
 
 
 def _tap_leaving(tee: Any, leave: Any) -> Any:

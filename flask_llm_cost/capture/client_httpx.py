@@ -41,18 +41,13 @@ def patch(sdk: str, module: ModuleType) -> None:
 
 def unpatch(module: ModuleType) -> None:
     """Put the original methods back; where another tool wrapped ours, ours stays and only passes on."""
-    for transport in _transports(module):
+    for transport in patches.classes(module, _METHODS):
         patches.take_off(transport)
 
 
 def is_patched(module: ModuleType) -> bool:
     """Whether requests through both transports are seen."""
-    return all(patches.is_on(transport) for transport in _transports(module))
-
-
-def _transports(module: ModuleType) -> list[type]:
-    found = (getattr(module, name, None) for name in _METHODS)
-    return [transport for transport in found if inspect.isclass(transport)]
+    return all(patches.is_on(transport) for transport in patches.classes(module, _METHODS))
 
 
 def _wrappers(method: str, tap: patches.Tap) -> dict[str, Any]:

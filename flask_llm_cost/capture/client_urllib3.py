@@ -59,18 +59,13 @@ def patch(sdk: str, module: ModuleType) -> None:
 
 def unpatch(module: ModuleType) -> None:
     """Put the original methods back; where another tool wrapped ours, ours stays and only passes on."""
-    for cls in _classes(module):
+    for cls in patches.classes(module, (_POOL, _RESPONSE)):
         patches.take_off(cls)
 
 
 def is_patched(module: ModuleType) -> bool:
     """Whether the requests of all pools are seen, and their answers."""
-    return all(patches.is_on(cls) for cls in _classes(module))
-
-
-def _classes(module: ModuleType) -> list[type]:
-    found = (getattr(module, name, None) for name in (_POOL, _RESPONSE))
-    return [cls for cls in found if inspect.isclass(cls)]
+    return all(patches.is_on(cls) for cls in patches.classes(module, (_POOL, _RESPONSE)))
 
 
 def _wrappers(tap: patches.Tap) -> dict[str, Any]:

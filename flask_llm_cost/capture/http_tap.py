@@ -112,7 +112,7 @@ def failed(call: CapturedCall, error: BaseException, *, http_status: object = No
     with ours(call.runtime.counters, "A failed request could not be recorded", silent=True):
         if isinstance(http_status, int) and http_status >= 400:
             call.finish(_refused(http_status), silent=True)
-        elif not isinstance(error, Exception) or came_from_the_wire(error):
+        elif not isinstance(error, Exception) or _came_from_the_wire(error):
             call.finish_unanswered(error)
 
 
@@ -147,7 +147,7 @@ def _host(url: str) -> str:
     return url.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2]
 
 
-def came_from_the_wire(error: Exception) -> bool:
+def _came_from_the_wire(error: Exception) -> bool:
     """Whether this is about a connection, and not about how the host called its client."""
     names = {base.__name__ for base in type(error).__mro__}
     if isinstance(error, ValueError) or names & _NOTHING_SENT:  # requests' InvalidURL, InvalidHeader
