@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .. import runtime as runtimes
+from ..config import asks_for
 from ..context import with_tags
 from ..events import CallStart
 from ..events import Observation
@@ -216,7 +217,7 @@ def begin_call(sdk: str, describe: Callable[[], Asked]) -> CapturedCall | None:
     if runtime is None:
         return None
     with ours(runtime.counters, "A call could not be tracked", silent=True):
-        if runtime.config.instrument == "auto" or sdk in runtime.config.instrument:
+        if asks_for(runtime.config.instrument, sdk):
             return _begin(runtime, sdk, describe())
     return None
 
@@ -246,11 +247,18 @@ def asked_of_stainless(client: Any, options: Any, streamed: bool) -> Asked:
     return Asked(
         method=str(options.method),
         host=f"{base.host}:{base.port}" if base.port else str(base.host),
-        path=str(options.url),
+        path=joined(base.path, str(options.url)),
         body=_body(options),
         streamed=streamed,
         provider=next((PROVIDER_OF_CLIENT[name] for name in names if name in PROVIDER_OF_CLIENT), None),
     )
+
+
+def joined(base_path: str, path: str) -> str:
+    """An SDK's own path behind that of its base URL, as the SDK puts them together: a gateway tells its
+    providers apart by the latter. A whole URL stays what it is.
+    """
+    return path if "://" in path else f"{base_path.rstrip('/')}/{path.lstrip('/')}"
 
 
 def _body(options: Any) -> Mapping[str, Any] | None:

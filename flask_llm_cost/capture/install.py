@@ -15,8 +15,12 @@ from types import ModuleType
 from typing import Literal
 from typing import Protocol
 
-from ..config import INSTRUMENTS
+from ..config import HTTP
+from ..config import asks_for
 from ..errors import CaptureContractError
+from . import client_aiohttp
+from . import client_httpx
+from . import client_urllib3
 from . import sdk_google
 from . import sdk_stainless
 from .import_hook import ImportWatcher
@@ -59,13 +63,21 @@ class _Sdk:
     module: str
     distribution: str
     tap: _Tap
+    seen: str = "Every call of its clients is seen."
 
 
+_REQUESTS = "Every request of its clients to a known provider is seen, unless a tapped SDK sends it."
 _SDKS: Mapping[str, _Sdk] = {
     "openai": _Sdk("openai._base_client", "openai", sdk_stainless),
     "anthropic": _Sdk("anthropic._base_client", "anthropic", sdk_stainless),
     "google": _Sdk("google.genai._api_client", "google-genai", sdk_google),
+    "httpx": _Sdk("httpx", "httpx", client_httpx, _REQUESTS),
+    "httpx2": _Sdk("httpx2", "httpx2", client_httpx, _REQUESTS),
+    "urllib3": _Sdk("urllib3", "urllib3", client_urllib3, _REQUESTS),
+    "aiohttp": _Sdk("aiohttp", "aiohttp", client_aiohttp, _REQUESTS),
 }
+#: What ``"http"`` stands for: of these, whatever is installed. requests and boto3 send through urllib3.
+HTTP_PACKAGES = ("httpx", "httpx2", "urllib3", "aiohttp")
 
 _lock = threading.Lock()
 _users: Counter[str] = Counter()
@@ -77,10 +89,11 @@ def install(instrument: Literal["auto"] | Iterable[str]) -> None:
 
     :raises CaptureContractError: an SDK given by name is missing or does not look as expected.
     """
-    names = INSTRUMENTS if instrument == "auto" else tuple(instrument)
-    if instrument != "auto":
-        for name in names:
+    wanted = _wanted(instrument)
+    if wanted != "auto":
+        for name in wanted:
             _require(name)
+    names = _meant(wanted)
     with _lock:
         _users.update(names)
         _watcher.watch(_watched())
@@ -93,10 +106,10 @@ def install(instrument: Literal["auto"] | Iterable[str]) -> None:
 def uninstall(instrument: Literal["auto"] | Iterable[str]) -> None:
     """Undo one :func:`install`. The last one puts the SDKs' own methods back."""
     with _lock:
-        for name in INSTRUMENTS if instrument == "auto" else tuple(instrument):
+        for name in _meant(_wanted(instrument)):
             _users[name] = max(0, _users[name] - 1)
         _watcher.watch(_watched())
-        idle = [name for name in INSTRUMENTS if not _users[name]]
+        idle = [name for name in _SDKS if not _users[name]]
     for name in idle:
         module = sys.modules.get(_SDKS[name].module)
         if module is not None:
@@ -104,11 +117,21 @@ def uninstall(instrument: Literal["auto"] | Iterable[str]) -> None:
 
 
 def status(instrument: Literal["auto"] | tuple[str, ...] = "auto") -> list[SdkStatus]:
-    """Every SDK that can be tapped, and how it stands with it.
+    """Every SDK that can be tapped, and how it stands with it; the HTTP packages where they are asked for.
 
     :param instrument: what one app asks for; another app of the process may have had more tapped.
     """
-    return [_status(name, instrument == "auto" or name in instrument) for name in INSTRUMENTS]
+    meant = _meant(instrument)
+    return [_status(name, name in meant) for name in _SDKS if name in meant or name not in HTTP_PACKAGES]
+
+
+def _wanted(instrument: Literal["auto"] | Iterable[str]) -> Literal["auto"] | tuple[str, ...]:
+    return "auto" if instrument == "auto" else tuple(instrument)
+
+
+def _meant(wanted: Literal["auto"] | tuple[str, ...]) -> list[str]:
+    """What of the table a value of ``LLM_COST_INSTRUMENT`` means."""
+    return [name for name in _SDKS if asks_for(wanted, HTTP if name in HTTP_PACKAGES else name)]
 
 
 def _status(name: str, asked_for: bool) -> SdkStatus:
@@ -128,7 +151,7 @@ def _state(name: str, version: str | None, module: ModuleType | None, asked_for:
     if name in _refused:
         return "incompatible", f"{_refused[name]}; its calls are not recorded."
     if module is not None and sdk.tap.is_patched(module):
-        return "active", "Every call of its clients is seen."
+        return "active", sdk.seen
     return "waiting", "It will be tapped when the app imports it."
 
 
@@ -136,6 +159,11 @@ def _require(name: str) -> None:
     """Import an SDK that was asked for by name, and check it. No lock of ours is held: importing may take
     the import lock of a thread that waits for us.
     """
+    if name == "auto":
+        return
+    if name == HTTP:
+        _require_http()
+        return
     try:
         module = importlib.import_module(_SDKS[name].module)
     except ImportError as error:
@@ -148,6 +176,25 @@ def _require(name: str) -> None:
             f"LLM_COST_INSTRUMENT names {name!r}, whose version {_version(name)} cannot be tapped: "
             f"{problem}. Use a version that flask_llm_cost supports, or take it out of the list."
         )
+
+
+def _require_http() -> None:
+    """Check that there is an HTTP package. None is imported: an app uses some of those that are installed,
+    and one that does not look as expected when it is imported is warned about.
+    """
+    if all(_version(name) is None for name in HTTP_PACKAGES):
+        raise CaptureContractError(
+            f"LLM_COST_INSTRUMENT names {HTTP!r}, and none of {', '.join(HTTP_PACKAGES)} is installed. "
+            "Install the one that your code uses, or take it out of the list."
+        )
+    for name in HTTP_PACKAGES:
+        module = _loaded(name)
+        problem = _SDKS[name].tap.broken_contract(module) if module is not None else None
+        if problem:
+            raise CaptureContractError(
+                f"LLM_COST_INSTRUMENT names {HTTP!r}, and {name} {_version(name)} cannot be tapped: "
+                f"{problem}. Use a version that flask_llm_cost supports, or take it out of the list."
+            )
 
 
 def _loaded(name: str) -> ModuleType | None:
@@ -189,7 +236,7 @@ def _tap(name: str, module: ModuleType) -> None:
 
 
 def _watched() -> list[str]:
-    return [_SDKS[name].module for name in INSTRUMENTS if _users[name]]
+    return [_SDKS[name].module for name in _SDKS if _users[name]]
 
 
 def _version(name: str) -> str | None:

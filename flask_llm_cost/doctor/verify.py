@@ -31,6 +31,7 @@ from .advice import problems
 from .synthetic import CALLS
 from .synthetic import ID_PREFIX
 from .synthetic import USAGE
+from .synthetic_http import HTTP_CALLS
 
 #: The tag that marks made-up calls: ``feature=llm_cost_verify``.
 TAG_VALUE = "llm_cost_verify"
@@ -54,7 +55,8 @@ class Step:
 
 
 def verify_capture(runtime: Runtime) -> Iterator[Step]:
-    """Send one made-up call per tapped SDK through capture, price and ledger, and remove it again.
+    """Send one made-up call per tapped SDK through capture, price and ledger, and remove it again; and one
+    per tapped HTTP package that the app has imported.
 
     Nothing leaves the machine. Receivers of ``call_recorded`` hear of the calls. Without a tapped SDK the way
     of ``track()`` is proved. Where calls go to the log or to a callable, nothing is sent there.
@@ -64,14 +66,17 @@ def verify_capture(runtime: Runtime) -> Iterator[Step]:
         yield Step("configuration", "enabled", "error", evidence, "Set LLM_COST_ENABLED = True.")
         return
     sdks = capture.status(runtime.config.instrument)
-    tapped = [sdk.sdk for sdk in sdks if sdk.state in ("active", "waiting")]
+    tapped = [
+        sdk.sdk for sdk in sdks if sdk.state == "active" or (sdk.state == "waiting" and sdk.sdk in CALLS)
+    ]
     yield from (_not_tapped(sdk) for sdk in sdks if sdk.sdk not in tapped)
     ledger = _usable_ledger(runtime)
     if isinstance(ledger, Step):
         yield ledger
         return
     for name in tapped:
-        yield from _Proof(runtime, ledger, name, name, CALLS[name]).steps()
+        provider, call = (name, CALLS[name]) if name in CALLS else ("openai", HTTP_CALLS[name])
+        yield from _Proof(runtime, ledger, name, provider, call).steps()
     if not tapped:
         yield from _Proof(runtime, ledger, "track()", "openai", _tracked_by_hand(runtime)).steps()
 
