@@ -11,6 +11,7 @@ from dataclasses import field
 from dataclasses import fields
 from decimal import Decimal
 from decimal import InvalidOperation
+from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any
 from typing import Literal
@@ -22,8 +23,10 @@ from .errors import ConfigurationError
 PREFIX = "LLM_COST_"
 _UTC = ZoneInfo("UTC")
 
-#: SDKs that can be tapped by name.
-INSTRUMENTS = ("openai", "anthropic", "google")
+#: SDKs that can be tapped by name; other packages bring more.
+INSTRUMENTS = ("openai", "anthropic", "google", "groq")
+#: The entry point group in which other packages name theirs.
+INTEGRATIONS_GROUP = "flask_llm_cost.integrations"
 
 #: Tag keys whose values are never stored; a key matches as a whole word of the tag's name.
 REDACTED_TAG_KEYS = (
@@ -164,11 +167,15 @@ def _instrument(key: str, value: Any) -> Literal["auto"] | tuple[str, ...]:
     if value is False or value is None:
         return ()
     names = _names(key, value)
+    known: tuple[str, ...] = INSTRUMENTS
+    if not set(names) <= set(known):
+        # Reading what is installed takes a few milliseconds, so only for a name that is not ours.
+        known = tuple(dict.fromkeys((*INSTRUMENTS, *entry_points(group=INTEGRATIONS_GROUP).names)))
     for name in names:
-        if name not in INSTRUMENTS:
-            near = difflib.get_close_matches(name, INSTRUMENTS, n=1)
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ConfigurationError(f"{key}: unknown SDK {name!r}; known: {', '.join(INSTRUMENTS)}.{hint}")
+            raise ConfigurationError(f"{key}: unknown SDK {name!r}; known: {', '.join(known)}.{hint}")
     return names
 
 

@@ -101,6 +101,8 @@ POST_ROUTES: Mapping[str, Endpoint] = MappingProxyType(
         "messages/batches": Endpoint("batch", "free"),
         "messages/batches/*/cancel": Endpoint("batch", "free"),
         "complete": Endpoint("completions", "no_usage"),
+        "interactions": Endpoint("generate_content", "usage", "gemini_interactions"),
+        "interactions/*/cancel": _FREE,
         # Google: storage by the hour, training, the indexing of files
         "cachedcontents": _UNTOLD,
         "tuningjobs": _UNTOLD,
