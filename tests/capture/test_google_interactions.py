@@ -1,0 +1,126 @@
+"""google-genai's interactions: a client of its own beside the one that all the rest goes through."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from typing import Any
+
+import pytest
+from google import genai
+
+from tests.capture.conftest import MakeApp
+from tests.capture.conftest import TrackedApp
+from tests.capture.conftest import google_http
+from tests.capture.google_calls import options
+from tests.loopback import LoopbackProvider
+from tests.wire_formats import GEMINI_USED
+from tests.wire_formats import interaction
+from tests.wire_formats import interaction_stream
+from tests.wire_formats import sse
+
+MODEL = "gemini-2.5-flash"
+pytestmark = [
+    pytest.mark.skipif(not hasattr(genai.Client, "interactions"), reason="this google-genai has none yet"),
+    pytest.mark.filterwarnings("ignore:.*experimental.*:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning"),
+]
+
+
+def create(client: Any, **more: Any) -> Any:
+    return client.interactions.create(model=MODEL, input="Is the jetty open?", **more)
+
+
+def assert_recorded(app: TrackedApp, **more: Any) -> None:
+    wanted = {
+        "provider": "google",
+        "operation": "generate_content",
+        "model": MODEL,
+        "requested_model": MODEL,
+        "provider_response_id": "interaction-1",
+        "status": "ok",
+        "http_status": 200,
+        **GEMINI_USED,
+        **more,
+    }
+    assert {name: getattr(app.event, name) for name in wanted} == wanted
+
+
+def test_an_interaction_is_recorded(app: TrackedApp, google_client: genai.Client) -> None:
+    assert create(google_client).id == "interaction-1"
+    assert_recorded(app, stream=False, usage_source="response")
+
+
+def test_a_streamed_interaction_is_recorded(app: TrackedApp, google_client: genai.Client) -> None:
+    events = list(create(google_client, stream=True))
+    assert len(events) == 5
+    assert_recorded(app, stream=True, usage_source="stream")
+    assert app.event.time_to_first_token_ms is not None
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+def test_an_async_interaction_is_recorded(app: TrackedApp, provider: LoopbackProvider, stream: bool) -> None:
+    async def run() -> None:
+        async with google_http.AsyncClient() as pool:
+            http = options(provider.url, httpx_async_client=pool)
+            answer = await create(genai.Client(api_key="loopback", http_options=http).aio, stream=stream)
+            if stream:
+                assert len([event async for event in answer]) == 5
+
+    asyncio.run(run())
+    assert_recorded(app, stream=stream)
+
+
+@pytest.mark.parametrize("leave", ["close", "collected"])
+def test_a_stream_left_early_is_aborted(app: TrackedApp, google_client: genai.Client, leave: str) -> None:
+    stream = create(google_client, stream=True)
+    next(iter(stream))
+    if leave == "close":
+        stream.close()
+    del stream
+    gc.collect()
+    assert (app.event.status, app.event.cost_status, app.event.total_cost) == ("aborted", "unknown", None)
+
+
+def test_an_error_event_is_an_error(
+    app: TrackedApp, google_client: genai.Client, provider: LoopbackProvider
+) -> None:
+    error = {"event_type": "error", "error": {"code": "overloaded", "message": "the jetty sank"}}
+    provider.stream([*interaction_stream(MODEL)[:2], *sse([error])])
+    list(create(google_client, stream=True))
+    assert (app.event.status, app.event.error_type) == ("error", "overloaded")
+
+
+def test_a_refused_interaction_costs_nothing(
+    app: TrackedApp, google_client: genai.Client, provider: LoopbackProvider
+) -> None:
+    provider.answer({"error": {"code": "invalid_request", "message": "no such jetty"}}, status=400)
+    with pytest.raises(Exception, match="no such jetty"):
+        create(google_client)
+    assert (app.event.status, app.event.http_status, app.event.total_cost) == ("error", 400, None)
+
+
+def test_an_interaction_in_the_background_has_an_unknown_cost(
+    app: TrackedApp, google_client: genai.Client, provider: LoopbackProvider
+) -> None:
+    provider.answer(interaction(MODEL, status="in_progress", usage=None))
+    create(google_client, background=True)
+    assert (app.event.status, app.event.cost_status, app.event.input_tokens) == ("ok", "unknown", None)
+
+
+def test_reading_or_cancelling_one_is_not_recorded(
+    app: TrackedApp, google_client: genai.Client, provider: LoopbackProvider
+) -> None:
+    provider.answer(interaction(MODEL), times=2)
+    google_client.interactions.get(id="interaction-1")
+    google_client.interactions.cancel(id="interaction-1")
+    assert len(provider.requests) == 2
+    assert app.events == []
+
+
+def test_the_last_app_leaves_the_client_as_it_was(make_app: MakeApp, google_client: genai.Client) -> None:
+    app = make_app()
+    create(google_client)
+    app.close()
+    create(google_client)
+    assert len(app.stored) == 1
