@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from . import sdk_speakeasy as speakeasy
 from . import sdk_stainless as stainless
+from .call import is_wanted
 from .collector import StreamCollector
 from .collector import track_stream
 from .http_tap import Tags
@@ -19,6 +20,7 @@ from .install import uninstall
 from .integrations import Integration
 from .integrations import Tap
 from .manual import track
+from .mute import covered
 from .requests_adapter import requests_adapter
 from .synthetic import ID_PREFIX
 from .synthetic import USAGE
@@ -37,6 +39,8 @@ __all__ = [
     "Tags",
     "Tap",
     "abandon_open_calls",
+    "is_wanted",
+    "covered",
     "http_transport",
     "install",
     "load",

@@ -81,8 +81,8 @@ UNKNOWN = {
         fine_tuning.jobs.cancel fine_tuning.jobs.pause fine_tuning.jobs.resume live.sessions.hangup
         live.sessions.refer live.sessions.reject realtime.calls.hangup realtime.calls.refer
         realtime.calls.reject realtime.client_secrets.create realtime.translations.client_secrets.create
-        skills.create skills.update skills.versions.create uploads.cancel uploads.parts.create vector_stores.create
-        vector_stores.search vector_stores.update vector_stores.file_batches.cancel
+        skills.create skills.update skills.versions.create uploads.cancel uploads.parts.create
+        vector_stores.create vector_stores.search vector_stores.update vector_stores.file_batches.cancel
         vector_stores.file_batches.create vector_stores.files.update
         webhooks.create webhooks.rotate_secret webhooks.test webhooks.update
     """,
