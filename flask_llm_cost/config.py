@@ -63,6 +63,7 @@ class Config:
     discounts: Mapping[str, Decimal] = field(default_factory=_nothing)
     unknown_pricing: Literal["warn", "ignore", "raise"] = "warn"
     provider_hosts: Mapping[str, str] = field(default_factory=_nothing)
+    request_stream_usage: bool = False
     dashboard: bool = True
     url_prefix: str = "/llm-costs"
     max_tags: int = 50
@@ -234,6 +235,7 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = MappingProxyType(
         "LLM_COST_DISCOUNTS": _discounts,
         "LLM_COST_UNKNOWN_PRICING": _one_of("warn", "ignore", "raise"),
         "LLM_COST_PROVIDER_HOSTS": _hosts,
+        "LLM_COST_REQUEST_STREAM_USAGE": _boolean,
         "LLM_COST_DASHBOARD": _boolean,
         "LLM_COST_URL_PREFIX": _url_prefix,
         "LLM_COST_MAX_TAGS": _integer(0, 1000),
