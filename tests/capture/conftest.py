@@ -54,6 +54,12 @@ def _nothing_is_tapped_yet() -> None:
         capture.uninstall("auto")
 
 
+def chat_helpers(client: Any) -> Any:
+    """Where a client of openai has ``parse`` and ``stream``: among the beta resources before version 1.92."""
+    found = client.chat.completions
+    return found if hasattr(found, "parse") else client.beta.chat.completions
+
+
 class TrackedApp:
     """An app whose storage is a list."""
 

@@ -18,6 +18,7 @@ from flask_llm_cost.errors import StorageError
 from flask_llm_cost.errors import UnknownPricingError
 from tests.capture.conftest import MakeApp
 from tests.capture.conftest import TrackedApp
+from tests.capture.conftest import chat_helpers
 from tests.capture.conftest import http
 from tests.capture.conftest import needs_middleware
 from tests.loopback import LoopbackProvider
@@ -317,7 +318,7 @@ def test_the_sdks_own_exception_comes_before_the_one_the_host_asked_for(
     body["choices"][0]["finish_reason"] = "length"
     provider.answer(body)
     with pytest.raises(openai.LengthFinishReasonError):
-        openai_client.chat.completions.parse(
+        chat_helpers(openai_client).parse(
             model="gpt-quay", messages=ASK, response_format={"type": "json_object"}
         )
     assert app.event.input_tokens == 100

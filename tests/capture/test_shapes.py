@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pydantic import ValidationError
 
 from tests.capture.conftest import TrackedApp
+from tests.capture.conftest import chat_helpers
 from tests.capture.conftest import http
 from tests.loopback import LoopbackProvider
 from tests.wire_formats import ANTHROPIC_USED
@@ -50,7 +51,7 @@ def chat(client: Any, **more: Any) -> Any:
 
 
 def chat_helper(client: openai.OpenAI) -> None:
-    with client.chat.completions.stream(
+    with chat_helpers(client).stream(
         model="gpt-quay", messages=ASK, stream_options={"include_usage": True}
     ) as stream:
         assert stream.get_final_completion().usage
@@ -224,7 +225,7 @@ async def async_chat_stream(client: openai.AsyncOpenAI) -> None:
 
 
 async def async_chat_helper(client: openai.AsyncOpenAI) -> None:
-    async with client.chat.completions.stream(
+    async with chat_helpers(client).stream(
         model="gpt-quay", messages=ASK, stream_options={"include_usage": True}
     ) as stream:
         assert (await stream.get_final_completion()).usage
@@ -295,7 +296,7 @@ def test_a_parsed_answer_is_recorded(
     app: TrackedApp, openai_client: openai.OpenAI, provider: LoopbackProvider
 ) -> None:
     quay_answer(provider)
-    parsed = openai_client.chat.completions.parse(model="gpt-quay", messages=ASK, response_format=Quay)
+    parsed = chat_helpers(openai_client).parse(model="gpt-quay", messages=ASK, response_format=Quay)
     assert parsed.choices[0].message.parsed == Quay(name="north")
     assert_matches(app.event, {"status": "ok", **CHAT})
 
@@ -341,7 +342,7 @@ def test_an_answer_that_does_not_parse_was_billed_all_the_same(
     body["choices"][0]["finish_reason"] = finish
     provider.answer(body)
     with pytest.raises(error):
-        openai_client.chat.completions.parse(model="gpt-quay", messages=ASK, response_format=Quay)
+        chat_helpers(openai_client).parse(model="gpt-quay", messages=ASK, response_format=Quay)
     assert_matches(app.event, {"status": "ok", "http_status": 200, "error_type": None, **CHAT})
 
 
