@@ -223,6 +223,41 @@ def test_a_stream_read_by_another_thread_is_recorded_once(
     assert app.event.status == "ok"
 
 
+def test_a_stream_read_by_another_task_is_recorded_once(app: TrackedApp, provider: LoopbackProvider) -> None:
+    async def read(stream: Any) -> int:
+        return len([chunk async for chunk in stream])
+
+    async def run() -> None:
+        async with openai.AsyncOpenAI(api_key="loopback", base_url=f"{provider.url}/v1") as client:
+            stream = await chat_streamed(client)
+            assert await asyncio.create_task(read(stream)) == 50
+
+    asyncio.run(run())
+    assert app.event.status == "ok"
+
+
+def test_a_generator_of_the_host_that_is_collected_is_aborted(
+    app: TrackedApp, openai_client: openai.OpenAI
+) -> None:
+    def words() -> Any:
+        with chat_streamed(openai_client) as stream:
+            yield from stream
+
+    generator = words()
+    next(generator)
+    del generator
+    gc.collect()
+    assert_aborted(app)
+
+
+def test_raw_bytes_left_early_are_aborted(app: TrackedApp, openai_client: openai.OpenAI) -> None:
+    with openai_client.chat.completions.with_streaming_response.create(
+        model="gpt-quay", messages=ASK, stream=True
+    ) as response:
+        next(response.http_response.iter_raw())
+    assert_aborted(app)
+
+
 def test_a_cancelled_task_is_aborted(app: TrackedApp, provider: LoopbackProvider) -> None:
     provider.stream(chat_stream("gpt-quay"), hold_after=10)
 
