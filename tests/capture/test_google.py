@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from google import genai
+from google.auth.credentials import AnonymousCredentials
+from google.auth.transport.requests import AuthorizedSession
 from google.genai import types
 
 from flask_llm_cost.context import with_tags
@@ -217,3 +219,39 @@ def test_a_client_over_a_transport_of_ours_is_recorded_once(
         generate(client)
         assert len(list(streamed(client))) == 50
     assert [event.stream for event in app.events] == [False, True]
+
+
+def test_a_call_over_requests_is_recorded(
+    app: TrackedApp, provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Vertex AI with a client certificate sends through a session of google-auth.
+    sent: list[int] = []
+    with (
+        genai.Client(vertexai=True, api_key="loopback", http_options=options(provider.url)) as client,
+        AuthorizedSession(AnonymousCredentials()) as session,
+    ):
+        api = client._api_client
+        if not hasattr(api, "_use_google_auth_sync"):
+            pytest.skip("this google-genai does not use requests yet")
+        monkeypatch.setattr(type(api), "_use_google_auth_sync", lambda self: True)
+        monkeypatch.setattr(type(api), "_use_mtls_endpoint", lambda self, **_: False, raising=False)
+        session.hooks["response"].append(lambda response, **_: sent.append(response.status_code))
+        api._authorized_session = session
+        client.models.generate_content(model="gemini-2.5-flash", contents=ASK)
+        list(client.models.generate_content_stream(model="gemini-2.5-flash", contents=ASK))
+    assert sent == [200, 200]
+    assert [(event.provider, event.stream, event.input_tokens) for event in app.events] == [
+        ("vertex", False, 100),
+        ("vertex", True, 100),
+    ]
+
+
+def test_a_cache_is_recorded_as_storage_of_unknown_cost_and_a_file_is_free(
+    app: TrackedApp, google_client: genai.Client, provider: LoopbackProvider
+) -> None:
+    provider.answer({"name": "cachedContents/quay", "model": f"models/{MODEL}"})
+    google_client.caches.create(model=MODEL, config={"contents": [ASK]})
+    provider.answer({"name": "files/quay"})
+    google_client.files.get(name="files/quay")
+    assert len(provider.requests) == 2
+    assert (app.event.operation, app.event.cost_status, app.event.total_cost) == ("other", "unknown", None)
