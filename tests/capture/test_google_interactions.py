@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import types
 from typing import Any
 
 import pytest
 from google import genai
 
+from flask_llm_cost.capture import speakeasy
+from flask_llm_cost.errors import UnknownPricingError
 from tests.capture.conftest import MakeApp
 from tests.capture.conftest import TrackedApp
 from tests.capture.conftest import google_http
@@ -23,6 +26,7 @@ MODEL = "gemini-2.5-flash"
 pytestmark = [
     pytest.mark.skipif(not hasattr(genai.Client, "interactions"), reason="this google-genai has none yet"),
     pytest.mark.filterwarnings("ignore:.*experimental.*:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Async interactions client cannot use aiohttp:UserWarning"),
     pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning"),
 ]
 
@@ -124,3 +128,43 @@ def test_the_last_app_leaves_the_client_as_it_was(make_app: MakeApp, google_clie
     app.close()
     create(google_client)
     assert len(app.stored) == 1
+
+
+def test_an_exception_the_host_asked_for_comes_after_the_answer(
+    make_app: MakeApp, google_client: genai.Client
+) -> None:
+    app = make_app(config={"LLM_COST_UNKNOWN_PRICING": "raise"})
+    with pytest.raises(UnknownPricingError):
+        google_client.interactions.create(model="gemini-jetty", input="Is the jetty open?")
+    assert app.event.input_tokens == 100
+
+
+def base_sdk(**methods: Any) -> types.ModuleType:
+    def do_request(self: Any, hook_ctx: Any, request: Any, stream: bool = False) -> None: ...
+
+    async def do_request_async(self: Any, hook_ctx: Any, request: Any, stream: bool = False) -> None: ...
+
+    own = {"do_request": do_request, "do_request_async": do_request_async, **methods}
+    module = types.ModuleType("acme.basesdk")
+    module.BaseSDK = type("BaseSDK", (), own)  # type: ignore[attr-defined]
+    return module
+
+
+async def coroutine(self: Any, hook_ctx: Any, request: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("methods", "problem"),
+    [
+        ({}, None),
+        ({"do_request": lambda self, *args, **kwargs: None}, None),
+        ({"do_request": None}, "acme.basesdk has no class with a method do_request"),
+        ({"do_request_async": None}, "has no class with a method do_request_async"),
+        ({"do_request": coroutine}, "do_request is a coroutine function and should be none, or the reverse"),
+        ({"do_request": lambda self, options: None}, "do_request takes no hook_ctx, request"),
+    ],
+    ids=["kept", "wrapped by another tool", "gone", "async gone", "became async", "other arguments"],
+)
+def test_the_contract_is_checked(methods: dict[str, Any], problem: str | None) -> None:
+    found = speakeasy.broken_contract(base_sdk(**methods))
+    assert found is None if problem is None else problem in str(found)

@@ -260,3 +260,18 @@ def test_rollups_of_real_calls_are_as_before(stored: CommandApp) -> None:
         assert stored.tracker.calls.total_cost() == Decimal("0.00045")
         assert stored.tracker.calls.count() == 1
     assert "rollups equal the calls" in stored.run("doctor", "--deep").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--format", "xml"], ["--sdk"], ["openai"]], ids=lambda given: given[-1]
+)
+def test_wrong_arguments_are_a_usage_error_and_call_nothing(app: CommandApp, arguments: list[str]) -> None:
+    seen: list[Event] = []
+
+    def receive(sender: object, event: Event) -> None:
+        seen.append(event)
+
+    with call_recorded.connected_to(receive):
+        result = app.run("verify-capture", *arguments)
+    assert (result.exit_code, seen) == (2, [])
+    assert "Usage: " in result.output
