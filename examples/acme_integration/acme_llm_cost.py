@@ -42,7 +42,7 @@ class AcmeTap:
             module.Client.post = module.Client.post.__wrapped__  # type: ignore[attr-defined]
 
     def is_patched(self, module: ModuleType) -> bool:
-        return hasattr(module.Client.post, "acme_llm_cost")  # type: ignore[attr-defined]
+        return hasattr(getattr(module.Client, "post", None), "acme_llm_cost")  # type: ignore[attr-defined]
 
 
 def _recorded(sdk: str, original: Any) -> Any:

@@ -77,9 +77,9 @@ def uninstall(instrument: Literal["auto"] | Iterable[str]) -> None:
         _watcher.watch(_watched())
         idle = [_find(name) for name in names if not _users[name]]
     for integration in idle:
-        for path, tap in integration.taps.items():
+        for path in integration.taps:
             if (module := sys.modules.get(path)) is not None:
-                tap.unpatch(module)
+                _untap(integration, module)
 
 
 def status(instrument: Literal["auto"] | tuple[str, ...] = "auto") -> list[SdkStatus]:
@@ -131,7 +131,7 @@ def _state(integration: Integration, version: str | None, asked_for: bool) -> tu
     for path in integration.taps:
         if path in _refused:
             return "incompatible", f"{_refused[path]}; its calls are not recorded."
-    patched = [path for path, module in loaded.items() if integration.taps[path].is_patched(module)]
+    patched = [path for path, module in loaded.items() if _is_tapped(integration, module)]
     if patched:
         return "active", f"Every call of its clients is seen, in {' and '.join(patched)}."
     return "waiting", "It will be tapped when the app imports it."
@@ -149,18 +149,26 @@ def _require(name: str) -> None:
             "package that brings it, or take it out of the list."
         )
     integration = found.known[name]
-    module = next(filter(None, map(_imported_or_none, integration.taps)), None)
-    if module is None:
-        wanted = f"'flask-llm-cost[{name}]'" if name in INSTRUMENTS else integration.distribution
-        raise CaptureContractError(
-            f"LLM_COST_INSTRUMENT names {name!r}, which cannot be imported. Install it "
-            f"(pip install {wanted}), or take it out of the list."
-        )
-    if broken := _problem(integration, module):
+    if broken := _problem(integration, _first_module(integration)):
         raise CaptureContractError(
             f"LLM_COST_INSTRUMENT names {name!r}, whose version {_version(integration.distribution)} cannot "
             f"be tapped: {broken}. Use a version that flask_llm_cost supports, or take it out of the list."
         )
+
+
+def _first_module(integration: Integration) -> ModuleType:
+    failed: ImportError | None = None
+    for path in integration.taps:
+        try:
+            return importlib.import_module(path)
+        except ImportError as error:
+            failed = failed or error
+    name = integration.name
+    wanted = f"'flask-llm-cost[{name}]'" if name in INSTRUMENTS else integration.distribution
+    raise CaptureContractError(
+        f"LLM_COST_INSTRUMENT names {name!r}, which cannot be imported. Install it "
+        f"(pip install {wanted}), or take it out of the list."
+    ) from failed
 
 
 def _imported_or_none(path: str) -> ModuleType | None:
@@ -202,6 +210,21 @@ def _tap(integration: Integration, module: ModuleType) -> None:
             _version(integration.distribution) or "?",
             problem,
         )
+
+
+def _untap(integration: Integration, module: ModuleType) -> None:
+    try:
+        integration.taps[module.__name__].unpatch(module)
+    except Exception as error:
+        log.warning("%s could not be left as it was (%s)", module.__name__, type(error).__name__)
+
+
+def _is_tapped(integration: Integration, module: ModuleType) -> bool:
+    try:
+        return integration.taps[module.__name__].is_patched(module)
+    except Exception as error:
+        log.warning("%s cannot tell whether it is tapped (%s)", module.__name__, type(error).__name__)
+        return False
 
 
 def _problem(integration: Integration, module: ModuleType) -> str | None:

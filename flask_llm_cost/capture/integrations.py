@@ -142,4 +142,13 @@ def _loaded(point: metadata.EntryPoint, known: Mapping[str, Integration]) -> Int
         raise _Unusable(f"it is a {type(found).__name__}, not an Integration")
     if found.name != point.name:
         raise _Unusable(f"the integration calls itself {found.name!r}")
+    if not isinstance(found.taps, Mapping) or not found.taps or not all(map(_is_tap, found.taps.values())):
+        raise _Unusable(
+            "its taps must be a mapping of a module's name to an object with the functions of Tap"
+        )
     return found
+
+
+def _is_tap(tap: object) -> bool:
+    functions = ("broken_contract", "patch", "unpatch", "is_patched")
+    return all(callable(getattr(tap, name, None)) for name in functions)

@@ -99,6 +99,15 @@ def _asked(request: Any, streamed: bool) -> Asked:
     )
 
 
+def _raised(call: CapturedCall, error: BaseException) -> None:
+    """The host gets this exception, of a refusal or of the connection."""
+    status = getattr(error, "status_code", None)
+    if isinstance(error, Exception) and isinstance(status, int):
+        call.finish_refused(error, status, attempts=1)
+    else:
+        failed(call, error)
+
+
 def _read_along(call: CapturedCall, response: Any) -> None:
     """The host gets this response now.
 
@@ -121,7 +130,7 @@ def _request(sdk: str, original: Callable[..., Any], tap: patches.Tap) -> Any:
             try:
                 response = original(self, *args, **kwargs)
             except BaseException as error:
-                failed(call, error)
+                _raised(call, error)
                 raise
         _read_along(call, response)
         return response
@@ -139,7 +148,7 @@ def _async_request(sdk: str, original: Callable[..., Any], tap: patches.Tap) -> 
             try:
                 response = await original(self, *args, **kwargs)
             except BaseException as error:
-                failed(call, error)
+                _raised(call, error)
                 raise
         _read_along(call, response)
         return response

@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
-from ..providers import provider_of_host
+from ..providers import find_route
 from .call import CapturedCall
+from .call import asked_of_stainless
 from .readers import is_packed
 from .tee import TAPPED
 from .tee import Tee
@@ -56,7 +57,10 @@ def _understands(call: CapturedCall, client: Any, options: Any) -> bool:
         query = {**client.default_query, **(options.params or {})}
         version = query.get("api-version")
         return not isinstance(version, str) or not version[:1].isdigit() or version >= _AZURE_SINCE
-    return provider_of_host(str(client.base_url.host), call.runtime.config.provider_hosts) == "openai"
+    asked = asked_of_stainless(client, options, True)
+    hosts = call.runtime.config.provider_hosts
+    # Without an SDK's name, so that a host which is nobody's is not taken for OpenAI's.
+    return find_route(asked.method, asked.host, asked.path, provider_hosts=hosts).provider == "openai"
 
 
 class Stripped:

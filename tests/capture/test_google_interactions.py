@@ -168,3 +168,20 @@ async def coroutine(self: Any, hook_ctx: Any, request: Any) -> None: ...
 def test_the_contract_is_checked(methods: dict[str, Any], problem: str | None) -> None:
     found = speakeasy.broken_contract(base_sdk(**methods))
     assert found is None if problem is None else problem in str(found)
+
+
+def test_a_refusal_that_the_client_raises_itself_is_a_failed_call(app: TrackedApp) -> None:
+    class Refused(Exception):
+        status_code = 429
+
+    def do_request(self: Any, hook_ctx: Any, request: Any) -> None:
+        raise Refused
+
+    module = base_sdk(do_request=do_request)
+    speakeasy.patch("google", module)
+    url = "https://generativelanguage.googleapis.com/v1/interactions"
+    request = google_http.Request("POST", url, json={"model": MODEL})
+    with pytest.raises(Refused):
+        module.BaseSDK().do_request(None, request)
+    speakeasy.unpatch(module)
+    assert (app.event.status, app.event.http_status, app.event.error_type) == ("error", 429, "Refused")

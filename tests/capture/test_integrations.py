@@ -158,8 +158,13 @@ except CaptureContractError as error:
             "integration = Integration(name='other', distribution='x', taps={})",
             "the integration calls itself 'other'",
         ),
+        (
+            "from flask_llm_cost.capture import Integration\n"
+            "integration = Integration(name='acme', distribution='x', taps={'acme_sdk': object()})",
+            "its taps must be a mapping of a module's name to an object with the functions of Tap",
+        ),
     ],
-    ids=["fails to import", "no integration", "another name"],
+    ids=["fails to import", "no integration", "another name", "no tap"],
 )
 def test_a_broken_integration_warns_once_and_breaks_nothing(site: Path, code: str, problem: str) -> None:
     (site / "acme_llm_cost.py").write_text(code)
@@ -178,6 +183,32 @@ except CaptureContractError as error:
     assert found.startswith("('incompatible', '1.0', ")
     assert f"It is left out: its entry point 'acme_llm_cost:integration' cannot be used: {problem}." in found
     assert error.startswith("LLM_COST_INSTRUMENT names 'acme', which cannot be used: its entry point")
+
+
+def test_a_tap_that_raises_breaks_nothing(site: Path) -> None:
+    (site / "acme_llm_cost.py").write_text(
+        "from flask_llm_cost.capture import Integration\n"
+        "class Tap:\n"
+        "    def broken_contract(self, module): return None\n"
+        "    def patch(self, sdk, module): raise OSError('secret')\n"
+        "    def unpatch(self, module): raise OSError('secret')\n"
+        "    def is_patched(self, module): raise OSError('secret')\n"
+        "integration = Integration(name='acme', distribution='acme-sdk', taps={'acme_sdk.client': Tap()})"
+    )
+    script = """
+app, tracker, events = tracked()
+import acme_sdk.client
+print(status())
+with app.app_context():
+    tracker.shutdown()
+"""
+    assert run(site, script) == [
+        "LOG acme-sdk 2.5 cannot be tapped, its calls are not recorded: "
+        "acme_sdk.client could not be patched (OSError)",
+        "('incompatible', '2.5', 'acme_sdk.client could not be patched (OSError); its calls are not "
+        "recorded.')",
+        "LOG acme_sdk.client could not be left as it was (OSError)",
+    ]
 
 
 def test_an_integration_cannot_take_the_name_of_ours(site: Path) -> None:
