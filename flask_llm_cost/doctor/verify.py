@@ -90,6 +90,8 @@ def _examined(sdk: capture.SdkStatus) -> Generator[Step, None, capture.SdkStatus
     except Exception as error:
         # Whatever an SDK may raise when it is imported: its class is the evidence.
         return replace(sdk, state="incompatible", reason=f"Importing it failed ({type(error).__name__}).")
+    if loaded.state == "waiting":
+        return replace(loaded, state="incompatible", reason="It is installed and cannot be imported.")
     if loaded.state == "active":
         yield Step(sdk.sdk, "contract", "ok", "It looks as capture expects.")
         yield Step(sdk.sdk, "tapped", "ok", loaded.reason)

@@ -262,6 +262,17 @@ def test_rollups_of_real_calls_are_as_before(stored: CommandApp) -> None:
     assert "rollups equal the calls" in stored.run("doctor", "--deep").stdout
 
 
+def test_an_sdk_that_is_installed_and_cannot_be_imported_fails_the_proof(
+    make_app: MakeCommandApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "groq._base_client", None)
+    app = make_app(f"sqlite:///{tmp_path / 'a.sqlite'}").create_tables()
+    failed = [step for step in proof(app) if step.status == "error"]
+    assert [(step.subject, step.evidence) for step in failed] == [
+        ("groq", f"groq {groq.__version__}: It is installed and cannot be imported.")
+    ]
+
+
 @pytest.mark.parametrize(
     "arguments", [["--format", "xml"], ["--sdk"], ["openai"]], ids=lambda given: given[-1]
 )
