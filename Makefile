@@ -9,7 +9,7 @@ FUZZ_TIMES ?= 10
 STACKS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-stacks check lint types docs fuzz bench prices screenshots help clean
+.PHONY: demo test test-sdks test-oldest-sdks test-stacks check lint types docs fuzz bench prices screenshots help clean
 
 demo: $(VENV)/.demo  ## Serve the example app with 60 days of made-up history (PORT=5000)
 	@cd examples && PORT=$(PORT) exec ../$(BIN)/python -m support_desk
@@ -21,7 +21,14 @@ test-stacks: $(BIN)/python  ## Test what is recorded of litellm, langchain and o
 	$(BIN)/python -m tests.stacks $(STACKS)
 
 # The tests come last: their summary is what one looks for at the end of the output.
-check: lint types docs test  ## Everything that must hold before a merge
+check: lint types docs test-oldest-sdks test  ## Everything that must hold before a merge
+
+test-sdks: $(VENV)/.dev  ## Run the capture tests on old, former and newest versions of the SDKs (network)
+	$(BIN)/python -m tests.sdk_versions oldest former newest
+
+# The newest versions are those of the environment itself.
+test-oldest-sdks: $(VENV)/.dev
+	$(BIN)/python -m tests.sdk_versions --short oldest
 
 lint: $(VENV)/.dev  ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -12,6 +12,7 @@ from dataclasses import field
 from dataclasses import fields
 from decimal import Decimal
 from decimal import InvalidOperation
+from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any
 from typing import Literal
@@ -23,10 +24,12 @@ from .errors import ConfigurationError
 PREFIX = "LLM_COST_"
 _UTC = ZoneInfo("UTC")
 
-#: SDKs that can be tapped by name; ``"auto"`` is all of them.
-INSTRUMENTS = ("openai", "anthropic", "google")
+#: SDKs that can be tapped by name; other packages bring more. ``"auto"`` is all of them.
+INSTRUMENTS = ("openai", "anthropic", "google", "groq")
 #: The HTTP clients of the process. They serve the whole app, so they are tapped only where this is named.
 HTTP = "http"
+#: The entry point group in which other packages name theirs.
+INTEGRATIONS_GROUP = "flask_llm_cost.integrations"
 
 #: Tag keys whose values are never stored; a key matches as a whole word of the tag's name.
 REDACTED_TAG_KEYS = (
@@ -63,6 +66,7 @@ class Config:
     discounts: Mapping[str, Decimal] = field(default_factory=_nothing)
     unknown_pricing: Literal["warn", "ignore", "raise"] = "warn"
     provider_hosts: Mapping[str, str] = field(default_factory=_nothing)
+    request_stream_usage: bool = False
     dashboard: bool = True
     url_prefix: str = "/llm-costs"
     max_tags: int = 50
@@ -89,7 +93,7 @@ class Config:
 def asks_for(instrument: Literal["auto"] | Iterable[str], name: str) -> bool:
     """Whether a value of ``LLM_COST_INSTRUMENT`` means this SDK, or :data:`HTTP`."""
     named = ("auto",) if instrument == "auto" else tuple(instrument)
-    return name in named or ("auto" in named and name in INSTRUMENTS)
+    return name in named or ("auto" in named and name != HTTP)
 
 
 def _unknown_key(key: str) -> str:
@@ -173,7 +177,10 @@ def _instrument(key: str, value: Any) -> Literal["auto"] | tuple[str, ...]:
     if value is False or value is None:
         return ()
     names = _names(key, value)
-    known = ("auto", *INSTRUMENTS, HTTP)
+    known: tuple[str, ...] = ("auto", *INSTRUMENTS, HTTP)
+    if not set(names) <= set(known):
+        # Reading what is installed takes a few milliseconds, so only for a name that is not ours.
+        known = tuple(dict.fromkeys((*known, *entry_points(group=INTEGRATIONS_GROUP).names)))
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -239,6 +246,7 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = MappingProxyType(
         "LLM_COST_DISCOUNTS": _discounts,
         "LLM_COST_UNKNOWN_PRICING": _one_of("warn", "ignore", "raise"),
         "LLM_COST_PROVIDER_HOSTS": _hosts,
+        "LLM_COST_REQUEST_STREAM_USAGE": _boolean,
         "LLM_COST_DASHBOARD": _boolean,
         "LLM_COST_URL_PREFIX": _url_prefix,
         "LLM_COST_MAX_TAGS": _integer(0, 1000),

@@ -52,6 +52,16 @@ GEMINI_USAGE = {
     "totalTokenCount": 168,
 }
 
+INTERACTION_USAGE = {
+    "total_input_tokens": 120,
+    "total_cached_tokens": 20,
+    "total_output_tokens": 40,
+    "total_thought_tokens": 8,
+    "total_tool_use_tokens": 0,
+    "total_tokens": 168,
+    "input_tokens_by_modality": [{"modality": "text", "tokens": 120}],
+}
+
 
 def sse(events: Iterable[Payload | str], *, named: bool = False) -> list[bytes]:
     """Each event as the bytes of one server-sent event; ``named`` adds an ``event:`` line with its type."""
@@ -87,6 +97,13 @@ def chat_stream(model: str, *, words: int = 47, usage: bool = True) -> list[byte
     if usage:
         events.append({**head, "choices": [], "usage": CHAT_USAGE})
     return sse([*events, "[DONE]"])
+
+
+def groq_stream(model: str) -> list[bytes]:
+    """As :func:`chat_stream`, but the usage stands in the chunk that finishes, and nobody needs to ask."""
+    *pieces, last, done = chat_stream(model, usage=False)
+    finish = json.loads(last.removeprefix(b"data: "))
+    return [*pieces, *sse([{**finish, "x_groq": {"id": "req_1", "usage": CHAT_USAGE}}]), done]
 
 
 def completion(model: str) -> dict[str, Any]:
@@ -234,6 +251,34 @@ def gemini_embeddings() -> dict[str, Any]:
     return {"embeddings": [{"values": [0.25, -0.5, 0.75]}], "usageMetadata": {"promptTokenCount": 9}}
 
 
+def interaction(model: str, **changes: Any) -> dict[str, Any]:
+    """Google's Interactions API, with the usage of :func:`gemini_content` in its own words."""
+    return {
+        "id": "interaction-1",
+        "object": "interaction",
+        "status": "completed",
+        "model": model,
+        "created": "2026-11-01T00:00:00Z",
+        "updated": "2026-11-01T00:00:01Z",
+        "steps": [],
+        "outputs": [],
+        "usage": INTERACTION_USAGE,
+        **changes,
+    }
+
+
+def interaction_stream(model: str, *, words: int = 3) -> list[bytes]:
+    """created, ``words`` deltas, completed with the usage, and [DONE]."""
+    begun = {"id": "interaction-1", "status": "in_progress", "model": model}
+    events: list[dict[str, Any]] = [{"event_type": "interaction.created", "interaction": begun}]
+    events += [
+        {"event_type": "step.delta", "index": 0, "delta": {"type": "text", "text": f"word{number} "}}
+        for number in range(words)
+    ]
+    events.append({"event_type": "interaction.completed", "interaction": interaction(model)})
+    return sse([*events, "[DONE]"])
+
+
 def gemini_error(code: int = 400, status: str = "INVALID_ARGUMENT") -> dict[str, Any]:
     return {"error": {"code": code, "message": "no such jetty", "status": status}}
 
@@ -265,6 +310,8 @@ def default_answer(path: str, body: Payload) -> Payload | list[bytes]:
         return message_stream(model) if streamed else message(model)
     if path.endswith("/messages/count_tokens"):
         return {"input_tokens": 12}
+    if path.endswith("/interactions"):
+        return interaction_stream(model) if streamed else interaction(model)
     if path.endswith("/embeddings"):
         return embeddings(model)
     if path.endswith("/completions"):

@@ -210,16 +210,27 @@ def begin_request(
 
 def begin_call(sdk: str, describe: Callable[[], Asked]) -> CapturedCall | None:
     """Open a call for a request that is about to be sent; ``None`` where it is not to be recorded."""
+    runtime = _runtime_for(sdk)
+    if runtime is None:
+        return None
+    with ours(runtime.counters, "A call could not be tracked", silent=True):
+        return _begin(runtime, sdk, describe())
+    return None
+
+
+def is_wanted(sdk: str) -> bool:
+    """Whether a call of this SDK that begins now is to be recorded: its app asks for it."""
+    return _runtime_for(sdk) is not None
+
+
+def _runtime_for(sdk: str) -> Runtime | None:
     if is_muted():
         runtimes.untracked.add("made_while_recording")
         return None
     runtime = runtimes.resolve()
     if runtime is None:
         return None
-    with ours(runtime.counters, "A call could not be tracked", silent=True):
-        if asks_for(runtime.config.instrument, sdk):
-            return _begin(runtime, sdk, describe())
-    return None
+    return runtime if asks_for(runtime.config.instrument, sdk) else None
 
 
 def _begin(runtime: Runtime, sdk: str, asked: Asked) -> CapturedCall | None:

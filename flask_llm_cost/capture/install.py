@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import sys
 import threading
 from collections import Counter
 from collections.abc import Iterable
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from types import ModuleType
 from typing import Literal
-from typing import Protocol
 
 from ..config import HTTP
+from ..config import INSTRUMENTS
 from ..config import asks_for
+from ..counters import log
 from ..errors import CaptureContractError
-from . import client_aiohttp
-from . import client_httpx
-from . import client_urllib3
-from . import sdk_google
-from . import sdk_stainless
 from .import_hook import ImportWatcher
-
-log = logging.getLogger("flask_llm_cost")
+from .integrations import BUILT_IN
+from .integrations import HTTP_CLIENTS
+from .integrations import Integration
+from .integrations import integrations
+from .synthetic import MadeUpCall
 
 State = Literal["active", "waiting", "off", "missing", "incompatible"]
 
@@ -38,6 +35,7 @@ class SdkStatus:
     :param state: ``active`` (its calls are seen), ``waiting`` (they will be, once the app imports it),
         ``off`` (not asked for), ``missing`` (not installed) or ``incompatible``.
     :param reason: one sentence for people.
+    :param made_up_call: how ``verify-capture`` calls it, if that is known.
     """
 
     sdk: str
@@ -45,42 +43,14 @@ class SdkStatus:
     version: str | None
     state: State
     reason: str
-
-
-class _Tap(Protocol):
-    """How an SDK is tapped: one module of this room each."""
-
-    def broken_contract(self, module: ModuleType) -> str | None: ...
-    def patch(self, sdk: str, module: ModuleType) -> None: ...
-    def unpatch(self, module: ModuleType) -> None: ...
-    def is_patched(self, module: ModuleType) -> bool: ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Sdk:
-    """Where an SDK is tapped. ``module`` is what its clients are made of."""
-
-    module: str
-    distribution: str
-    tap: _Tap
-    seen: str = "Every call of its clients is seen."
+    made_up_call: MadeUpCall | None = None
 
 
 _REQUESTS = "Every request of its clients to a known provider is seen, unless a tapped SDK sends it."
-_SDKS: Mapping[str, _Sdk] = {
-    "openai": _Sdk("openai._base_client", "openai", sdk_stainless),
-    "anthropic": _Sdk("anthropic._base_client", "anthropic", sdk_stainless),
-    "google": _Sdk("google.genai._api_client", "google-genai", sdk_google),
-    "httpx": _Sdk("httpx", "httpx", client_httpx, _REQUESTS),
-    "httpx2": _Sdk("httpx2", "httpx2", client_httpx, _REQUESTS),
-    "urllib3": _Sdk("urllib3", "urllib3", client_urllib3, _REQUESTS),
-    "aiohttp": _Sdk("aiohttp", "aiohttp", client_aiohttp, _REQUESTS),
-}
-#: What ``"http"`` stands for: of these, whatever is installed. requests and boto3 send through urllib3.
-HTTP_PACKAGES = ("httpx", "httpx2", "urllib3", "aiohttp")
 
 _lock = threading.Lock()
 _users: Counter[str] = Counter()
+#: Why a loaded module is not tapped, by its name.
 _refused: dict[str, str] = {}
 
 
@@ -89,31 +59,33 @@ def install(instrument: Literal["auto"] | Iterable[str]) -> None:
 
     :raises CaptureContractError: an SDK given by name is missing or does not look as expected.
     """
-    wanted = _wanted(instrument)
-    if wanted != "auto":
-        for name in wanted:
+    instrument = _said(instrument)
+    if instrument != "auto":
+        for name in instrument:
             _require(name)
-    names = _meant(wanted)
+    names = _asked_for(instrument)
     with _lock:
         _users.update(names)
         _watcher.watch(_watched())
     for name in names:
-        module = _loaded(name)
-        if module is not None:
-            _tap(name, module)
+        for path in _find(name).taps:
+            module = _loaded(path)
+            if module is not None:
+                _tap(_find(name), module)
 
 
 def uninstall(instrument: Literal["auto"] | Iterable[str]) -> None:
     """Undo one :func:`install`. The last one puts the SDKs' own methods back."""
+    names = _asked_for(_said(instrument))
     with _lock:
-        for name in _meant(_wanted(instrument)):
+        for name in names:
             _users[name] = max(0, _users[name] - 1)
         _watcher.watch(_watched())
-        idle = [name for name in _SDKS if not _users[name]]
-    for name in idle:
-        module = sys.modules.get(_SDKS[name].module)
-        if module is not None:
-            _SDKS[name].tap.unpatch(module)
+        idle = [_find(name) for name in names if not _users[name]]
+    for integration in idle:
+        for path in integration.taps:
+            if (module := sys.modules.get(path)) is not None:
+                _untap(integration, module)
 
 
 def status(instrument: Literal["auto"] | tuple[str, ...] = "auto") -> list[SdkStatus]:
@@ -121,37 +93,67 @@ def status(instrument: Literal["auto"] | tuple[str, ...] = "auto") -> list[SdkSt
 
     :param instrument: what one app asks for; another app of the process may have had more tapped.
     """
-    meant = _meant(instrument)
-    return [_status(name, name in meant) for name in _SDKS if name in meant or name not in HTTP_PACKAGES]
+    found = integrations()
+    clients = HTTP_CLIENTS.values() if asks_for(instrument, HTTP) else ()
+    known = [_status(each, instrument) for each in (*found.known.values(), *clients)]
+    left_out = [
+        SdkStatus(name, distribution, _version(distribution), "incompatible", f"It is left out: {problem}.")
+        for name, (distribution, problem) in found.broken.items()
+        if asks_for(instrument, name)
+    ]
+    return known + left_out
 
 
-def _wanted(instrument: Literal["auto"] | Iterable[str]) -> Literal["auto"] | tuple[str, ...]:
+def load(name: str) -> SdkStatus:
+    """Import what is tapped of an SDK that is asked for, as far as it is there, and see how it stands then.
+
+    Whatever an SDK raises on import is raised, if it is no :exc:`ImportError`.
+    """
+    for path in _find(name).taps:
+        _imported_or_none(path)
+    return _status(_find(name), ("auto", HTTP))
+
+
+def _said(instrument: Literal["auto"] | Iterable[str]) -> Literal["auto"] | tuple[str, ...]:
     return "auto" if instrument == "auto" else tuple(instrument)
 
 
-def _meant(wanted: Literal["auto"] | tuple[str, ...]) -> list[str]:
-    """What of the table a value of ``LLM_COST_INSTRUMENT`` means."""
-    return [name for name in _SDKS if asks_for(wanted, HTTP if name in HTTP_PACKAGES else name)]
+def _asked_for(instrument: Literal["auto"] | tuple[str, ...]) -> list[str]:
+    """The names of the integrations that a value of ``LLM_COST_INSTRUMENT`` means."""
+    known = integrations().known if asks_for(instrument, "auto") else BUILT_IN.known
+    named = [name for name in instrument if name not in ("auto", HTTP)] if instrument != "auto" else []
+    clients = HTTP_CLIENTS if asks_for(instrument, HTTP) else ()
+    return list(dict.fromkeys([*(name for name in known if asks_for(instrument, name)), *named, *clients]))
 
 
-def _status(name: str, asked_for: bool) -> SdkStatus:
-    sdk = _SDKS[name]
-    version = _version(name)
-    module = sys.modules.get(sdk.module)
-    state, reason = _state(name, version, module, asked_for)
-    return SdkStatus(name, sdk.distribution, version, state, reason)
+def _find(name: str) -> Integration:
+    if name in HTTP_CLIENTS:
+        return HTTP_CLIENTS[name]
+    return (BUILT_IN if name in BUILT_IN.known else integrations()).known[name]
 
 
-def _state(name: str, version: str | None, module: ModuleType | None, asked_for: bool) -> tuple[State, str]:
-    sdk = _SDKS[name]
-    if version is None and module is None:
-        return "missing", f"{sdk.distribution} is not installed."
-    if not (_users[name] and asked_for):
-        return "off", f"LLM_COST_INSTRUMENT does not ask for {name}."
-    if name in _refused:
-        return "incompatible", f"{_refused[name]}; its calls are not recorded."
-    if module is not None and sdk.tap.is_patched(module):
-        return "active", sdk.seen
+def _status(integration: Integration, instrument: Literal["auto"] | tuple[str, ...]) -> SdkStatus:
+    version = _version(integration.distribution)
+    name = HTTP if integration.name in HTTP_CLIENTS else integration.name
+    state, reason = _state(integration, version, asks_for(instrument, name))
+    call = integration.made_up_call
+    return SdkStatus(integration.name, integration.distribution, version, state, reason, call)
+
+
+def _state(integration: Integration, version: str | None, asked_for: bool) -> tuple[State, str]:
+    loaded = {path: module for path in integration.taps if (module := sys.modules.get(path)) is not None}
+    if version is None and not loaded:
+        return "missing", f"{integration.distribution} is not installed."
+    if not (_users[integration.name] and asked_for):
+        return "off", f"LLM_COST_INSTRUMENT does not ask for {integration.name}."
+    for path in integration.taps:
+        if path in _refused:
+            return "incompatible", f"{_refused[path]}; its calls are not recorded."
+    patched = [path for path, module in loaded.items() if _is_tapped(integration, module)]
+    if patched and integration.name in HTTP_CLIENTS:
+        return "active", _REQUESTS
+    if patched:
+        return "active", f"Every call of its clients is seen, in {' and '.join(patched)}."
     return "waiting", "It will be tapped when the app imports it."
 
 
@@ -164,17 +166,18 @@ def _require(name: str) -> None:
     if name == HTTP:
         _require_http()
         return
-    try:
-        module = importlib.import_module(_SDKS[name].module)
-    except ImportError as error:
+    found = BUILT_IN if name in BUILT_IN.known else integrations()
+    if name not in found.known:
+        _, problem = found.broken.get(name, ("", "no installed package brings it"))
         raise CaptureContractError(
-            f"LLM_COST_INSTRUMENT names {name!r}, which cannot be imported. Install it "
-            f"(pip install 'flask-llm-cost[{name}]'), or take it out of the list."
-        ) from error
-    if problem := _SDKS[name].tap.broken_contract(module):
+            f"LLM_COST_INSTRUMENT names {name!r}, which cannot be used: {problem}. Mend or remove the "
+            "package that brings it, or take it out of the list."
+        )
+    integration = found.known[name]
+    if broken := _problem(integration, _first_module(integration)):
         raise CaptureContractError(
-            f"LLM_COST_INSTRUMENT names {name!r}, whose version {_version(name)} cannot be tapped: "
-            f"{problem}. Use a version that flask_llm_cost supports, or take it out of the list."
+            f"LLM_COST_INSTRUMENT names {name!r}, whose version {_version(integration.distribution)} cannot "
+            f"be tapped: {broken}. Use a version that flask_llm_cost supports, or take it out of the list."
         )
 
 
@@ -182,66 +185,106 @@ def _require_http() -> None:
     """Check that there is an HTTP package. None is imported: an app uses some of those that are installed,
     and one that does not look as expected when it is imported is warned about.
     """
-    if all(_version(name) is None for name in HTTP_PACKAGES):
+    if all(_version(name) is None for name in HTTP_CLIENTS):
         raise CaptureContractError(
-            f"LLM_COST_INSTRUMENT names {HTTP!r}, and none of {', '.join(HTTP_PACKAGES)} is installed. "
+            f"LLM_COST_INSTRUMENT names {HTTP!r}, and none of {', '.join(HTTP_CLIENTS)} is installed. "
             "Install the one that your code uses, or take it out of the list."
         )
-    for name in HTTP_PACKAGES:
+    for name, client in HTTP_CLIENTS.items():
         module = _loaded(name)
-        problem = _SDKS[name].tap.broken_contract(module) if module is not None else None
-        if problem:
+        if module is not None and (broken := _problem(client, module)):
             raise CaptureContractError(
                 f"LLM_COST_INSTRUMENT names {HTTP!r}, and {name} {_version(name)} cannot be tapped: "
-                f"{problem}. Use a version that flask_llm_cost supports, or take it out of the list."
+                f"{broken}. Use a version that flask_llm_cost supports, or take it out of the list."
             )
 
 
-def _loaded(name: str) -> ModuleType | None:
-    """The SDK's base client if it is loaded; one that another thread is importing is waited for."""
-    if _SDKS[name].module not in sys.modules:
-        return None
+def _first_module(integration: Integration) -> ModuleType:
+    failed: ImportError | None = None
+    for path in integration.taps:
+        try:
+            return importlib.import_module(path)
+        except ImportError as error:
+            failed = failed or error
+    name = integration.name
+    wanted = f"'flask-llm-cost[{name}]'" if name in INSTRUMENTS else integration.distribution
+    raise CaptureContractError(
+        f"LLM_COST_INSTRUMENT names {name!r}, which cannot be imported. Install it "
+        f"(pip install {wanted}), or take it out of the list."
+    ) from failed
+
+
+def _imported_or_none(path: str) -> ModuleType | None:
     try:
-        return importlib.import_module(_SDKS[name].module)
+        return importlib.import_module(path)
     except ImportError:
-        return None  # that import failed; the watcher sees the next one
+        return None
+
+
+def _loaded(path: str) -> ModuleType | None:
+    """A module if it is loaded; one that another thread is importing is waited for."""
+    # An import that failed is none: the watcher sees the next one.
+    return _imported_or_none(path) if path in sys.modules else None
 
 
 def _imported(module: ModuleType) -> None:
-    for name, sdk in _SDKS.items():
-        if sdk.module == module.__name__:
-            _tap(name, module)
+    for name in list(_users):
+        integration = _find(name)
+        if module.__name__ in integration.taps:
+            _tap(integration, module)
 
 
-def _tap(name: str, module: ModuleType) -> None:
+def _tap(integration: Integration, module: ModuleType) -> None:
     """Patch a loaded SDK, or refuse it with one warning. Never raises: it runs inside the host's import."""
-    sdk = _SDKS[name]
-    try:
-        problem = sdk.tap.broken_contract(module)
-        if problem is None:
-            _refused.pop(name, None)
-            if _users[name]:
-                sdk.tap.patch(name, module)
-            return
-    except Exception as error:
-        problem = f"it could not be patched ({type(error).__name__})"
-    if _refused.get(name) != problem:
-        _refused[name] = problem
+    path = module.__name__
+    problem = _problem(integration, module)
+    if problem is None and _users[integration.name]:
+        try:
+            integration.taps[path].patch(integration.name, module)
+        except Exception as error:
+            problem = f"{path} could not be patched ({type(error).__name__})"
+    if problem is None:
+        _refused.pop(path, None)
+    elif _refused.get(path) != problem:
+        _refused[path] = problem
         log.warning(
             "%s %s cannot be tapped, its calls are not recorded: %s",
-            sdk.distribution,
-            _version(name) or "?",
+            integration.distribution,
+            _version(integration.distribution) or "?",
             problem,
         )
 
 
-def _watched() -> list[str]:
-    return [_SDKS[name].module for name in _SDKS if _users[name]]
-
-
-def _version(name: str) -> str | None:
+def _untap(integration: Integration, module: ModuleType) -> None:
     try:
-        return metadata.version(_SDKS[name].distribution)
+        integration.taps[module.__name__].unpatch(module)
+    except Exception as error:
+        log.warning("%s could not be left as it was (%s)", module.__name__, type(error).__name__)
+
+
+def _is_tapped(integration: Integration, module: ModuleType) -> bool:
+    try:
+        return integration.taps[module.__name__].is_patched(module)
+    except Exception as error:
+        log.warning("%s cannot tell whether it is tapped (%s)", module.__name__, type(error).__name__)
+        return False
+
+
+def _problem(integration: Integration, module: ModuleType) -> str | None:
+    """How a module breaks the contract of its tap."""
+    try:
+        return integration.taps[module.__name__].broken_contract(module)
+    except Exception as error:
+        return f"{module.__name__} could not be checked ({type(error).__name__})"
+
+
+def _watched() -> list[str]:
+    return [path for name, users in _users.items() if users for path in _find(name).taps]
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return None
 

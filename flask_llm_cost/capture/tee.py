@@ -18,6 +18,8 @@ from ..runtime import Runtime
 from .call import CapturedCall
 from .mute import ours
 from .readers import Reader
+from .unpacking import Unpacking
+from .unpacking import unpacking
 
 _open: set[OpenAnswer] = set()
 
@@ -101,8 +103,8 @@ class Tee(OpenAnswer):
     """One unread response on its way to the host.
 
     An SDK's response gets its own ``iter_bytes``, ``aiter_bytes`` (decoded bytes: ``read``, ``iter_lines``,
-    the SDK's stream and its helpers all go through them), ``close`` and ``aclose``, until the call is
-    finished.
+    the SDK's stream and its helpers all go through them), ``iter_raw``, ``aiter_raw``, ``close`` and
+    ``aclose``, until the call is finished.
 
     Before :meth:`handed_over` it is in the hands of the SDK, whose middleware may drop one response, so that
     the garbage collector takes it, and ask for another one.
@@ -129,6 +131,17 @@ class Tee(OpenAnswer):
         self._finalizer = weakref.finalize(response, self._abandon)
         self._finalizer.atexit = False  # abandon_open_calls() comes before the last flush
         self._attach(response)
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether a tap of ours is asking the response for its next bytes."""
+        return self._reading
+
+    def reads_raw(self) -> None:
+        """The host reads the body as it comes over the wire."""
+        response = self._response()
+        if response is not None and not isinstance(self.reader, Unpacking):
+            self.reader = unpacking(self.reader, response)
 
     def handed_over(self) -> None:
         """The host has the response now, and leaving it ends the call."""
@@ -229,6 +242,32 @@ def tap_async_reading(tee: Tee, aiter_bytes: Any) -> Any:
     return tapped
 
 
+def tap_raw_reading(tee: Tee, iter_raw: Any) -> Any:
+    """``iter_raw``, read along where the host calls it, and not ``iter_bytes``."""
+    read = tap_reading(tee, iter_raw)
+
+    def tapped(*args: Any, **kwargs: Any) -> Any:
+        if tee.is_reading:
+            return iter_raw(*args, **kwargs)
+        tee.reads_raw()
+        return read(*args, **kwargs)
+
+    return tapped
+
+
+def tap_async_raw_reading(tee: Tee, aiter_raw: Any) -> Any:
+    """``aiter_raw``, read along where the host calls it, and not ``aiter_bytes``."""
+    read = tap_async_reading(tee, aiter_raw)
+
+    def tapped(*args: Any, **kwargs: Any) -> Any:
+        if tee.is_reading:
+            return aiter_raw(*args, **kwargs)
+        tee.reads_raw()
+        return read(*args, **kwargs)
+
+    return tapped
+
+
 def tap_close(tee: Tee, close: Any) -> Any:
     """``close``, which ends the call too."""
 
@@ -257,6 +296,8 @@ def tap_async_close(tee: Tee, aclose: Any) -> Any:
 TAPPED: Mapping[str, Callable[[Tee, Any], Any]] = {
     "iter_bytes": tap_reading,
     "aiter_bytes": tap_async_reading,
+    "iter_raw": tap_raw_reading,
+    "aiter_raw": tap_async_raw_reading,
     "close": tap_close,
     "aclose": tap_async_close,
 }

@@ -26,7 +26,7 @@ from .tee import tap_async_close
 from .tee import tap_async_reading
 from .tee import tap_close
 from .tee import tap_reading
-from .unpacking import Unpacking
+from .unpacking import unpacking
 
 _SENDING = ("handle_request", "handle_async_request")
 
@@ -161,17 +161,9 @@ def _read_along(call: CapturedCall, response: Any, kind: str) -> None:
     if reader is None:
         return
     with ours(call.runtime.counters, "An answer could not be read along", silent=True):
-        response.stream = _teed(call, response.stream, _unpacking(reader, response), kind)
+        response.stream = _teed(call, response.stream, unpacking(reader, response), kind)
         return
     call.finish(Observation(), silent=True)  # it is billed; what it used stays unknown
-
-
-def _unpacking(reader: Reader, response: Any) -> Reader:
-    if response.headers.get("content-encoding", "identity").strip().lower() == "identity":
-        return reader
-    # The response keeps its decoder, and a decoder its place in the body: ours comes from a second response.
-    twin = type(response)(200, headers=response.headers, stream=response.stream)
-    return Unpacking(reader, twin._get_content_decoder().decode)
 
 
 def _teed(call: CapturedCall, stream: Any, reader: Reader, kind: str) -> Any:

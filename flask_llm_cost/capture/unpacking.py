@@ -55,6 +55,21 @@ class Unpacking:
         return chunk
 
 
+def unpacking(reader: Reader, response: Any) -> Reader:
+    """``reader`` for the bytes of a response of httpx or httpx2 as they come over the wire."""
+    if not is_packed(response):
+        return reader
+    # The response keeps its decoder, and a decoder its place in the body: ours comes from a second response.
+    twin = type(response)(200, headers=response.headers, stream=response.stream)
+    return Unpacking(reader, twin._get_content_decoder().decode)
+
+
+def is_packed(response: Any) -> bool:
+    """Whether the body has a content encoding."""
+    encoding = str(response.headers.get("content-encoding", "identity"))
+    return encoding.strip().lower() != "identity"
+
+
 def _pieces(decoded: bytes | Iterable[bytes]) -> Iterable[bytes]:
     return (decoded,) if isinstance(decoded, bytes) else decoded
 

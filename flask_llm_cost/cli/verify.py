@@ -36,9 +36,10 @@ _COLUMNS = (
 def verify_capture(output: Format) -> None:
     """Send a made-up call through each installed SDK and see it recorded, priced and stored.
 
-    The SDK's own client is used, with a transport that answers in its place: nothing leaves the machine,
+    First its version is told, whether it keeps the contract of capture, and whether it is tapped. Then the
+    SDK's own client calls, over a transport that answers in the provider's place: nothing leaves the machine,
     nothing is charged. The row bears the tag feature=llm_cost_verify and is removed again, together with its
-    part of the rollups. Without a tapped SDK the way of track() is proved.
+    part of the rollups. The ways of http_transport() and requests_adapter() are proved as well.
     """
     runtime = current_runtime()
     with one_sentence_errors(runtime):

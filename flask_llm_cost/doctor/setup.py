@@ -61,7 +61,7 @@ def captures(runtime: Runtime) -> Iterator[Check]:
         yield warn(
             "capture",
             "No SDK is tapped: only calls recorded with track() are seen.",
-            "Install openai, anthropic or google-genai, or name them in LLM_COST_INSTRUMENT.",
+            "Install openai, anthropic, google-genai or groq, or name them in LLM_COST_INSTRUMENT.",
         )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Generator
 from collections.abc import Iterator
 from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
 from typing import Literal
@@ -28,10 +29,6 @@ from ..wording import plain_digits
 from .advice import database_advice
 from .advice import mend
 from .advice import problems
-from .synthetic import CALLS
-from .synthetic import ID_PREFIX
-from .synthetic import USAGE
-from .synthetic_http import HTTP_CALLS
 
 #: The tag that marks made-up calls: ``feature=llm_cost_verify``.
 TAG_VALUE = "llm_cost_verify"
@@ -55,30 +52,58 @@ class Step:
 
 
 def verify_capture(runtime: Runtime) -> Iterator[Step]:
-    """Send one made-up call per tapped SDK through capture, price and ledger, and remove it again; and one
-    per tapped HTTP package that the app has imported.
+    """Send one made-up call per tapped SDK and HTTP package, and per package that takes a transport of ours,
+    through capture, price and ledger, and remove it again.
 
-    Nothing leaves the machine. Receivers of ``call_recorded`` hear of the calls. Without a tapped SDK the way
-    of ``track()`` is proved. Where calls go to the log or to a callable, nothing is sent there.
+    Nothing leaves the machine. Receivers of ``call_recorded`` hear of the calls. Where nothing is installed
+    that could call, the way of ``track()`` is proved. Where calls go to the log or to a callable, nothing is
+    sent there.
     """
     if not runtime.config.enabled:
         evidence = "LLM_COST_ENABLED is False: nothing is recorded."
         yield Step("configuration", "enabled", "error", evidence, "Set LLM_COST_ENABLED = True.")
         return
-    sdks = capture.status(runtime.config.instrument)
-    tapped = [
-        sdk.sdk for sdk in sdks if sdk.state == "active" or (sdk.state == "waiting" and sdk.sdk in CALLS)
-    ]
-    yield from (_not_tapped(sdk) for sdk in sdks if sdk.sdk not in tapped)
+    sdks = []
+    for sdk in capture.status(runtime.config.instrument):
+        if sdk.state in ("active", "waiting"):
+            sdk = yield from _examined(sdk)
+        if sdk.state == "active":
+            sdks.append(sdk)
+        else:
+            yield _not_tapped(sdk)
     ledger = _usable_ledger(runtime)
     if isinstance(ledger, Step):
         yield ledger
         return
-    for name in tapped:
-        provider, call = (name, CALLS[name]) if name in CALLS else ("openai", HTTP_CALLS[name])
-        yield from _Proof(runtime, ledger, name, provider, call).steps()
-    if not tapped:
-        yield from _Proof(runtime, ledger, "track()", "openai", _tracked_by_hand(runtime)).steps()
+    for sdk in sdks:
+        yield from _proved(runtime, ledger, sdk)
+    ways = list(capture.transport_calls(runtime)) or [("track()", _tracked_by_hand(runtime))]
+    for subject, call in ways:
+        yield from _Proof(runtime, ledger, subject, "openai", call).steps()
+
+
+def _examined(sdk: capture.SdkStatus) -> Generator[Step, None, capture.SdkStatus]:
+    """What is found of an SDK once it is imported, as the app will import it."""
+    yield Step(sdk.sdk, "found", "ok", f"{sdk.distribution} {sdk.version or '(its version is unknown)'}")
+    try:
+        loaded = capture.load(sdk.sdk)
+    except Exception as error:
+        # Whatever an SDK may raise when it is imported: its class is the evidence.
+        return replace(sdk, state="incompatible", reason=f"Importing it failed ({type(error).__name__}).")
+    if loaded.state == "waiting":
+        return replace(loaded, state="incompatible", reason="It is installed and cannot be imported.")
+    if loaded.state == "active":
+        yield Step(sdk.sdk, "contract", "ok", "It looks as capture expects.")
+        yield Step(sdk.sdk, "tapped", "ok", loaded.reason)
+    return loaded
+
+
+def _proved(runtime: Runtime, ledger: Ledger, sdk: capture.SdkStatus) -> Iterator[Step]:
+    if sdk.made_up_call is None:
+        evidence = "The package that brings this integration brings no made-up call."
+        return iter([Step(sdk.sdk, "captured", "skip", evidence)])
+    provider = "openai" if sdk.sdk in capture.HTTP_CLIENTS else sdk.sdk
+    return _Proof(runtime, ledger, sdk.sdk, provider, sdk.made_up_call).steps()
 
 
 def _usable_ledger(runtime: Runtime) -> Ledger | Step:
@@ -99,14 +124,18 @@ def _usable_ledger(runtime: Runtime) -> Ledger | Step:
 def _not_tapped(sdk: capture.SdkStatus) -> Step:
     if sdk.state == "incompatible":
         fix = f"pip install --upgrade {sdk.distribution} flask-llm-cost, or record its calls with track()."
-        return Step(sdk.sdk, "tapped", "error", f"{sdk.sdk} {sdk.version}: {sdk.reason}", fix)
+        return Step(sdk.sdk, "contract", "error", f"{sdk.distribution} {sdk.version}: {sdk.reason}", fix)
     return Step(sdk.sdk, "tapped", "skip", sdk.reason)
 
 
-def _tracked_by_hand(runtime: Runtime) -> Callable[[str, str], None]:
+def _tracked_by_hand(runtime: Runtime) -> capture.MadeUpCall:
     def call(model: str, response_id: str) -> None:
         capture.track(
-            runtime=runtime, provider="openai", model=model, usage=USAGE, provider_response_id=response_id
+            runtime=runtime,
+            provider="openai",
+            model=model,
+            usage=capture.USAGE,
+            provider_response_id=response_id,
         )
 
     return call
@@ -116,14 +145,14 @@ class _Proof:
     """One made-up call, from the client to the ledger and out again."""
 
     def __init__(
-        self, runtime: Runtime, ledger: Ledger, subject: str, provider: str, call: Callable[[str, str], None]
+        self, runtime: Runtime, ledger: Ledger, subject: str, provider: str, call: capture.MadeUpCall
     ) -> None:
         self._runtime = runtime
         self._ledger = ledger
         self._subject = subject
         self._provider = provider
         self._call = call
-        self._response_id = f"{ID_PREFIX}{uuid.uuid4().hex[:16]}"
+        self._response_id = f"{capture.ID_PREFIX}{uuid.uuid4().hex[:16]}"
         self._events: list[Event] = []
 
     def steps(self) -> Iterator[Step]:
@@ -159,7 +188,7 @@ class _Proof:
 
     def _price(self, model: str, at: datetime | None = None) -> Price:
         return self._runtime.catalog.price(
-            provider=self._provider, model=model, usage=USAGE, at=at or datetime.now(UTC)
+            provider=self._provider, model=model, usage=capture.USAGE, at=at or datetime.now(UTC)
         )
 
     def _captured(self, model: str) -> Step:

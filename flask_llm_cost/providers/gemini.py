@@ -58,6 +58,10 @@ class GeminiReader(AnswerReader):
 
     must_say_so = True
     is_chunked = True
+    #: Where the answer tells the searches that grounded it.
+    searches_field = "candidates.groundingMetadata.webSearchQueries"
+    #: Where it tells the places.
+    maps_field = "candidates.groundingMetadata.groundingChunks"
 
     def __init__(self, provider: str, operation: Operation) -> None:
         super().__init__(provider, operation)
@@ -131,19 +135,18 @@ class GeminiReader(AnswerReader):
             counted.tokens["output_tokens"] = 0  # by their nature, not for want of telling
             return counted
         _read_candidates(counted, self._usage)
-        counted.charge(
-            "grounding_request", self._groundings(), "candidates.groundingMetadata.webSearchQueries"
-        )
+        counted.charge("grounding_request", self._groundings(), self.searches_field)
         # What stood on a map is billed once per prompt, by whatever model.
-        counted.charge(
-            "maps_grounding_request", int(self._used_maps), "candidates.groundingMetadata.groundingChunks"
-        )
+        counted.charge("maps_grounding_request", int(self._used_maps), self.maps_field)
         return counted
 
     def _groundings(self) -> int:
         model = self.model or self.asked_model or ""
         by_prompt = _GROUNDED_BY_PROMPT.match(model.lower())
-        return min(1, len(self._queries)) if by_prompt else self._queries.total()
+        return min(1, self._searches()) if by_prompt else self._searches()
+
+    def _searches(self) -> int:
+        return self._queries.total()
 
 
 def _read_prompt(counted: Counted, usage: Document) -> None:

@@ -10,6 +10,7 @@ from .anthropic_messages import MessagesReader
 from .bedrock import BEDROCK
 from .cohere import COHERE
 from .gemini import GeminiReader
+from .gemini_interactions import InteractionsReader
 from .google_predict import PredictReader
 from .hosts import PROVIDER_HOSTS
 from .hosts import is_built_in
@@ -36,6 +37,7 @@ READERS: Mapping[str | None, type[AnswerReader]] = MappingProxyType(
         "openai_container": ContainerReader,
         "anthropic_messages": MessagesReader,
         "gemini_generate": GeminiReader,
+        "gemini_interactions": InteractionsReader,
         "google_predict": PredictReader,
         "google_video": OtherReader,
         None: OtherReader,

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anthropic
+import groq
 import openai
 import pytest
 from flask import Flask
@@ -27,8 +28,13 @@ from flask_llm_cost.runtime import runtime_of
 from tests.loopback import LoopbackProvider
 from tests.loopback import loopback_provider
 
-#: The HTTP package that the installed openai speaks: httpx2, or httpx before openai 3.
-http: Any = getattr(openai._base_client, "httpx2", None) or openai._base_client.httpx  # type: ignore[attr-defined]
+
+def http_of(sdk: Any) -> Any:
+    """The HTTP package that an installed SDK speaks: httpx2, or httpx before openai 3 and anthropic 1."""
+    return getattr(sdk._base_client, "httpx2", None) or sdk._base_client.httpx
+
+
+http = http_of(openai)
 
 #: The same for google-genai: httpx2, or httpx before version 3.
 google_http: Any = getattr(_api_client, "httpx2", None) or _api_client.httpx
@@ -46,6 +52,12 @@ def _nothing_is_tapped_yet() -> None:
         registry.discard(app)
     while any(sdk.state in ("active", "waiting") for sdk in capture.status()):
         capture.uninstall("auto")
+
+
+def chat_helpers(client: Any) -> Any:
+    """Where a client of openai has ``parse`` and ``stream``: among the beta resources before version 1.92."""
+    found = client.chat.completions
+    return found if hasattr(found, "parse") else client.beta.chat.completions
 
 
 class TrackedApp:
@@ -133,6 +145,17 @@ def openai_client(provider: LoopbackProvider, openai_pool: openai.OpenAI) -> ope
 @pytest.fixture
 def anthropic_client(provider: LoopbackProvider, anthropic_pool: anthropic.Anthropic) -> anthropic.Anthropic:
     return anthropic_pool.with_options(base_url=provider.url)
+
+
+@pytest.fixture(scope="session")
+def groq_pool() -> Iterator[groq.Groq]:
+    with groq.Groq(api_key="loopback", timeout=5) as client:
+        yield client
+
+
+@pytest.fixture
+def groq_client(provider: LoopbackProvider, groq_pool: groq.Groq) -> groq.Groq:
+    return groq_pool.with_options(base_url=provider.url)
 
 
 @pytest.fixture

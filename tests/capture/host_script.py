@@ -17,6 +17,7 @@ import anthropic
 import openai
 from google import genai
 
+from tests.capture.conftest import chat_helpers
 from tests.loopback import LoopbackProvider
 from tests.loopback import loopback_provider
 from tests.wire_formats import anthropic_error
@@ -87,7 +88,7 @@ def openai_sync(provider: LoopbackProvider) -> None:
         provider.answer(chat_completion("gpt-quay", "no json"))
         attempt(
             "parse",
-            lambda: client.chat.completions.parse(
+            lambda: chat_helpers(client).parse(
                 model="gpt-quay", messages=ASK, response_format={"type": "json_object"}
             ),
         )

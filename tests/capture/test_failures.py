@@ -17,6 +17,7 @@ from tests.loopback import LoopbackProvider
 from tests.loopback import closed_port
 from tests.wire_formats import anthropic_error
 from tests.wire_formats import chat_completion
+from tests.wire_formats import message
 
 ASK: Any = [{"role": "user", "content": "Is the quay open?"}]
 
@@ -168,6 +169,30 @@ def test_a_middleware_that_asks_twice_is_one_call_with_the_last_answer(
         list(stream)
     assert len(provider.requests) == 2
     assert (app.event.status, app.event.output_tokens) == ("ok", 48)
+
+
+@needs_middleware
+def test_a_middleware_that_falls_back_is_one_call_of_the_model_that_answered(
+    app: TrackedApp, provider: LoopbackProvider
+) -> None:
+    def fall_back(request: Any, call_next: Any) -> Any:
+        answer = call_next(request)
+        return answer if answer.http_response.is_success else call_next(request)
+
+    provider.answer(anthropic_error("overloaded_error"), status=529)
+    provider.answer(message("claude-jetty"))
+    client = anthropic.Anthropic(
+        api_key="loopback", base_url=provider.url, middleware=[fall_back], max_retries=0
+    )
+    with client:
+        client.messages.create(model="claude-pier", max_tokens=1, messages=ASK)
+    assert len(provider.requests) == 2
+    assert (app.event.status, app.event.model, app.event.requested_model) == (
+        "ok",
+        "claude-jetty",
+        "claude-pier",
+    )
+    assert app.event.output_tokens == 48
 
 
 @needs_middleware

@@ -9,6 +9,7 @@ import types
 from typing import Any
 
 import anthropic
+import groq
 import openai
 import pytest
 
@@ -22,7 +23,7 @@ from tests.loopback import LoopbackProvider
 ASK: Any = [{"role": "user", "content": "Is the quay open?"}]
 CLASSES = [
     getattr(sdk._base_client, name)
-    for sdk in (openai, anthropic)
+    for sdk in (openai, anthropic, groq)
     for name in ("SyncAPIClient", "AsyncAPIClient")
 ]
 
@@ -201,6 +202,7 @@ def test_a_real_sdk_keeps_the_contract_patched_or_not(make_app: MakeApp) -> None
     for _ in range(2):
         assert sdk_stainless.broken_contract(openai._base_client) is None
         assert sdk_stainless.broken_contract(anthropic._base_client) is None
+        assert sdk_stainless.broken_contract(groq._base_client) is None
         make_app("some")
 
 

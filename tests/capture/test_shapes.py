@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import anthropic
 import openai
 import pytest
 from anthropic.resources import Messages
+from anthropic.resources.beta.messages import Messages as BetaMessages
 from pydantic import BaseModel
 from pydantic import ValidationError
 
 from tests.capture.conftest import TrackedApp
+from tests.capture.conftest import chat_helpers
 from tests.capture.conftest import http
 from tests.loopback import LoopbackProvider
 from tests.wire_formats import ANTHROPIC_USED
@@ -50,7 +53,7 @@ def chat(client: Any, **more: Any) -> Any:
 
 
 def chat_helper(client: openai.OpenAI) -> None:
-    with client.chat.completions.stream(
+    with chat_helpers(client).stream(
         model="gpt-quay", messages=ASK, stream_options={"include_usage": True}
     ) as stream:
         assert stream.get_final_completion().usage
@@ -224,7 +227,7 @@ async def async_chat_stream(client: openai.AsyncOpenAI) -> None:
 
 
 async def async_chat_helper(client: openai.AsyncOpenAI) -> None:
-    async with client.chat.completions.stream(
+    async with chat_helpers(client).stream(
         model="gpt-quay", messages=ASK, stream_options={"include_usage": True}
     ) as stream:
         assert (await stream.get_final_completion()).usage
@@ -295,7 +298,7 @@ def test_a_parsed_answer_is_recorded(
     app: TrackedApp, openai_client: openai.OpenAI, provider: LoopbackProvider
 ) -> None:
     quay_answer(provider)
-    parsed = openai_client.chat.completions.parse(model="gpt-quay", messages=ASK, response_format=Quay)
+    parsed = chat_helpers(openai_client).parse(model="gpt-quay", messages=ASK, response_format=Quay)
     assert parsed.choices[0].message.parsed == Quay(name="north")
     assert_matches(app.event, {"status": "ok", **CHAT})
 
@@ -341,7 +344,7 @@ def test_an_answer_that_does_not_parse_was_billed_all_the_same(
     body["choices"][0]["finish_reason"] = finish
     provider.answer(body)
     with pytest.raises(error):
-        openai_client.chat.completions.parse(model="gpt-quay", messages=ASK, response_format=Quay)
+        chat_helpers(openai_client).parse(model="gpt-quay", messages=ASK, response_format=Quay)
     assert_matches(app.event, {"status": "ok", "http_status": 200, "error_type": None, **CHAT})
 
 
@@ -405,6 +408,85 @@ def test_a_gzipped_body_and_a_gzipped_stream_are_read(
     assert [event.input_tokens for event in app.events] == [100, 100]
 
 
+READERS: dict[str, Callable[[Any], object]] = {
+    "read": lambda response: response.read(),
+    "text": lambda response: response.text(),
+    "json": lambda response: response.json(),
+    "parse": lambda response: response.parse(),
+    "iter_bytes": lambda response: list(response.iter_bytes()),
+    "iter_bytes of a size": lambda response: list(response.iter_bytes(7)),
+    "iter_text": lambda response: list(response.iter_text()),
+    "iter_lines": lambda response: list(response.iter_lines()),
+    "iter_raw": lambda response: list(response.http_response.iter_raw()),
+    "iter_raw of a size": lambda response: list(response.http_response.iter_raw(7)),
+}
+
+
+@pytest.mark.parametrize("gzip", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize("reader", READERS)
+def test_a_body_is_read_along_whichever_way_it_is_read(
+    app: TrackedApp, openai_client: openai.OpenAI, provider: LoopbackProvider, reader: str, gzip: bool
+) -> None:
+    provider.answer(chat_completion("gpt-quay"), gzip=gzip)
+    with openai_client.chat.completions.with_streaming_response.create(
+        model="gpt-quay", messages=ASK
+    ) as response:
+        assert READERS[reader](response) != []
+    assert_matches(app.event, {"status": "ok", **CHAT})
+
+
+@pytest.mark.parametrize("gzip", [False, True], ids=["plain", "gzip"])
+def test_a_stream_of_raw_bytes_is_read_along(
+    app: TrackedApp, openai_client: openai.OpenAI, provider: LoopbackProvider, gzip: bool
+) -> None:
+    pieces = chat_stream("gpt-quay")
+    provider.stream(pieces, gzip=gzip)
+    with openai_client.chat.completions.with_streaming_response.create(
+        model="gpt-quay", messages=ASK, stream=True
+    ) as response:
+        raw = b"".join(response.http_response.iter_raw())
+        assert (raw == b"".join(pieces)) is not gzip
+    assert_matches(app.event, {"status": "ok", **CHAT, **STREAMED})
+
+
+def test_an_async_stream_of_raw_bytes_is_read_along(app: TrackedApp, provider: LoopbackProvider) -> None:
+    async def run() -> None:
+        async with (
+            openai.AsyncOpenAI(api_key="loopback", base_url=f"{provider.url}/v1") as client,
+            client.chat.completions.with_streaming_response.create(
+                model="gpt-quay", messages=ASK, stream=True
+            ) as response,
+        ):
+            assert [piece async for piece in response.http_response.aiter_raw()]
+
+    provider.stream(chat_stream("gpt-quay"), gzip=True)
+    asyncio.run(run())
+    assert_matches(app.event, {"status": "ok", **CHAT, **STREAMED})
+
+
+@pytest.mark.skipif(not hasattr(BetaMessages, "tool_runner"), reason="this anthropic has no tool runner yet")
+def test_each_turn_of_a_tool_runner_is_a_call(
+    app: TrackedApp, anthropic_client: anthropic.Anthropic, provider: LoopbackProvider
+) -> None:
+    def depth_at(place: str) -> str:
+        """The depth of the water.
+
+        Args:
+            place: Where.
+        """
+        return f"4 m at the {place}"
+
+    depth_at.__annotations__ = {"place": str, "return": str}
+    use = {"type": "tool_use", "id": "toolu_1", "name": "depth_at", "input": {"place": "pier"}}
+    provider.answer(message("claude-pier", content=[use], stop_reason="tool_use", id="msg_pier_0"))
+    runner = anthropic_client.beta.messages.tool_runner(
+        model="claude-pier", max_tokens=64, messages=ASK, tools=[anthropic.beta_tool(depth_at)]
+    )
+    assert runner.until_done().id == "msg_pier_1"
+    assert [event.provider_response_id for event in app.events] == ["msg_pier_0", "msg_pier_1"]
+    assert [event.input_tokens for event in app.events] == [100, 100]
+
+
 def test_free_routes_make_no_row(
     app: TrackedApp,
     openai_client: openai.OpenAI,
@@ -447,3 +529,15 @@ def test_a_call_billed_without_usage_is_recorded_as_unknown(
         {"operation": "speech", "model": "voice-quay", "status": "ok", "cost_status": "unknown"},
     )
     assert app.event.total_cost is None
+
+
+def test_a_sound_that_is_written_to_a_file_is_recorded(
+    app: TrackedApp, openai_client: openai.OpenAI, provider: LoopbackProvider, tmp_path: Path
+) -> None:
+    provider.answer(b"ID3-not-really-a-sound", headers={"content-type": "audio/mpeg"})
+    with openai_client.audio.speech.with_streaming_response.create(
+        model="voice-quay", voice="alloy", input="The quay is open."
+    ) as response:
+        response.stream_to_file(tmp_path / "quay.mp3")
+    assert (tmp_path / "quay.mp3").read_bytes() == b"ID3-not-really-a-sound"
+    assert_matches(app.event, {"operation": "speech", "model": "voice-quay", "status": "ok"})

@@ -5,9 +5,12 @@ from __future__ import annotations
 import importlib
 import json
 import socket
+import sys
 from decimal import Decimal
 from pathlib import Path
 
+import groq
+import openai
 import pytest
 from sqlalchemy import func
 from sqlalchemy import select
@@ -22,11 +25,18 @@ from tests.cli.apps import CommandApp
 from tests.cli.apps import MakeCommandApp
 
 STEPS = ["captured", "priced", "stored", "removed"]
+LOOKED_AT = ["found", "contract", "tapped"]
+SDKS = ["openai", "anthropic", "google", "groq"]
+TRANSPORTS = ["http_transport() of httpx", "http_transport() of httpx2", "requests_adapter()"]
 
 
 def proof(app: CommandApp) -> list[Step]:
     with app.flask.app_context():
         return list(verify_capture(app.runtime))
+
+
+def of_sdks(steps: list[Step]) -> list[Step]:
+    return [step for step in steps if step.subject in SDKS]
 
 
 def rows(app: CommandApp) -> dict[str, int]:
@@ -45,7 +55,8 @@ def test_a_call_of_each_sdk_goes_all_the_way_and_leaves_nothing(stored: CommandA
     steps = proof(stored)
 
     assert [(step.subject, step.name) for step in steps] == [
-        (sdk, name) for sdk in ("openai", "anthropic", "google") for name in STEPS
+        *[(sdk, name) for sdk in SDKS for name in LOOKED_AT],
+        *[(way, name) for way in (*SDKS, *TRANSPORTS) for name in STEPS],
     ]
     assert {step.status for step in steps} == {"ok"}
     assert rows(stored) == before
@@ -67,9 +78,11 @@ def test_an_sdk_that_only_another_app_of_the_process_taps_is_not_proved(
 ) -> None:
     make_app(f"sqlite:///{tmp_path / 'other.sqlite'}")
     app = make_app(f"sqlite:///{tmp_path / 'a.sqlite'}", LLM_COST_INSTRUMENT=["openai"]).create_tables()
-    assert [(step.subject, step.status) for step in proof(app)] == [
+    assert [(step.subject, step.status) for step in of_sdks(proof(app))] == [
+        *[("openai", "ok")] * len(LOOKED_AT),
         ("anthropic", "skip"),
         ("google", "skip"),
+        ("groq", "skip"),
         *[("openai", "ok")] * len(STEPS),
     ]
 
@@ -77,11 +90,15 @@ def test_an_sdk_that_only_another_app_of_the_process_taps_is_not_proved(
 def test_the_http_packages_that_the_app_uses_are_proved_where_they_are_asked_for(
     make_app: MakeCommandApp, tmp_path: Path
 ) -> None:
-    for package in ("httpx", "httpx2", "urllib3", "aiohttp"):
+    clients = ("httpx", "httpx2", "urllib3", "aiohttp")
+    for package in clients:
         importlib.import_module(package)
     app = make_app(f"sqlite:///{tmp_path / 'a.sqlite'}", LLM_COST_INSTRUMENT=["http"]).create_tables()
     proved = [(step.subject, step.name) for step in proof(app) if step.status == "ok"]
-    assert proved == [(name, step) for name in ("httpx", "httpx2", "urllib3", "aiohttp") for step in STEPS]
+    assert proved == [
+        *[(client, name) for client in clients for name in LOOKED_AT],
+        *[(way, name) for way in (*clients, *TRANSPORTS) for name in STEPS],
+    ]
     assert not any(rows(app).values())
 
 
@@ -99,8 +116,8 @@ def test_the_made_up_call_looks_like_a_real_one(app: CommandApp) -> None:
         assert (event.provider_response_id or "").startswith("llm_cost_verify_")
         assert (event.input_tokens, event.output_tokens) == (1_000, 100)
         assert event.usage_source == "response"
-    assert [event.provider for event in seen] == ["openai", "anthropic", "google"]
-    assert [event.operation for event in seen] == ["chat", "messages", "generate_content"]
+    assert [event.provider for event in seen] == [*SDKS, *["openai"] * len(TRANSPORTS)]
+    assert [event.operation for event in seen][:4] == ["chat", "messages", "generate_content", "chat"]
 
 
 def test_nothing_leaves_the_machine(app: CommandApp, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,25 +135,50 @@ def test_nothing_leaves_the_machine(app: CommandApp, monkeypatch: pytest.MonkeyP
     assert {step.status for step in proof(app)} == {"ok"}
 
 
-def test_without_a_tapped_sdk_the_way_of_track_is_proved(make_app: MakeCommandApp, database_url: str) -> None:
+def test_without_a_tapped_sdk_the_other_ways_are_proved(make_app: MakeCommandApp, database_url: str) -> None:
     app = make_app(database_url, LLM_COST_INSTRUMENT=()).create_tables()
     steps = proof(app)
 
     assert [(step.subject, step.name, step.status) for step in steps] == [
-        ("openai", "tapped", "skip"),
-        ("anthropic", "tapped", "skip"),
-        ("google", "tapped", "skip"),
-        *(("track()", name, "ok") for name in STEPS),
+        *((sdk, "tapped", "skip") for sdk in SDKS),
+        *((way, name, "ok") for way in TRANSPORTS for name in STEPS),
     ]
     assert not any(rows(app).values())
 
 
+def test_with_nothing_installed_the_way_of_track_is_proved(
+    make_app: MakeCommandApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("httpx", "httpx2", "requests"):
+        monkeypatch.setitem(sys.modules, package, None)
+    app = make_app(f"sqlite:///{tmp_path / 'a.sqlite'}", LLM_COST_INSTRUMENT=()).create_tables()
+    assert [(step.subject, step.status) for step in proof(app)][len(SDKS) :] == [("track()", "ok")] * len(
+        STEPS
+    )
+
+
+def test_an_sdk_that_breaks_the_contract_fails_the_proof_and_says_what_is_broken(
+    make_app: MakeCommandApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(groq._base_client.AsyncAPIClient, "_process_response")
+    app = make_app(f"sqlite:///{tmp_path / 'a.sqlite'}").create_tables()
+    failed = [step for step in proof(app) if step.status == "error"]
+
+    assert [(step.subject, step.name) for step in failed] == [("groq", "contract")]
+    assert (
+        "groq._base_client.AsyncAPIClient._process_response is no method of the class" in failed[0].evidence
+    )
+    assert failed[0].fix.startswith("pip install --upgrade groq flask-llm-cost")
+
+
 def test_an_sdk_that_is_not_asked_for_is_skipped(make_app: MakeCommandApp, tmp_path: Path) -> None:
     app = make_app(f"sqlite:///{tmp_path / 'a.sqlite'}", LLM_COST_INSTRUMENT=["anthropic"]).create_tables()
-    assert [(step.subject, step.status) for step in proof(app)] == [
+    assert [(step.subject, step.status) for step in of_sdks(proof(app))] == [
         ("openai", "skip"),
+        *[("anthropic", "ok")] * len(LOOKED_AT),
         ("google", "skip"),
-        *([("anthropic", "ok")] * 4),
+        ("groq", "skip"),
+        *[("anthropic", "ok")] * len(STEPS),
     ]
 
 
@@ -212,7 +254,8 @@ def test_json_tells_every_step(stored: CommandApp) -> None:
 
     assert result.exit_code == 0
     assert document["ok"] is True
-    assert document["steps"][0] == {
+    assert document["steps"][0]["evidence"] == f"openai {openai.__version__}"
+    assert document["steps"][len(SDKS) * len(LOOKED_AT)] == {
         "subject": "openai",
         "step": "captured",
         "status": "ok",
@@ -222,7 +265,7 @@ def test_json_tells_every_step(stored: CommandApp) -> None:
 
 
 def test_the_text_says_which_way_calls_arrive(app: CommandApp) -> None:
-    assert "Calls arrive by way of openai, anthropic, google." in app.run("verify-capture").stdout
+    assert "Calls arrive by way of openai, anthropic, google, groq, " in app.run("verify-capture").stdout
 
 
 def test_rollups_of_real_calls_are_as_before(stored: CommandApp) -> None:
@@ -233,3 +276,29 @@ def test_rollups_of_real_calls_are_as_before(stored: CommandApp) -> None:
         assert stored.tracker.calls.total_cost() == Decimal("0.00045")
         assert stored.tracker.calls.count() == 1
     assert "rollups equal the calls" in stored.run("doctor", "--deep").stdout
+
+
+def test_an_sdk_that_is_installed_and_cannot_be_imported_fails_the_proof(
+    make_app: MakeCommandApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "groq._base_client", None)
+    app = make_app(f"sqlite:///{tmp_path / 'a.sqlite'}").create_tables()
+    failed = [step for step in proof(app) if step.status == "error"]
+    assert [(step.subject, step.evidence) for step in failed] == [
+        ("groq", f"groq {groq.__version__}: It is installed and cannot be imported.")
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--format", "xml"], ["--sdk"], ["openai"]], ids=lambda given: given[-1]
+)
+def test_wrong_arguments_are_a_usage_error_and_call_nothing(app: CommandApp, arguments: list[str]) -> None:
+    seen: list[Event] = []
+
+    def receive(sender: object, event: Event) -> None:
+        seen.append(event)
+
+    with call_recorded.connected_to(receive):
+        result = app.run("verify-capture", *arguments)
+    assert (result.exit_code, seen) == (2, [])
+    assert "Usage: " in result.output

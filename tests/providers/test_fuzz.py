@@ -52,7 +52,7 @@ PLACES = [
     ("api.openai.com", "/v1/audio/speech"),
     ("api.openai.com", "/v1/videos"),
     ("api.openai.com", "/v1/containers"),
-    ("api.openai.com", "/v1/decisions"),
+    ("api.openai.com", "/v1/novelties"),
     ("api.groq.com", "/openai/v1/audio/transcriptions"),
     ("api.x.ai", "/v1/images/generations"),
     ("openrouter.ai", "/api/v1/messages"),
@@ -74,6 +74,7 @@ PLACES = [
     (GOOGLE, "/v1beta/models/gemini-embedding:predict"),
     (GOOGLE, "/v1beta/models/veo:predictLongRunning"),
     (GOOGLE, "/v1beta/models/gemini:newVerb"),
+    (GOOGLE, "/v1beta/interactions"),
 ]
 ROUTES = [CHAT, EMBEDDINGS, RESPONSES, MESSAGES, OPENROUTER, XAI, GEMINI]
 ROUTES += [find_route("POST", host, path) for host, path in PLACES]

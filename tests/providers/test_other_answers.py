@@ -18,7 +18,7 @@ IMAGES = find_route("POST", "api.openai.com", "/v1/images/generations")
 SPEECH = find_route("POST", "api.openai.com", "/v1/audio/speech")
 HEARD = find_route("POST", "api.openai.com", "/v1/audio/transcriptions")
 RUNS = find_route("POST", "api.openai.com", "/v1/threads/thread_1/runs")
-NEW = find_route("POST", "api.openai.com", "/v1/decisions")
+NEW = find_route("POST", "api.openai.com", "/v1/novelties")
 
 
 def test_an_image_that_does_not_split_its_output_is_all_image() -> None:

@@ -111,7 +111,7 @@ def test_what_costs_nothing(method: str, path: str) -> None:
     assert find_route(method, OPENAI, path).billing == "free"
 
 
-@pytest.mark.parametrize("path", ["/v1/rerank", "/decisions", "/agents/sessions", "/", ""])
+@pytest.mark.parametrize("path", ["/v1/rerank", "/novelties", "/agents/quays", "/", ""])
 def test_a_request_that_nobody_knows_is_judged_by_its_answer(path: str) -> None:
     route = post(path)
 

@@ -8,9 +8,7 @@ import asyncio
 import importlib
 import json
 import threading
-from collections.abc import Callable
 from collections.abc import Iterator
-from collections.abc import Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from http.server import HTTPServer
@@ -52,15 +50,6 @@ def call_aiohttp(model: str, response_id: str) -> None:
 
     with _proxy(model, response_id) as proxy:
         asyncio.run(call(proxy))
-
-
-#: By the name of the package. The provider is openai.
-HTTP_CALLS: Mapping[str, Callable[[str, str], None]] = {
-    "httpx": call_httpx,
-    "httpx2": call_httpx2,
-    "urllib3": call_urllib3,
-    "aiohttp": call_aiohttp,
-}
 
 
 def _call_httpx(package: str, model: str, response_id: str) -> None:

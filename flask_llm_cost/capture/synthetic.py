@@ -1,19 +1,27 @@
-"""One made-up call per SDK, through the SDK's own client and a transport that answers without a network.
+"""Made-up calls: through each SDK's own client, or a plain HTTP client, and a transport that answers without
+a network.
 
-The SDKs are imported here by name only, and only when somebody asks for the proof.
+SDKs and HTTP packages are imported here by name only, and only when somebody asks for the proof.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
+import json
 import warnings
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from types import ModuleType
+from typing import Any
 
+from ..runtime import Runtime
 from ..usage import Usage
+from .requests_adapter import requests_adapter
+from .transport import http_transport
 
 #: What every made-up answer says it used.
 USAGE = Usage(input_tokens=1_000, output_tokens=100)
@@ -21,29 +29,24 @@ USAGE = Usage(input_tokens=1_000, output_tokens=100)
 ID_PREFIX = "llm_cost_verify_"
 
 _KEY = "llm-cost-verify"
+_CHAT_URL = "https://api.openai.com/v1/chat/completions"
 _MESSAGES = [{"role": "user", "content": "ping"}]
 
+#: Takes the names of a model and of the answer's id.
+MadeUpCall = Callable[[str, str], None]
 Body = Mapping[str, object]
 
 
 def call_openai(model: str, response_id: str) -> None:
     """A chat completion."""
     sdk = importlib.import_module("openai")
-    body: Body = {
-        "id": response_id,
-        "object": "chat.completion",
-        "created": 0,
-        "model": model,
-        "choices": [
-            {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "pong"}}
-        ],
-        "usage": {"prompt_tokens": 1_000, "completion_tokens": 100, "total_tokens": 1_100},
-    }
-    client = sdk.OpenAI(
-        api_key=_KEY, base_url="https://api.openai.com/v1", http_client=_offline(sdk, body), max_retries=0
-    )
-    with client, _quietly():
-        client.chat.completions.create(model=model, messages=_MESSAGES)
+    _chat(sdk, sdk.OpenAI, "https://api.openai.com/v1", model, response_id)
+
+
+def call_groq(model: str, response_id: str) -> None:
+    """A chat completion."""
+    sdk = importlib.import_module("groq")
+    _chat(sdk, sdk.Groq, "https://api.groq.com", model, response_id)
 
 
 def call_anthropic(model: str, response_id: str) -> None:
@@ -83,12 +86,63 @@ def call_google(model: str, response_id: str) -> None:
         client.models.generate_content(model=model, contents="ping")
 
 
-#: By the name of the SDK, which is the name of the provider too.
-CALLS: Mapping[str, Callable[[str, str], None]] = {
-    "openai": call_openai,
-    "anthropic": call_anthropic,
-    "google": call_google,
-}
+def _chat(
+    sdk: ModuleType, client_class: Callable[..., Any], base_url: str, model: str, response_id: str
+) -> None:
+    offline = _offline(sdk, _completion(model, response_id))
+    client = client_class(api_key=_KEY, base_url=base_url, http_client=offline, max_retries=0)
+    with client, _quietly():
+        client.chat.completions.create(model=model, messages=_MESSAGES)
+
+
+def _completion(model: str, response_id: str) -> Body:
+    return {
+        "id": response_id,
+        "object": "chat.completion",
+        "created": 0,
+        "model": model,
+        "choices": [
+            {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "pong"}}
+        ],
+        "usage": {"prompt_tokens": 1_000, "completion_tokens": 100, "total_tokens": 1_100},
+    }
+
+
+def transport_calls(runtime: Runtime) -> Iterator[tuple[str, MadeUpCall]]:
+    """A chat completion over a transport, or an adapter, of ours around one that answers without a network,
+    for each HTTP package that is installed.
+    """
+    for package in ("httpx", "httpx2"):
+        if find_spec(package) is not None:
+            yield f"http_transport() of {package}", functools.partial(_call_transport, runtime, package)
+    if find_spec("requests") is not None:
+        yield "requests_adapter()", functools.partial(_call_adapter, runtime)
+
+
+def _call_transport(runtime: Runtime, package: str, model: str, response_id: str) -> None:
+    http = importlib.import_module(package)
+    inner = _answering(http, _completion(model, response_id))
+    with http.Client(transport=http_transport(lambda: runtime, inner, None), trust_env=False) as client:
+        client.post(_CHAT_URL, json={"model": model, "messages": _MESSAGES})
+
+
+def _call_adapter(runtime: Runtime, model: str, response_id: str) -> None:
+    requests = importlib.import_module("requests")
+
+    class Offline(requests.adapters.BaseAdapter):  # type: ignore[misc, name-defined]
+        def send(self, request: Any, **_: Any) -> Any:
+            answer = requests.Response()
+            answer.status_code, answer.request, answer.url = 200, request, request.url
+            answer.headers["content-type"] = "application/json"
+            answer._content = json.dumps(_completion(model, response_id)).encode()
+            return answer
+
+        def close(self) -> None: ...
+
+    with requests.Session() as session:
+        session.trust_env = False
+        session.mount("https://", requests_adapter(lambda: runtime, Offline(), None))
+        session.post(_CHAT_URL, json={"model": model, "messages": _MESSAGES})
 
 
 def _offline(sdk: ModuleType, body: Body) -> object:
