@@ -9,6 +9,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import SplitResult
 from urllib.parse import urlsplit
 
 from .. import runtime as runtimes
@@ -17,6 +18,7 @@ from ..events import Observation
 from ..identity import asked
 from ..providers import Route
 from ..providers import find_route
+from ..providers import only_reads
 from ..providers import provider_of_host
 from ..runtime import Runtime
 from .call import CapturedCall
@@ -53,15 +55,16 @@ class HttpTap:
 
     def begin(self, request: Any) -> CapturedCall | None:
         """Open a call for a request that is about to be sent; ``None`` where it is not to be recorded."""
-        # Reading what was billed before costs nothing, so most requests end here.
-        if str(request.method).upper() != "POST" or is_covered():
+        parts = urlsplit(str(request.url))
+        # Most requests read what was billed before, and end here.
+        if is_covered() or only_reads(str(request.method), parts.path):
             return None
         runtime = self._resolve()
         if runtime is None:
             return None
         made_by_us = is_muted()
         with ours(runtime.counters, "An HTTP request could not be tracked", silent=True):
-            route = _route(str(request.url), runtime.config.provider_hosts)
+            route = _route(str(request.method), parts, runtime.config.provider_hosts)
             if route is None or route.billing == "free":
                 return None
             if made_by_us:
@@ -98,7 +101,7 @@ def answered(call: CapturedCall, response: Any, whole: bytes | None) -> Reader |
         if response.status_code >= 400:
             call.finish(Observation(status="error", error_type=_refusal(response.status_code)), silent=True)
         elif 200 <= response.status_code < 300:
-            reader = reader_for(call.route, response, streamed=call.stream)
+            reader = reader_for(call.route, response, streamed=call.stream, record=call.tell)
             if is_stream(response):
                 call.streams()
     if reader is None or whole is None:
@@ -108,13 +111,12 @@ def answered(call: CapturedCall, response: Any, whole: bytes | None) -> Reader |
     return None
 
 
-def _route(url: str, provider_hosts: Mapping[str, str]) -> Route | None:
+def _route(method: str, parts: SplitResult, provider_hosts: Mapping[str, str]) -> Route | None:
     """The route of a request; ``None`` where its host is nobody's who answers such requests."""
-    parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     if provider_of_host(host, provider_hosts) is None:
         return None
-    return find_route("POST", host, parts.path, provider_hosts=provider_hosts)
+    return find_route(method, host, parts.path, provider_hosts=provider_hosts)
 
 
 def _came_from_the_wire(error: Exception) -> bool:
