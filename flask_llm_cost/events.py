@@ -92,6 +92,11 @@ class Observation:
     :param provider_cost: the charge in USD as the provider itself reports it.
     :param containers: the ids of those whose sessions are among the charges; each is billed once.
     :param problems: what was wrong with the answer's numbers, for the log; never any content.
+    :param charge_id: what the provider calls this charge, where more than one answer may tell of it: a line
+        of a batch's results, a response in the background. The event's id is made of it.
+    :param is_settled: false while the work is under way and a later answer tells what it used.
+    :param operation: what was asked for, where the answer tells it and the request does not.
+    :param occurred_at: when the provider answered, by its own word, where that is told some other time.
     """
 
     status: Status = "ok"
@@ -112,6 +117,10 @@ class Observation:
     latency_ms: int | None = None
     time_to_first_token_ms: int | None = None
     problems: tuple[str, ...] = ()
+    charge_id: str | None = None
+    is_settled: bool = True
+    operation: Operation | None = None
+    occurred_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
 from decimal import Decimal
@@ -18,6 +19,8 @@ from typing import Any
 
 from flask import Flask
 
+from .charges import Charges
+from .charges import event_id_of
 from .config import Config
 from .context import attribution
 from .context import scope_of_moment
@@ -30,13 +33,10 @@ from .events import CallStart
 from .events import Event
 from .events import Observation
 from .events import OpenCall
-from .events import PricedItem
 from .ingest import Ingest
-from .money import MONEY_LIMIT
-from .money import MONEY_SCALE
-from .money import to_scale
 from .pricing import Catalog
 from .pricing import Price
+from .pricing import caller_price
 from .sanitize import clean_details
 from .sanitize import clean_text
 from .sanitize import one_line
@@ -74,6 +74,8 @@ class Recorder:
         self._user_loader = user_loader
         self._service = config.service or app.name
         self._abandoned: deque[Event] = deque()
+        #: What is told more than once, or later than the request was answered.
+        self.charges = Charges(counters)
         self._warned_models: set[tuple[str, str]] = set()
 
     def scope_here(self) -> Scope:
@@ -105,7 +107,7 @@ class Recorder:
     ) -> Event:
         """Price what was observed and build the event. ``cost`` is the caller's own exact charge in USD."""
         for problem in observation.problems:
-            self._note_problem(call.start.provider, problem)
+            self.note_problem(call.start.provider, problem)
         mode = observation.pricing_mode if observation.mode_told else call.start.requested_mode
         model = observation.model or call.start.requested_model or "unknown"
         price = self._price(call, observation, model, mode)
@@ -122,13 +124,32 @@ class Recorder:
         :raises StorageError: it could not be kept and ``LLM_COST_STORAGE_ERROR`` is "raise".
         :raises UnknownPricingError: it has no complete price and ``LLM_COST_UNKNOWN_PRICING`` is "raise".
         """
-        if from_finalizer:
-            self._abandoned.append(event)
+        self._keep(event, from_finalizer)
+        if not from_finalizer:
+            self._check_priced(event)
+
+    def settle(self, call: OpenCall, observation: Observation, *, from_finalizer: bool = False) -> None:
+        """Record a charge that other answers may tell of as well: once, when it is told in full.
+
+        A call that was begun here and whose end is told by another request keeps its tags and its start.
+
+        :raises LLMCostError: as :meth:`record`.
+        """
+        event_id = event_id_of(call.start.provider, observation.charge_id or call.event_id)
+        if self.charges.is_recorded(event_id):
             return
-        if self._abandoned:
-            self.catch_up()
-        self._accept(event)
-        self._check_priced(event)
+        if not observation.is_settled:
+            self.charges.begun(event_id, call)
+            return
+        begun = self.charges.ended(event_id)
+        told = _as_told(call, observation) if begun is None else begun
+        event = self.finish(replace(told, event_id=event_id), observation)
+        failures = self._failures
+        self._keep(event, from_finalizer)
+        if self._failures == failures:
+            self.charges.recorded(event_id)
+        if not from_finalizer:
+            self._check_priced(event)
 
     def catch_up(self) -> None:
         """Record what finalizers have left. Never raises: the calls it is about are long over."""
@@ -150,6 +171,18 @@ class Recorder:
     def forked(self) -> None:
         """In a forked child: what waits is the parent's to record."""
         self._abandoned.clear()
+
+    @property
+    def _failures(self) -> int:
+        return self._counters["dropped"] + self._counters["storage_errors"]
+
+    def _keep(self, event: Event, from_finalizer: bool) -> None:
+        if from_finalizer:
+            self._abandoned.append(event)
+            return
+        if self._abandoned:
+            self.catch_up()
+        self._accept(event)
 
     def _accept(self, event: Event) -> None:
         self._ingest.accept(event)
@@ -218,7 +251,8 @@ class Recorder:
             line_items=price.line_items,
         )
 
-    def _note_problem(self, provider: str, problem: str) -> None:
+    def note_problem(self, provider: str, problem: str) -> None:
+        """Count what was wrong with an answer, and log it the first time."""
         if self._counters.add(f"problem:{provider}:{problem}") == 1:
             log.warning("%s: %s", provider, problem)
         self._counters.add("answer_problems")
@@ -253,27 +287,12 @@ def _unpriced(observation: Observation) -> Price:
     )
 
 
-def caller_price(cost: Decimal) -> Price:
-    """The price of a call whose exact charge the caller knows: one line item, no rate of ours."""
-    amount = to_scale(cost, MONEY_SCALE)
-    if not 0 <= amount < MONEY_LIMIT:
-        raise ValueError(f"cost must be from 0 to {MONEY_LIMIT} USD, got {cost}")
-    item = PricedItem(
-        component="billed_cost",
-        quantity=Decimal(1),
-        unit="call",
-        rate=amount,
-        rate_basis="per_unit",
-        cost=amount,
-        cost_status="complete",
-    )
-    return Price(
-        total_cost=amount,
-        line_items=(item,),
-        cost_status="complete",
-        cost_source="caller",
-        snapshot={"source": "caller", "cost": str(amount)},
-    )
+def _as_told(call: OpenCall, observation: Observation) -> OpenCall:
+    """A call that was begun elsewhere, in the provider's words where it has some."""
+    told, start = observation.occurred_at or call.occurred_at, call.start
+    if observation.operation is not None:
+        start = replace(start, operation=observation.operation)
+    return replace(call, occurred_at=min(told, call.occurred_at), start=start)
 
 
 def _token_counts(observation: Observation) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any
 from .. import runtime as runtimes
 from ..config import asks_for
 from ..context import with_tags
+from ..errors import LLMCostError
 from ..events import CallStart
 from ..events import Observation
 from ..events import OpenCall
@@ -86,6 +87,7 @@ class CapturedCall:
         self._account: str | None = None
         self._answered_ms: int | None = None
         self._first_token_ms: int | None = None
+        self._objection: LLMCostError | None = None
 
     @property
     def runtime(self) -> Runtime:
@@ -95,6 +97,11 @@ class CapturedCall:
     def stream(self) -> bool:
         """Whether the answer is asked for, or comes, as a stream."""
         return self._open.start.stream
+
+    @property
+    def is_bulk(self) -> bool:
+        """Whether the answer tells of many calls, so that reading it along takes long."""
+        return self.route.billing == "results"
 
     def answered(self, response: Any, retries_taken: int) -> None:
         """A response arrived after this many retries."""
@@ -118,6 +125,25 @@ class CapturedCall:
         """The first content of a stream went by."""
         if self._first_token_ms is None:
             self._first_token_ms = self._elapsed_ms()
+
+    def tell(self, observation: Observation) -> None:
+        """Record one of the many calls that the answer tells of. An exception that the host opted into is
+        kept for the answer's end: the calls after this one count as well.
+        """
+        if os.getpid() != self._pid:
+            return
+        recorder = self._runtime.recorder
+        try:
+            with ours(self._runtime.counters, "A result of a batch could not be recorded"):
+                if observation.charge_id is None:
+                    for problem in observation.problems:
+                        recorder.note_problem(self.route.provider, problem)
+                    return
+                if self._runtime.ingest.is_crowded:
+                    self._runtime.ingest.make_room()
+                recorder.settle(self._open, replace(observation, provider_account=self._account))
+        except LLMCostError as error:
+            self._objection = self._objection or error
 
     def finish_read(self, observation: Observation, *, silent: bool) -> None:
         """The whole answer had arrived before the SDK parsed it; whether that succeeds changes no bill.
@@ -169,21 +195,42 @@ class CapturedCall:
             return
         if os.getpid() != self._pid:
             return  # a forked child inherited the response; the parent records it
-        if self.route.billing == "unknown" and observation.usage is None and not observation.problems:
-            return
         with ours(self._runtime.counters, "A call could not be recorded", silent=silent or from_finalizer):
+            if self._objection is not None:
+                raise self._objection
+            if not self._is_call(observation):
+                return
             filled = replace(
                 observation,
                 http_status=observation.http_status or self._http_status,
                 provider_account=observation.provider_account or self._account,
                 attempts=self._attempts,
-                latency_ms=self._elapsed_ms() if latency_ms is None else latency_ms,
+                latency_ms=self._latency_ms(latency_ms),
                 time_to_first_token_ms=self._first_token_ms,
+                # What began here began when this says so, to the millisecond.
+                occurred_at=observation.occurred_at if self.route.billing == "later" else None,
             )
             filled = completed(filled, self.route, self._asked)
             filled = without_billed(filled, self._runtime.billed_containers)
             recorder = self._runtime.recorder
-            recorder.record(recorder.finish(self._open, filled), from_finalizer=from_finalizer)
+            if filled.charge_id is not None:
+                recorder.settle(self._open, filled, from_finalizer=from_finalizer)
+            else:
+                recorder.record(recorder.finish(self._open, filled), from_finalizer=from_finalizer)
+
+    def _is_call(self, observation: Observation) -> bool:
+        """Whether what came of the request is a call, or a further one than its results."""
+        if self.route.billing == "unknown":
+            return observation.usage is not None or bool(observation.problems)
+        if self.route.billing == "later":
+            # What did not go on in the background was billed when it was asked for.
+            return observation.charge_id is not None and observation.is_settled
+        return self.route.billing != "results"
+
+    def _latency_ms(self, told: int | None) -> int | None:
+        if self.route.billing == "later":
+            return None  # asking is quick; how long the work took is not known to the millisecond
+        return self._elapsed_ms() if told is None else told
 
     def _elapsed_ms(self) -> int:
         return (time.monotonic_ns() - self._open.started_ns) // 1_000_000
@@ -234,11 +281,9 @@ def _runtime_for(sdk: str) -> Runtime | None:
 
 
 def _begin(runtime: Runtime, sdk: str, asked: Asked) -> CapturedCall | None:
-    method = asked.method.upper()
     hosts = runtime.config.provider_hosts
-    route = find_route(method, asked.host, asked.path, sdk=sdk, provider_hosts=hosts)
-    # A GET reads what was billed before. That holds for batch results too: they are many calls in one body.
-    if route.billing == "free" or method != "POST":
+    route = find_route(asked.method, asked.host, asked.path, sdk=sdk, provider_hosts=hosts)
+    if route.billing == "free":
         return None
     if asked.provider is not None and route.provider == sdk:
         route = replace(route, provider=asked.provider)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 from typing import Any
 
 from ..errors import LLMCostError
+from ..events import Observation
 from ..providers import read_body
+from .batch_results import BatchResults
 from .call import CapturedCall
 from .mute import covered
 from .mute import ours
+from .off_loop import off_loop
 from .readers import EventReader
+from .readers import read_at_once
 from .tee import OpenAnswer
 
 #: Who raises exceptions about a request that was sent, or about its answer.
@@ -27,15 +32,27 @@ class Exchange:
         self._had_chunk = False
         self.attempts = 0
 
-    def returned(self, response: Any) -> None:
-        """The host gets this whole answer now.
+    def returned(self, answer: Any) -> None:
+        """The host gets this whole answer now: the SDK's response, or the bytes of a file.
 
         :raises LLMCostError: the host opted into an exception.
         """
         with ours(self._call.runtime.counters, "An answer could not be read"):
             self._call.answered_after(max(1, self.attempts))
-            body = response.body or ""
-            self._call.finish_read(read_body(self._call.route, body.encode()), silent=False)
+            body = answer if isinstance(answer, bytes) else (answer.body or "").encode()
+            self._call.finish_read(self._read(body), silent=False)
+
+    async def returned_async(self, answer: Any) -> None:
+        """As :meth:`returned`, without holding up the event loop."""
+        if self._call.is_bulk:
+            await off_loop(functools.partial(self.returned, answer))
+        else:
+            self.returned(answer)
+
+    def _read(self, body: bytes) -> Observation:
+        if self._call.is_bulk:
+            return read_at_once(BatchResults(self._call.route, self._call.tell), body)
+        return read_body(self._call.route, body)
 
     def opened(self) -> None:
         """A stream was answered; its chunks follow."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
 from .. import runtime as runtimes
 from ..config import HTTP
@@ -20,6 +21,7 @@ from ..identity import asked
 from ..providers import UNKNOWN_PROVIDER
 from ..providers import find_route
 from ..providers import is_nobodys
+from ..providers import only_reads
 from ..runtime import Runtime
 from .call import CapturedCall
 from .call import begin_request
@@ -60,13 +62,13 @@ class HttpTap:
         return self.open(request) if self.concerns(request.method, str(request.url)) else None
 
     def concerns(self, method: str, url: str) -> bool:
-        """Whether a request may be a call. Most requests of an app end here, so it is quick; reading what was
-        billed before costs nothing.
-        """
-        if str(method).upper() != "POST" or is_covered():
+        """Whether a request may be a call. Most requests of an app end here, so it is quick."""
+        if is_covered():
             return False
         runtime = self._resolve()
-        return not is_nobodys(_host(url), _NO_HOSTS if runtime is None else runtime.config.provider_hosts)
+        if is_nobodys(_host(url), _NO_HOSTS if runtime is None else runtime.config.provider_hosts):
+            return False
+        return not only_reads(str(method), urlsplit(url).path)
 
     def open(self, request: Any) -> CapturedCall | None:
         """As :meth:`begin`, for a request that :meth:`concerns` us."""
@@ -76,7 +78,7 @@ class HttpTap:
         with ours(counters, "An HTTP request could not be tracked", silent=True):
             url = str(request.url)
             hosts = _NO_HOSTS if runtime is None else runtime.config.provider_hosts
-            route = find_route("POST", _host(url), url, provider_hosts=hosts)
+            route = find_route(str(request.method), _host(url), url, provider_hosts=hosts)
             if route.billing == "free" or route.provider == UNKNOWN_PROVIDER:
                 return None
             if runtime is None:
@@ -132,7 +134,7 @@ def answered(
         if response.status_code >= 400:
             call.finish(_refused(response.status_code), silent=True)
         elif 200 <= response.status_code < 300:
-            reader = reader_for(call.route, response, streamed=call.stream)
+            reader = reader_for(call.route, response, streamed=call.stream, record=call.tell)
             if is_stream(response):
                 call.streams()
     if reader is None or whole is None:

@@ -16,6 +16,7 @@ from typing import Unpack
 from typing import get_args
 
 from .. import runtime as runtimes
+from ..charges import event_id_of
 from ..context import with_tags
 from ..events import CallStart
 from ..events import Event
@@ -64,12 +65,16 @@ class CallDetails(TypedDict, total=False):
     http_status: int | None
     error_type: str | None
     occurred_at: datetime
+    idempotency_key: str | None
     tags: Mapping[str, object]
     user: object
     trackable: object
     request_type: str | None
     details: Mapping[str, Any] | None
 
+
+#: Keeps the keys of hosts apart from the names that providers have for their charges.
+_TOLD_BY_HAND = "idempotency key"
 
 KEYWORDS = tuple(CallDetails.__annotations__)
 
@@ -83,6 +88,7 @@ class ToldCall:
     cost: Decimal | None
     details: Mapping[str, Any] | None
     occurred_at: datetime | None
+    idempotency_key: str | None
     scope: Mapping[str, Any]
     names_operation: bool
 
@@ -103,6 +109,7 @@ class ToldCall:
             cost=_cost(given.get("cost")),
             details=None if details is None else clean_details(details),
             occurred_at=_moment(given.get("occurred_at")),
+            idempotency_key=_key(given.get("idempotency_key")),
             scope={name: given[name] for name in ("user", "trackable", "request_type") if name in given}
             | {**(_mapping("tags", given.get("tags")) or {})},
             names_operation="operation" in given,
@@ -112,6 +119,9 @@ class ToldCall:
         """Open the call with the tags of this moment and its own."""
         with with_tags(self.scope):
             opened = runtime.recorder.begin(self.start)
+        if self.idempotency_key is not None:
+            event_id = event_id_of(self.start.provider, f"{_TOLD_BY_HAND} {self.idempotency_key}")
+            opened = replace(opened, event_id=event_id)
         return opened if self.occurred_at is None else replace(opened, occurred_at=self.occurred_at)
 
 
@@ -125,6 +135,8 @@ def track(
     :param cost: the exact charge in USD, a ``Decimal`` or a string; nothing is computed then.
     :param latency_ms: milliseconds.
     :param occurred_at: when the call began, an aware datetime; now where it is not given.
+    :param idempotency_key: names the call, for this provider, where it may be told more than once: the ledger
+        keeps the first, and what is told again with the same key, by any process, adds nothing.
     :param tags: a mapping, on top of the tags that are in force; ``user``, ``trackable`` and ``request_type``
         as in :class:`~flask_llm_cost.with_tags`.
     :param details: a small JSON mapping for your own use; never put prompts there.
@@ -207,6 +219,12 @@ def _text(name: str, value: object) -> str:
 def _one_of(name: str, value: Any, literal: Any) -> Any:
     if value not in get_args(literal):
         raise ValueError(f"{name} must be one of {', '.join(get_args(literal))}, got {value!r}")
+    return value
+
+
+def _key(value: Any) -> str | None:
+    if value is not None and (not isinstance(value, str) or not value):
+        raise ValueError(f"idempotency_key must be a text that names the call, got {value!r}")
     return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -13,6 +14,7 @@ from ..providers import Route
 from ..providers import StreamReader
 from ..providers import is_event_stream
 from ..providers import read_body
+from .batch_results import BatchResults
 
 #: A JSON answer that is read piece by piece is kept for parsing up to this size (a batch of embeddings).
 BODY_LIMIT = 64 * 1024 * 1024
@@ -45,8 +47,15 @@ class Reader(Protocol):
         """
 
 
-def reader_for(route: Route, response: Any, *, streamed: bool) -> Reader:
-    """The reader for an answer, by its content type; a server may answer a stream request with plain JSON."""
+def reader_for(
+    route: Route, response: Any, *, streamed: bool, record: Callable[[Observation], None]
+) -> Reader:
+    """The reader for an answer, by its content type; a server may answer a stream request with plain JSON.
+
+    :param record: takes each result of a batch.
+    """
+    if route.billing == "results":
+        return BatchResults(route, record)
     content_type = _content_type(response)
     if is_event_stream(content_type) or (streamed and "json" not in content_type):
         return EventReader(route, response.headers)

@@ -21,6 +21,8 @@ from . import patches
 from .call import Asked
 from .call import begin_call
 from .call import joined
+from .google_download import DOWNLOADS
+from .google_download import reading_along
 from .google_exchange import Exchange
 from .google_exchange import count_attempt
 from .google_exchange import under_way
@@ -61,8 +63,8 @@ def _broken_method(client: type, name: str) -> str | None:
 def patch(sdk: str, module: ModuleType) -> None:
     """Tap the API client of a module that keeps the contract. Doing it again changes nothing."""
     client = getattr(module, CLIENT)
-    counted = tuple(name for name in _ATTEMPTS if callable(vars(client).get(name)))
-    patches.put_on(client, (*_METHODS, *counted), functools.partial(_wrappers, sdk))
+    further = tuple(name for name in (*_ATTEMPTS, *DOWNLOADS) if callable(vars(client).get(name)))
+    patches.put_on(client, (*_METHODS, *further), functools.partial(_wrappers, sdk))
 
 
 def unpatch(module: ModuleType) -> None:
@@ -90,7 +92,9 @@ def _wrappers(sdk: str, tap: patches.Tap) -> dict[str, Any]:
         for name, make in made.items()
     }
     counting = {name: _counting(tap.originals[name]) for name in _ATTEMPTS if name in tap.originals}
-    return {**wrappers, **counting}
+    begin = functools.partial(_begin, sdk, tap, False)
+    reading = {name: reading_along(tap.originals[name], begin) for name in DOWNLOADS if name in tap.originals}
+    return {**wrappers, **counting, **reading}
 
 
 Begin = Callable[[Any, tuple[Any, ...], dict[str, Any]], Exchange | None]
@@ -155,7 +159,7 @@ def _async_request(original: Callable[..., Any], begin: Begin) -> Any:
             except BaseException as error:
                 exchange.raised(error)
                 raise
-        exchange.returned(response)
+        await exchange.returned_async(response)
         return response
 
     return async_request

@@ -20,6 +20,7 @@ from .call import asked_of_stainless
 from .call import begin_call
 from .mute import covered
 from .mute import ours
+from .off_loop import off_loop
 from .readers import content
 from .readers import is_stream
 from .readers import read_at_once
@@ -132,13 +133,20 @@ class _Exchange:
             self._tee = self._read = None
             self._call.answered(response, retries_taken)
             body = content(response)
-            reader = reader_for(self._call.route, response, streamed=stream)
+            reader = reader_for(self._call.route, response, streamed=stream, record=self._call.tell)
             if body is None:
                 hides_usage = self._asking is not None and is_stream(response)
                 taps = TAPPED_WITHOUT_USAGE if hides_usage else TAPPED
                 self._tee = Tee(self._call, response, reader, taps)
             else:
                 self._read = functools.partial(read_at_once, reader, body)
+
+    async def returned_async(self) -> None:
+        """As :meth:`returned`, without holding up the event loop."""
+        if self._call.is_bulk:
+            await off_loop(self.returned)
+        else:
+            self.returned()
 
     def returned(self) -> None:
         """The host gets its object now. An unread answer is recorded when it has been read.
@@ -239,7 +247,7 @@ def _async_request(sdk: str, original: Callable[..., Any], tap: patches.Tap) -> 
             except BaseException as error:
                 exchange.raised(error)
                 raise
-        exchange.returned()
+        await exchange.returned_async()
         return answer
 
     return request

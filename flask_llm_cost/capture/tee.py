@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import AsyncIterator
 from collections.abc import Callable
@@ -17,9 +18,13 @@ from ..events import Status
 from ..runtime import Runtime
 from .call import CapturedCall
 from .mute import ours
+from .off_loop import off_loop
 from .readers import Reader
 from .unpacking import Unpacking
 from .unpacking import unpacking
+
+#: Smaller pieces of a batch's results are read in the event loop: to change the thread would take longer.
+LARGE = 16 * 1024
 
 _open: set[OpenAnswer] = set()
 
@@ -61,6 +66,19 @@ class OpenAnswer:
             log_failure(self.runtime.counters, "capture_errors", "A stream could not be read along", error)
             return None
         return self.end() if over else None
+
+    async def feed_async(self, chunk: bytes) -> LLMCostError | None:
+        """As :meth:`feed`, without holding up the event loop where much is told at once, or has to be stored
+        before more can be told.
+        """
+        is_long = self.call.is_bulk and (len(chunk) >= LARGE or self.runtime.ingest.is_crowded)
+        if is_long and not self._ended:
+            return await off_loop(functools.partial(self.feed, chunk))
+        return self.feed(chunk)
+
+    async def end_async(self) -> LLMCostError | None:
+        """As :meth:`end`, likewise."""
+        return await off_loop(self.end) if self.call.is_bulk and not self._ended else self.end()
 
     def end(self) -> LLMCostError | None:
         """The answer came to its end. Returns an exception that the host opted into."""
@@ -229,14 +247,14 @@ def tap_async_reading(tee: Tee, aiter_bytes: Any) -> Any:
                     raise
                 finally:
                     tee._reading = False
-                problem = tee.feed(chunk)
+                problem = await tee.feed_async(chunk)
                 yield chunk if problem is None else tee.reader.before_end(chunk)
                 if problem is not None:
                     raise problem
         finally:
             if hasattr(source, "aclose"):
                 await source.aclose()
-        if (problem := tee.end()) is not None:
+        if (problem := await tee.end_async()) is not None:
             raise problem
 
     return tapped

@@ -19,6 +19,7 @@ from .http_tap import answered
 from .http_tap import failed
 from .mute import covered
 from .mute import ours
+from .off_loop import off_loop
 from .readers import Reader
 from .readers import content
 from .tee import Tee
@@ -70,7 +71,11 @@ async def send_async(tap: HttpTap, handle: Callable[[Any], Awaitable[Any]], requ
         except BaseException as error:
             failed(call, error)
             raise
-    _read_along(call, response, "AsyncByteStream")
+    read_along = functools.partial(_read_along, call, response, "AsyncByteStream")
+    if call.is_bulk:
+        await off_loop(read_along)  # an answer from a cache may be there whole
+    else:
+        read_along()
     return response
 
 

@@ -18,6 +18,17 @@ from .check import warn
 #: Providers change prices every few weeks; an older table is likely to miss a model.
 FRESH_DAYS = 30
 
+#: Counts of what went wrong with calls.
+_TROUBLES = (
+    "dropped",
+    "lost",
+    "storage_errors",
+    "capture_errors",
+    "signal_errors",
+    "celery_errors",
+    "background_forgotten",
+)
+
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _KEYS = {"overrides": "LLM_COST_PRICING_OVERRIDES", "file": "LLM_COST_PRICES_FILE"}
 
@@ -115,9 +126,11 @@ def dashboard(runtime: Runtime, *, debug: bool) -> Check:
 def waiting(runtime: Runtime) -> Check:
     """What this process accepted and has not stored, or could not."""
     counts = runtime.counters.snapshot()
-    troubles = ("dropped", "lost", "storage_errors", "capture_errors", "signal_errors", "celery_errors")
-    listed = [f"{counts[name]:,} {name.replace('_', ' ')}" for name in troubles if counts.get(name)]
-    evidence = f"In this process: {', '.join([f'{runtime.ingest.pending:,} pending', *listed])}."
+    listed = [f"{counts[name]:,} {name.replace('_', ' ')}" for name in _TROUBLES if counts.get(name)]
+    waiting = [f"{runtime.ingest.pending:,} pending"]
+    if awaited := runtime.recorder.charges.awaited:
+        waiting.append(f"{awaited:,} in the background whose end was not seen here")
+    evidence = f"In this process: {', '.join([*waiting, *listed])}."
     if listed:
         return warn("pending", evidence, "The log of flask_llm_cost names the reason.")
     return ok("pending", evidence)

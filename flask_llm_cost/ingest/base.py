@@ -23,6 +23,15 @@ class Ingest(Protocol):
         :raises StorageError: it could not be kept, and the host asked to be told.
         """
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether :meth:`make_room` should be called before many more events come."""
+
+    def make_room(self) -> None:
+        """Called between the calls of one large answer, by a thread that may wait: store some of what waits
+        where little more would fit.
+        """
+
     def flush(self, timeout: float | None = None) -> bool:
         """Store what is pending, waiting at most ``timeout`` seconds; whether nothing is left."""
 

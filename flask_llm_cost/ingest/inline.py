@@ -35,6 +35,8 @@ GATHERED_CALLS = 100
 GATHERED_SECONDS = 5.0
 #: Seconds that the end of a request, or a test, waits for somebody else's lock on the database.
 SHORT_LOCK_WAIT = 0.1
+#: Seconds that a large answer waits for the calls it has brought already to be written.
+ROOM_WAIT = 2.0
 
 _SERVERLESS = ("AWS_LAMBDA_FUNCTION_NAME", "K_SERVICE", "FUNCTIONS_WORKER_RUNTIME", "VERCEL")
 
@@ -68,6 +70,7 @@ class InlineIngest:
         self._waiting: deque[Event] = deque()
         self._writing: list[Event] = []
         self._announced = False
+        self._crowded_after = 0.0
         #: Called before each write: brings along what finalizers have left.
         self.before_flush: Callable[[], None] = _nothing
         self._thread: threading.Thread | None = None
@@ -98,6 +101,24 @@ class InlineIngest:
             self._start_thread()
         if len(self._waiting) >= GATHERED_CALLS:
             self._primitives.wake.set()
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether half of the buffer is taken; not right after it was in vain to write."""
+        return self.pending >= self._config.buffer_size // 2 and time.monotonic() >= self._crowded_after
+
+    def make_room(self) -> None:
+        """Write here, but not in an event loop's thread, nor on a connection that is shared with the host."""
+        if _event_loop_runs():
+            return
+        before = self.pending
+        try:
+            if not shared_connection(self._source.get().engine):
+                self.flush(ROOM_WAIT)
+        except LLMCostError as error:
+            self._log(error)
+        if self.pending >= before:
+            self._crowded_after = time.monotonic() + ROOM_WAIT
 
     def flush(self, timeout: float | None = None) -> bool:
         """Write what waits, in the calling thread; ``False`` where something is still pending.

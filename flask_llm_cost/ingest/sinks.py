@@ -19,6 +19,10 @@ class _Direct:
     """Events are stored in the moment they are accepted; nothing is ever pending."""
 
     pending = 0
+    is_crowded = False
+
+    def make_room(self) -> None:
+        return None
 
     def flush(self, timeout: float | None = None) -> bool:
         return True

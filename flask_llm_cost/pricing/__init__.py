@@ -10,6 +10,7 @@ from .explanation import Explanation
 from .lookup import STEPS
 from .lookup import Match
 from .price import Price
+from .price import caller_price
 from .tables import PriceTable
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "PriceTable",
     "AUTHORITATIVE_PROVIDERS",
     "STEPS",
+    "caller_price",
 ]

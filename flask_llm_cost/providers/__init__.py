@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from .answer_reader import AnswerReader
 from .answer_reader import Reading
+from .batch_results import ResultsReader
+from .batch_results import results_reader
 from .counted import Counted
 from .fields import InvalidUsage
 from .fields import count
@@ -34,6 +36,7 @@ from .requested import read_request
 from .routes import UNKNOWN_PROVIDER
 from .routes import Route
 from .routes import find_route
+from .routes import only_reads
 
 __all__ = [
     # for descriptions of further providers
@@ -50,6 +53,7 @@ __all__ = [
     "Billing",
     "FORM_FIELDS",
     "RequestFacts",
+    "ResultsReader",
     "Route",
     "StreamReader",
     "completed",
@@ -58,9 +62,11 @@ __all__ = [
     "is_nobodys",
     "is_size",
     "normalise_mode",
+    "only_reads",
     "plugins",
     "provider_of_host",
     "read_body",
     "read_request",
     "without_billed",
+    "results_reader",
 ]

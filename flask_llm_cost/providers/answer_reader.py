@@ -5,9 +5,11 @@ from __future__ import annotations
 from abc import ABC
 from abc import abstractmethod
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
+from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar
 from typing import TypeVar
@@ -21,6 +23,7 @@ from ..usage import Usage
 from .counted import Counted
 from .fields import Document
 from .fields import InvalidUsage
+from .fields import moment
 from .fields import name
 from .modes import normalise_mode
 
@@ -67,6 +70,10 @@ class AnswerReader(ABC):
         self.mode_told = False
         self.status: Status = "ok"
         self.error_type: str | None = None
+        #: Of work that goes on when the request is answered: what it is called, and whether it is done.
+        self.charge_id: str | None = None
+        self.is_settled = True
+        self.began: datetime | None = None
         #: The terminal event was seen.
         self.finished = False
         #: The answer is whole: at most a correction of its usage may follow.
@@ -132,6 +139,12 @@ class AnswerReader(ABC):
         self.status = "error"
         self.error_type = error_type
 
+    def take_background(self, document: Document, *, under_way: Collection[str]) -> None:
+        """Take in the state of work that goes on in the background, ``under_way`` in some of its states."""
+        self.charge_id = self.charge_id or name(document.get("id"))
+        self.is_settled = document.get("status") not in under_way
+        self.began = moment(document.get("created_at")) or self.began
+
     def name_answer(self, document: Document) -> None:
         """Take id and model from ``document``. Azure's first chunk has both empty: they stay unknown then."""
         self.response_id = self.response_id or name(document.get("id"))
@@ -155,6 +168,9 @@ class AnswerReader(ABC):
             provider_fields=reading.fields,
             error_type=self.error_type,
             problems=tuple(self.problems),
+            charge_id=self.charge_id,
+            is_settled=self.is_settled,
+            occurred_at=self.began,
         )
 
 

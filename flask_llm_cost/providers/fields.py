@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC
+from datetime import datetime
 from decimal import Decimal
 
 from ..money import EXACT
@@ -17,6 +19,7 @@ Document = Mapping[str, object]
 EMPTY: Document = {}
 #: Longer names are none: no provider has them, and they would be somebody's text.
 _NAME_LENGTH = 255
+_LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 #: What an error's class looks like: ``overloaded_error``, ``server_error``, ``502``. A sentence does not.
 _ERROR_CLASS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
 
@@ -102,6 +105,22 @@ def _value(usage: Document, path: tuple[str, ...]) -> object:
             raise InvalidUsage(f"{'.'.join(path[:depth])} is not an object")
         value = value.get(key)
     return value
+
+
+def moment(value: object) -> datetime | None:
+    """The moment that ``value`` tells, in seconds since 1970 or as a text with a zone (RFC 3339); ``None``
+    where it tells none, or one before there was anything to bill.
+    """
+    try:
+        if isinstance(value, str):
+            found = datetime.fromisoformat(value).astimezone(UTC) if "T" in value else _LONG_AGO
+        elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+            found = datetime.fromtimestamp(float(value), UTC)
+        else:
+            return None
+    except (ValueError, ArithmeticError, OSError):
+        return None
+    return found if found > _LONG_AGO else None
 
 
 def name(value: object) -> str | None:

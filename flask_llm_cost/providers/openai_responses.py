@@ -49,6 +49,8 @@ class ResponsesReader(AnswerReader):
         self.name_answer(document)
         self.take_tier(document.get("service_tier"))
         status = document.get("status")
+        if document.get("background") is True:
+            self.take_background(document, under_way=_UNDER_WAY)
         if is_error(document.get("error")) or status == "failed":
             self.fail(error_class(document.get("error")))
         elif status == "cancelled":

@@ -33,6 +33,8 @@ from .openai_usage import read_usage
 _TERMINAL = ("transcript.text.done", "speech.audio.done")
 #: Shorter recordings are billed as if they had this length (https://groq.com/pricing).
 _LEAST_SECONDS = {"groq": 10}
+#: Statuses of an assistant's run whose usage is still to come.
+_RUN_UNDER_WAY = ("queued", "in_progress", "requires_action", "cancelling")
 
 
 class OtherReader(AnswerReader):
@@ -47,6 +49,8 @@ class OtherReader(AnswerReader):
     def whole(self, document: Document) -> None:
         self.name_answer(document)
         self.take_tier(document.get("service_tier"))
+        if document.get("object") == "thread.run":
+            self._take_run(document)
         if is_error(document.get("error")):
             self.fail(error_class(document.get("error")))
         self._usage = mapping(document.get("usage")) or self._usage
@@ -69,6 +73,15 @@ class OtherReader(AnswerReader):
 
     def can_skip(self, raw: bytes) -> bool:
         return False
+
+    def _take_run(self, run: Document) -> None:
+        """A run of an assistant tells its usage when it is over; what it is told in between belongs to it."""
+        self.take_background(run, under_way=_RUN_UNDER_WAY)
+        self.response_id = self.charge_id
+        if run.get("status") == "failed":
+            self.fail(error_class(run.get("last_error")))
+        elif run.get("status") in ("cancelled", "expired"):
+            self.status = "aborted"
 
     def reading(self) -> Reading:
         if not self._usage and (not self._pieces or self.failed):

@@ -14,7 +14,7 @@ from typing import Literal
 from ..events import Operation
 from .answer_reader import AnswerReader
 
-Billing = Literal["usage", "no_usage", "free", "unknown"]
+Billing = Literal["usage", "no_usage", "free", "unknown", "later", "results"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,9 @@ class Endpoint:
     """What a request to one path is.
 
     :param billing: ``usage``: billed, and the answer says how much; ``no_usage``: billed, but the answer
-        does not say; ``free``: not recorded; ``unknown``: recorded if the answer has a ``usage`` object.
+        does not say; ``free``: not recorded; ``unknown``: recorded if the answer has a ``usage`` object;
+        ``later``: asks for work that another request began, and is recorded if that went on in the background
+        and is over; ``results``: asks for the results of a batch, each of which is a call.
     :param protocol: the wire format of the answer, a key of ``Provider.readers`` or one that is read here
         already, such as ``openai_chat``; ``None``: whatever ``usage`` object the answer has.
     :param stream: whether the path itself asks for a stream; most formats ask in the body.

@@ -11,6 +11,7 @@ from ..events import UsageSource
 from .amazon_frames import CONTENT_TYPE as AMAZON_FRAMES
 from .amazon_frames import FrameDecoder
 from .answer_reader import AnswerReader
+from .fields import Document
 from .jsontext import Unreadable
 from .jsontext import read_object
 from .jsontext import read_objects
@@ -52,6 +53,13 @@ def read_body(route: Route, body: bytes, headers: Mapping[str, str] = _NO_HEADER
             _attempt(reader, reader.event, "", chunk)
         _attempt(reader, reader.whole, last)
     return _observation(reader, "response")
+
+
+def read_document(route: Route, document: Document, source: UsageSource) -> Observation:
+    """What a whole answer says that was read as JSON already, as a part of another. It never raises."""
+    reader = _reader(route, _NO_HEADERS)
+    _attempt(reader, reader.whole, document)
+    return _observation(reader, source)
 
 
 class StreamReader:

@@ -32,6 +32,7 @@ class Route:
     :param billing: see :class:`~flask_llm_cost.providers.Endpoint`.
     :param model: the model that the URL names, such as an Azure deployment or a Gemini model.
     :param stream: whether the URL asks for a stream; most formats ask in the body.
+    :param resource: the batch or the file that the URL names.
     """
 
     provider: str
@@ -40,6 +41,7 @@ class Route:
     billing: Billing
     model: str | None = None
     stream: bool = False
+    resource: str | None = None
 
 
 _FREE = Endpoint("other", "free")
@@ -47,6 +49,9 @@ _RUN = Endpoint("other", "usage")
 _UNTOLD = Endpoint("other", "no_usage")
 _VIDEO = Endpoint("other", "usage", "openai_video")
 _UNKNOWN = Endpoint("other", "unknown")
+#: Work that was begun before, and may have gone on in the background.
+_RESPONSE = Endpoint("responses", "later", "openai_responses")
+_STARTED_RUN = Endpoint("other", "later")
 
 #: POST requests that many providers share, by the end of their path; ``*`` is any one segment, and the
 #: longest match wins, so that a version, an Azure deployment or a gateway's prefix may stand before it.
@@ -60,7 +65,7 @@ POST_ROUTES: Mapping[str, Endpoint] = MappingProxyType(
         "responses": Endpoint("responses", "usage", "openai_responses"),
         "responses/compact": Endpoint("responses", "usage", "openai_responses"),
         "responses/input_tokens": _FREE,
-        "responses/*/cancel": _FREE,
+        "responses/*/cancel": _RESPONSE,
         "images/generations": Endpoint("images", "usage"),
         "images/edits": Endpoint("images", "usage"),
         "images/variations": Endpoint("images", "no_usage"),
@@ -80,7 +85,7 @@ POST_ROUTES: Mapping[str, Endpoint] = MappingProxyType(
         "threads/runs": _RUN,
         "threads/*/runs": _RUN,
         "threads/*/runs/*": _FREE,
-        "threads/*/runs/*/cancel": _FREE,
+        "threads/*/runs/*/cancel": _STARTED_RUN,
         "threads/*/runs/*/submit_tool_outputs": _RUN,
         "threads/*/messages": _FREE,
         "threads/*/messages/*": _FREE,
@@ -132,6 +137,22 @@ RAW_PUBLISHERS: Mapping[str, Endpoint] = MappingProxyType(
     }
 )
 _RAW_VERBS = ("rawpredict", "streamrawpredict")
+#: GET requests that tell of something billed, written likewise (a colon as a slash); all others only read. A
+#: downloaded file shows by its first line whether it holds results, and a batch object by its fields.
+GET_ROUTES: Mapping[str, Endpoint] = MappingProxyType(
+    {
+        "responses/*": _RESPONSE,
+        "threads/*/runs/*": _STARTED_RUN,
+        "files/*/content": Endpoint("batch", "results", "openai_batch"),
+        "messages/batches/*": _FREE,
+        "messages/batches/*/results": Endpoint("batch", "results", "anthropic_batch"),
+        "batches/*": Endpoint("batch", "results", "gemini_batch"),
+        "files/*/download": Endpoint("batch", "results", "gemini_batch_file"),
+    }
+)
+#: The same in one look, as most paths are none of these.
+_TELLING = "|".join(GET_ROUTES).replace("/", "[/:]+").replace("*", "[^/:]+")
+_MAY_TELL = re.compile(f"(?:^|/)(?:{_TELLING})/*$", re.IGNORECASE)
 
 _EMBEDDINGS = Endpoint("embeddings", "usage", "gemini_generate")
 #: Google's POST requests by the verb after the last colon, ``models/NAME:VERB``, in lower case.
@@ -183,7 +204,7 @@ def find_route(
     path = url.path if url else path.partition("?")[0]
     told = provider_of_host(url.netloc if url else host, provider_hosts, path)
     provider = told or sdk or UNKNOWN_PROVIDER
-    endpoint, model = _classify(method.upper(), path, provider)
+    endpoint, model, resource = _classify(method.upper(), path, provider)
     return Route(
         provider=provider,
         operation=endpoint.operation,
@@ -191,15 +212,32 @@ def find_route(
         billing=endpoint.billing,
         model=model,
         stream=endpoint.stream,
+        resource=resource,
     )
 
 
+def only_reads(method: str, path: str) -> bool:
+    """Whether a request reads or deletes, and tells of nothing that was billed, whoever answers it."""
+    return method.upper() != "POST" and _classify(method.upper(), path, "")[0].billing == "free"
+
+
+def _classify(method: str, path: str, provider: str) -> tuple[Endpoint, str | None, str | None]:
+    """The endpoint, and the model, and the batch or file, that the path names."""
+    if method == "POST":
+        return (*_classify_post(path, provider), None)
+    # Not cached: these paths hold ids, and would drive out all the others.
+    if method != "GET" or _MAY_TELL.search(path) is None:
+        return _FREE, None, None
+    segments = _segments(path.replace(":", "/"))
+    found = _longest_match(segments, GET_ROUTES)
+    if found is None:
+        return _FREE, None, None
+    return GET_ROUTES["/".join(found)], None, segments[found.index("*") - len(found)]
+
+
 @lru_cache(maxsize=512)
-def _classify(method: str, path: str, provider: str) -> tuple[Endpoint, str | None]:
-    segments = [segment for segment in path.partition("#")[0].split("/") if segment]
-    if method != "POST":
-        # Reading and deleting cost nothing. A batch's results do, but they have no reader.
-        return _FREE, None
+def _classify_post(path: str, provider: str) -> tuple[Endpoint, str | None]:
+    segments = _segments(path)
     described = find_provider(provider)
     found = _by_path(segments, described.endpoints) if described is not None else None
     found = found or _with_verb(segments) or _by_path(segments, POST_ROUTES)
@@ -213,15 +251,23 @@ def _classify(method: str, path: str, provider: str) -> tuple[Endpoint, str | No
 
 def _by_path(segments: list[str], endpoints: Mapping[str, Endpoint]) -> tuple[Endpoint, str | None] | None:
     """The longest pattern that a path ends with, and the model that the path names."""
-    words = [segment.lower() for segment in segments]
-    patterns = (pattern.split("/") for pattern in endpoints)
-    found = max((pattern for pattern in patterns if _ends_with(words, pattern)), key=len, default=None)
+    found = _longest_match(segments, endpoints)
     if found is None:
         return None
     before, matched = segments[: -len(found)], segments[-len(found) :]
     deployment = before[-1] if len(before) > 1 and before[-2] == "deployments" else None
     named = unquote(matched[found.index(_MODEL)]) if _MODEL in found else None
     return endpoints["/".join(found)], name(named) or deployment
+
+
+def _segments(path: str) -> list[str]:
+    return [segment for segment in path.partition("#")[0].split("/") if segment]
+
+
+def _longest_match(segments: list[str], endpoints: Mapping[str, Endpoint]) -> list[str] | None:
+    words = [segment.lower() for segment in segments]
+    patterns = (pattern.split("/") for pattern in endpoints)
+    return max((pattern for pattern in patterns if _ends_with(words, pattern)), key=len, default=None)
 
 
 def _with_verb(segments: list[str]) -> tuple[Endpoint, str | None] | None:

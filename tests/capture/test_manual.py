@@ -34,6 +34,26 @@ def app(make_app: MakeApp) -> TrackedApp:
     return make_app(config=PRICES)
 
 
+def test_a_key_names_a_call_in_every_process(make_app: MakeApp) -> None:
+    apps = [make_app(name, config=PRICES) for name in ("harbour", "pier")]
+
+    def told(app: TrackedApp, key: str, provider: str = "harbour") -> str:
+        with app.flask.app_context():
+            event = track(provider=provider, model="gpt-quay", input_tokens=10, idempotency_key=key)
+        assert event is not None
+        return event.event_id
+
+    assert told(apps[0], "line-1") == told(apps[0], "line-1") == told(apps[1], "line-1")
+    assert len({told(apps[0], "line-1"), told(apps[0], "line-2"), told(apps[0], "line-1", "pier")}) == 3
+
+
+@pytest.mark.parametrize("key", ["", 7, b"line-1"])
+def test_a_key_is_a_text(app: TrackedApp, key: Any) -> None:
+    with pytest.raises(ValueError, match="idempotency_key must be a text"):
+        track(provider="harbour", model="gpt-quay", input_tokens=10, idempotency_key=key)
+    assert app.events == []
+
+
 def test_track_records_a_priced_and_attributed_call(app: TrackedApp) -> None:
     moment = datetime(2026, 5, 4, 12, tzinfo=timezone(timedelta(hours=2)))
     with with_tags(feature="quay", tenant="north"):

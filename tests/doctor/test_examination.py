@@ -23,6 +23,8 @@ from flask_llm_cost.doctor import examine
 from flask_llm_cost.doctor import healthy
 from flask_llm_cost.doctor.setup import prices
 from flask_llm_cost.doctor.stored import line_items
+from flask_llm_cost.events import CallStart
+from flask_llm_cost.events import Observation
 from flask_llm_cost.ledger import LineItem
 from flask_llm_cost.ledger import LlmCall
 from flask_llm_cost.ledger import Quarantine
@@ -273,6 +275,17 @@ def test_what_waits_and_what_was_lost_is_shown(make_app: MakeCommandApp, tmp_pat
 
     assert check.status == "warn"
     assert check.evidence == "In this process: 1 pending, 2 dropped."
+
+
+def test_calls_in_the_background_are_counted(make_app: MakeCommandApp, tmp_path: Path) -> None:
+    app = make_app(f"sqlite:///{tmp_path / 'a.sqlite'}")
+    with app.flask.app_context():
+        opened = app.runtime.recorder.begin(CallStart(provider="openai", operation="responses"))
+    app.runtime.recorder.settle(opened, Observation(charge_id="resp_1", is_settled=False))
+    check = checks(app)["pending"]
+
+    assert check.status == "ok"
+    assert check.evidence == "In this process: 0 pending, 1 in the background whose end was not seen here."
 
 
 def test_the_command_prints_a_table_and_what_to_do(app: CommandApp) -> None:

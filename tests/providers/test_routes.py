@@ -6,6 +6,7 @@ import pytest
 
 from flask_llm_cost.providers import Route
 from flask_llm_cost.providers import find_route
+from flask_llm_cost.providers import only_reads
 from flask_llm_cost.providers import read_request
 
 OPENAI = "api.openai.com"
@@ -86,21 +87,21 @@ def test_what_is_billed_without_saying_how_much(path: str, operation: str) -> No
     ("method", "path"),
     [
         ("POST", "/responses/input_tokens"),
-        ("POST", "/responses/resp_1/cancel"),
-        ("GET", "/responses/resp_1"),
-        ("GET", "/responses/resp_1?stream=true"),
         ("DELETE", "/responses/resp_1"),
         ("GET", "/models"),
         ("GET", "/models/gpt-5"),
         ("POST", "/files"),
-        ("GET", "/files/file_1/content"),
+        ("GET", "/files/file_1"),
+        ("GET", "/batches"),
+        ("GET", "/responses/resp_1/input_items"),
+        ("GET", "/threads/thread_1/runs"),
+        ("GET", "/threads/thread_1/runs/run_1/steps"),
         ("POST", "/moderations"),
         ("POST", "/batches"),
         ("POST", "/batches/batch_1/cancel"),
         ("POST", "/chat/completions/chatcmpl_1"),
         ("GET", "/chat/completions"),
         ("POST", "/threads/thread_1/messages"),
-        ("POST", "/threads/thread_1/runs/run_1/cancel"),
         ("POST", "/v1/messages/count_tokens?beta=true"),
         ("POST", "/v1/messages/batches"),
         ("POST", "/v1/messages/batches/msgbatch_1/cancel"),
@@ -109,6 +110,43 @@ def test_what_is_billed_without_saying_how_much(path: str, operation: str) -> No
 )
 def test_what_costs_nothing(method: str, path: str) -> None:
     assert find_route(method, OPENAI, path).billing == "free"
+    assert only_reads(method, path.partition("?")[0]) == (method != "POST")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "protocol"),
+    [
+        ("GET", "/responses/resp_1", "openai_responses"),
+        ("GET", "/v1/responses/resp_1?stream=true&starting_after=4", "openai_responses"),
+        ("POST", "/v1/responses/resp_1/cancel", "openai_responses"),
+        ("GET", "/v1/threads/thread_1/runs/run_1", None),
+        ("POST", "/threads/thread_1/runs/run_1/cancel", None),
+    ],
+)
+def test_what_asks_for_work_that_was_begun_before(method: str, path: str, protocol: str | None) -> None:
+    route = find_route(method, OPENAI, path)
+
+    assert (route.billing, route.protocol) == ("later", protocol)
+
+
+@pytest.mark.parametrize(
+    ("path", "protocol", "resource"),
+    [
+        ("/files/file_1/content", "openai_batch", "file_1"),
+        ("/openai/v1/files/file_1/content", "openai_batch", "file_1"),
+        ("/openai/files/file_1/content?api-version=2026-02-01", "openai_batch", "file_1"),
+        ("/v1/messages/batches/msgbatch_1/results", "anthropic_batch", "msgbatch_1"),
+        ("https://api.anthropic.com/v1/messages/batches/msgbatch_1/results", "anthropic_batch", "msgbatch_1"),
+        ("batches/9f1", "gemini_batch", "9f1"),
+        ("/v1beta/batches/9f1", "gemini_batch", "9f1"),
+        ("files/batch-9f1:download?alt=media", "gemini_batch_file", "batch-9f1"),
+        ("/download/v1beta/files/batch-9f1:download?alt=media", "gemini_batch_file", "batch-9f1"),
+    ],
+)
+def test_what_asks_for_the_results_of_a_batch(path: str, protocol: str, resource: str) -> None:
+    route = find_route("GET", OPENAI, path)
+
+    assert (route.billing, route.protocol, route.resource) == ("results", protocol, resource)
 
 
 @pytest.mark.parametrize("path", ["/v1/rerank", "/novelties", "/agents/quays", "/", ""])
