@@ -17,7 +17,6 @@ from .install import install
 from .install import load
 from .install import status
 from .install import uninstall
-from .integrations import HTTP_CLIENTS
 from .integrations import Integration
 from .integrations import Tap
 from .manual import track
@@ -31,7 +30,6 @@ from .tee import abandon_open_calls
 from .transport import http_transport
 
 __all__ = [
-    "HTTP_CLIENTS",
     "ID_PREFIX",
     "USAGE",
     "Integration",

@@ -19,7 +19,7 @@ from ..counters import log
 from ..errors import CaptureContractError
 from .import_hook import ImportWatcher
 from .integrations import BUILT_IN
-from .integrations import HTTP_CLIENTS
+from .integrations import HTTP_PACKAGES
 from .integrations import Integration
 from .integrations import integrations
 from .synthetic import MadeUpCall
@@ -45,8 +45,11 @@ class SdkStatus:
     reason: str
     made_up_call: MadeUpCall | None = None
 
+    @property
+    def is_http(self) -> bool:
+        """Whether this is one of the packages that ``"http"`` stands for."""
+        return self.sdk in HTTP_PACKAGES
 
-_REQUESTS = "Every request of its clients to a known provider is seen, unless a tapped SDK sends it."
 
 _lock = threading.Lock()
 _users: Counter[str] = Counter()
@@ -59,11 +62,10 @@ def install(instrument: Literal["auto"] | Iterable[str]) -> None:
 
     :raises CaptureContractError: an SDK given by name is missing or does not look as expected.
     """
-    instrument = _said(instrument)
-    if instrument != "auto":
-        for name in instrument:
-            _require(name)
-    names = _asked_for(instrument)
+    named = _named(instrument)
+    for name in named:
+        _require(name)
+    names = _meant(named)
     with _lock:
         _users.update(names)
         _watcher.watch(_watched())
@@ -76,7 +78,7 @@ def install(instrument: Literal["auto"] | Iterable[str]) -> None:
 
 def uninstall(instrument: Literal["auto"] | Iterable[str]) -> None:
     """Undo one :func:`install`. The last one puts the SDKs' own methods back."""
-    names = _asked_for(_said(instrument))
+    names = _meant(_named(instrument))
     with _lock:
         for name in names:
             _users[name] = max(0, _users[name] - 1)
@@ -93,9 +95,9 @@ def status(instrument: Literal["auto"] | tuple[str, ...] = "auto") -> list[SdkSt
 
     :param instrument: what one app asks for; another app of the process may have had more tapped.
     """
-    found = integrations()
-    clients = HTTP_CLIENTS.values() if asks_for(instrument, HTTP) else ()
-    known = [_status(each, instrument) for each in (*found.known.values(), *clients)]
+    found, meant = integrations(), _meant(_named(instrument))
+    known = [_status(each, each.name in meant) for each in found.known.values()]
+    known += [_status(each, True) for name, each in HTTP_PACKAGES.items() if name in meant]
     left_out = [
         SdkStatus(name, distribution, _version(distribution), "incompatible", f"It is left out: {problem}.")
         for name, (distribution, problem) in found.broken.items()
@@ -111,31 +113,28 @@ def load(name: str) -> SdkStatus:
     """
     for path in _find(name).taps:
         _imported_or_none(path)
-    return _status(_find(name), ("auto", HTTP))
+    return _status(_find(name), True)
 
 
-def _said(instrument: Literal["auto"] | Iterable[str]) -> Literal["auto"] | tuple[str, ...]:
-    return "auto" if instrument == "auto" else tuple(instrument)
+def _named(instrument: Literal["auto"] | Iterable[str]) -> tuple[str, ...]:
+    return ("auto",) if instrument == "auto" else tuple(instrument)
 
 
-def _asked_for(instrument: Literal["auto"] | tuple[str, ...]) -> list[str]:
-    """The names of the integrations that a value of ``LLM_COST_INSTRUMENT`` means."""
-    known = integrations().known if asks_for(instrument, "auto") else BUILT_IN.known
-    named = [name for name in instrument if name not in ("auto", HTTP)] if instrument != "auto" else []
-    clients = HTTP_CLIENTS if asks_for(instrument, HTTP) else ()
-    return list(dict.fromkeys([*(name for name in known if asks_for(instrument, name)), *named, *clients]))
+def _meant(named: tuple[str, ...]) -> tuple[str, ...]:
+    """What of the tables the names of ``LLM_COST_INSTRUMENT`` mean."""
+    several = {"auto": integrations().known if "auto" in named else (), HTTP: HTTP_PACKAGES}
+    return tuple(dict.fromkeys(meant for name in named for meant in several.get(name, (name,))))
 
 
 def _find(name: str) -> Integration:
-    if name in HTTP_CLIENTS:
-        return HTTP_CLIENTS[name]
+    if name in HTTP_PACKAGES:
+        return HTTP_PACKAGES[name]
     return (BUILT_IN if name in BUILT_IN.known else integrations()).known[name]
 
 
-def _status(integration: Integration, instrument: Literal["auto"] | tuple[str, ...]) -> SdkStatus:
+def _status(integration: Integration, asked_for: bool) -> SdkStatus:
     version = _version(integration.distribution)
-    name = HTTP if integration.name in HTTP_CLIENTS else integration.name
-    state, reason = _state(integration, version, asks_for(instrument, name))
+    state, reason = _state(integration, version, asked_for)
     call = integration.made_up_call
     return SdkStatus(integration.name, integration.distribution, version, state, reason, call)
 
@@ -150,10 +149,8 @@ def _state(integration: Integration, version: str | None, asked_for: bool) -> tu
         if path in _refused:
             return "incompatible", f"{_refused[path]}; its calls are not recorded."
     patched = [path for path, module in loaded.items() if _is_tapped(integration, module)]
-    if patched and integration.name in HTTP_CLIENTS:
-        return "active", _REQUESTS
     if patched:
-        return "active", f"Every call of its clients is seen, in {' and '.join(patched)}."
+        return "active", f"{integration.seen} Tapped: {', '.join(patched)}."
     return "waiting", "It will be tapped when the app imports it."
 
 
@@ -185,17 +182,18 @@ def _require_http() -> None:
     """Check that there is an HTTP package. None is imported: an app uses some of those that are installed,
     and one that does not look as expected when it is imported is warned about.
     """
-    if all(_version(name) is None for name in HTTP_CLIENTS):
+    if all(_version(name) is None for name in HTTP_PACKAGES):
         raise CaptureContractError(
-            f"LLM_COST_INSTRUMENT names {HTTP!r}, and none of {', '.join(HTTP_CLIENTS)} is installed. "
+            f"LLM_COST_INSTRUMENT names {HTTP!r}, and none of {', '.join(HTTP_PACKAGES)} is installed. "
             "Install the one that your code uses, or take it out of the list."
         )
-    for name, client in HTTP_CLIENTS.items():
+    for name, integration in HTTP_PACKAGES.items():
         module = _loaded(name)
-        if module is not None and (broken := _problem(client, module)):
+        problem = _problem(integration, module) if module is not None else None
+        if problem:
             raise CaptureContractError(
                 f"LLM_COST_INSTRUMENT names {HTTP!r}, and {name} {_version(name)} cannot be tapped: "
-                f"{broken}. Use a version that flask_llm_cost supports, or take it out of the list."
+                f"{problem}. Use a version that flask_llm_cost supports, or take it out of the list."
             )
 
 

@@ -54,6 +54,7 @@ class Integration:
     :param distribution: what ``pip`` calls the SDK.
     :param taps: the SDK's modules and how each is tapped once it is imported. The first one that can be
         imported decides whether the SDK is supported; an older version may lack the others.
+    :param seen: what can be said of its calls once it is tapped.
     :param made_up_call: asks the SDK's own client, over a transport that answers without a network, for
         1,000 tokens of input and 100 of output, given the names of a model and of the answer's id. It is
         what ``verify-capture`` sends.
@@ -62,6 +63,7 @@ class Integration:
     name: str
     distribution: str
     taps: Mapping[str, Tap]
+    seen: str = "Every call of its clients is seen."
     made_up_call: MadeUpCall | None = None
 
 
@@ -99,12 +101,13 @@ _BUILT_IN = (
 )
 
 
-def _http(name: str, tap: Tap, made_up_call: MadeUpCall) -> Integration:
-    return Integration(name=name, distribution=name, taps={name: tap}, made_up_call=made_up_call)
+def _http(package: str, tap: Tap, call: MadeUpCall) -> Integration:
+    seen = "Every request of its clients to a known provider is seen, unless a tapped SDK sends it."
+    return Integration(name=package, distribution=package, taps={package: tap}, seen=seen, made_up_call=call)
 
 
 #: What ``"http"`` stands for: of these, whatever is installed. requests and boto3 send through urllib3.
-HTTP_CLIENTS: Mapping[str, Integration] = MappingProxyType(
+HTTP_PACKAGES: Mapping[str, Integration] = MappingProxyType(
     {
         "httpx": _http("httpx", client_httpx, synthetic_http.call_httpx),
         "httpx2": _http("httpx2", client_httpx, synthetic_http.call_httpx2),

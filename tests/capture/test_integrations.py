@@ -96,7 +96,7 @@ print(len(events), hasattr(Client.post, "__wrapped__"))
 """
     assert run(site, script) == [
         "False ('waiting', '2.5', 'It will be tapped when the app imports it.')",
-        "('active', '2.5', 'Every call of its clients is seen, in acme_sdk.client.')",
+        "('active', '2.5', 'Every call of its clients is seen. Tapped: acme_sdk.client.')",
         "acme-1",
         "1 acme acme-large 70 30",
         "1 False",

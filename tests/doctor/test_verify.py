@@ -90,14 +90,14 @@ def test_an_sdk_that_only_another_app_of_the_process_taps_is_not_proved(
 def test_the_http_packages_that_the_app_uses_are_proved_where_they_are_asked_for(
     make_app: MakeCommandApp, tmp_path: Path
 ) -> None:
-    clients = ("httpx", "httpx2", "urllib3", "aiohttp")
-    for package in clients:
+    for package in ("httpx", "httpx2", "urllib3", "aiohttp"):
         importlib.import_module(package)
     app = make_app(f"sqlite:///{tmp_path / 'a.sqlite'}", LLM_COST_INSTRUMENT=["http"]).create_tables()
     proved = [(step.subject, step.name) for step in proof(app) if step.status == "ok"]
+    packages = ("httpx", "httpx2", "urllib3", "aiohttp")
     assert proved == [
-        *[(client, name) for client in clients for name in LOOKED_AT],
-        *[(way, name) for way in (*clients, *TRANSPORTS) for name in STEPS],
+        *[(package, step) for package in packages for step in LOOKED_AT],
+        *[(way, step) for way in (*packages, *TRANSPORTS) for step in STEPS],
     ]
     assert not any(rows(app).values())
 
