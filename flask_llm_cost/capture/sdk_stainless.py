@@ -21,7 +21,7 @@ from .call import begin_call
 from .mute import covered
 from .mute import ours
 from .readers import content
-from .readers import is_event_stream
+from .readers import is_stream
 from .readers import read_at_once
 from .readers import reader_for
 from .stream_usage import TAPPED_WITHOUT_USAGE
@@ -134,7 +134,7 @@ class _Exchange:
             body = content(response)
             reader = reader_for(self._call.route, response, streamed=stream)
             if body is None:
-                hides_usage = self._asking is not None and is_event_stream(response)
+                hides_usage = self._asking is not None and is_stream(response)
                 taps = TAPPED_WITHOUT_USAGE if hides_usage else TAPPED
                 self._tee = Tee(self._call, response, reader, taps)
             else:
