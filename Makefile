@@ -6,15 +6,19 @@ BIN := $(VENV)/bin
 PORT ?= 5000
 PYTEST_ARGS ?=
 FUZZ_TIMES ?= 10
+STACKS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-sdks test-oldest-sdks check lint types docs fuzz bench prices screenshots help clean
+.PHONY: demo test test-sdks test-oldest-sdks test-stacks check lint types docs fuzz bench prices screenshots help clean
 
 demo: $(VENV)/.demo  ## Serve the example app with 60 days of made-up history (PORT=5000)
 	@cd examples && PORT=$(PORT) exec ../$(BIN)/python -m support_desk
 
 test: $(VENV)/.dev  ## Run the tests (PYTEST_ARGS="-k ledger")
 	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
+
+test-stacks: $(BIN)/python  ## Test what is recorded of litellm, langchain and others (network; STACKS="litellm")
+	$(BIN)/python -m tests.stacks $(STACKS)
 
 # The tests come last: their summary is what one looks for at the end of the output.
 check: lint types docs test-oldest-sdks test  ## Everything that must hold before a merge
@@ -50,7 +54,7 @@ screenshots: $(VENV)/.dev  ## Take the README's screenshots of the running examp
 	$(BIN)/python docs/make_screenshots.py
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 clean:  ## Remove the virtual environment, caches, built files and the demo's database
 	rm -rf $(VENV) docs/_build build dist examples/instance

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
@@ -23,10 +24,12 @@ from .errors import ConfigurationError
 PREFIX = "LLM_COST_"
 _UTC = ZoneInfo("UTC")
 
-#: SDKs that can be tapped by name; other packages bring more.
+#: SDKs that can be tapped by name; other packages bring more, and ``"auto"`` is all of them.
 INSTRUMENTS = ("openai", "anthropic", "google", "groq")
 #: The entry point group in which other packages name theirs.
 INTEGRATIONS_GROUP = "flask_llm_cost.integrations"
+#: The HTTP clients of the process. They serve the whole app, so they are tapped only where this is named.
+HTTP = "http"
 
 #: Tag keys whose values are never stored; a key matches as a whole word of the tag's name.
 REDACTED_TAG_KEYS = (
@@ -85,6 +88,12 @@ class Config:
         return cls(
             **{key.removeprefix(PREFIX).lower(): _READERS[key](key, value) for key, value in given.items()}
         )
+
+
+def asks_for(instrument: Literal["auto"] | Iterable[str], name: str) -> bool:
+    """Whether a value of ``LLM_COST_INSTRUMENT`` means this SDK, or :data:`HTTP`."""
+    named = ("auto",) if instrument == "auto" else tuple(instrument)
+    return name in named or ("auto" in named and name != HTTP)
 
 
 def _unknown_key(key: str) -> str:
@@ -168,16 +177,16 @@ def _instrument(key: str, value: Any) -> Literal["auto"] | tuple[str, ...]:
     if value is False or value is None:
         return ()
     names = _names(key, value)
-    known: tuple[str, ...] = INSTRUMENTS
+    known: tuple[str, ...] = ("auto", *INSTRUMENTS, HTTP)
     if not set(names) <= set(known):
         # Reading what is installed takes a few milliseconds, so only for a name that is not ours.
-        known = tuple(dict.fromkeys((*INSTRUMENTS, *entry_points(group=INTEGRATIONS_GROUP).names)))
+        known = tuple(dict.fromkeys((*known, *entry_points(group=INTEGRATIONS_GROUP).names)))
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ConfigurationError(f"{key}: unknown SDK {name!r}; known: {', '.join(known)}.{hint}")
-    return names
+    return "auto" if names == ("auto",) else names
 
 
 def _mapping(key: str, value: Any) -> Mapping[str, Any]:
@@ -189,11 +198,13 @@ def _mapping(key: str, value: Any) -> Mapping[str, Any]:
 def _hosts(key: str, value: Any) -> Mapping[str, str]:
     entries = _mapping(key, value)
     for host, provider in entries.items():
-        if "/" in host or not isinstance(provider, str) or not provider:
+        name = host.partition("/")[0].strip()
+        if not name or "://" in host or not isinstance(provider, str) or not provider:
             raise _invalid(
                 key,
                 {host: provider},
-                "host names mapped to provider names, such as {'llm.example.com': 'openai'}",
+                "host names, with the beginning of a path or without, mapped to provider names, such as "
+                "{'llm.example.com': 'openai', 'gateway.example.com/claude': 'anthropic'}",
             )
     return MappingProxyType({host.lower(): provider for host, provider in entries.items()})
 

@@ -167,26 +167,26 @@ def active_runtimes() -> list[Runtime]:
     return [runtime for runtime in found if runtime is not None and runtime.config.enabled]
 
 
-def resolve() -> Runtime | None:
+def resolve(*, counted: bool = True) -> Runtime | None:
     """The runtime that a call beginning now belongs to; ``None`` lets the call pass untracked.
 
     With an app context that is the context's app. Without one it is the process's only tracked app, or the
     one initialised with ``default=True``; otherwise the call is counted in :data:`untracked`.
+
+    :param counted: false where it is not known yet whether there is a call at all.
     """
     app = current_flask_app() or registry.only_or_default()
-    if app is None:
-        untracked.add("no_app")
-        return None
-    runtime = runtime_of(app)
+    runtime = None if app is None else runtime_of(app)
     if runtime is None:
-        untracked.add("untracked_app")
+        if counted:
+            untracked.add("no_app" if app is None else "untracked_app")
         return None
     return runtime if runtime.config.enabled else None
 
 
 def resolve_among(apps: Iterable[Flask]) -> Runtime | None:
-    """As :func:`resolve`, for one who serves these apps: outside any app context the call belongs to the only
-    one of them that is tracked still.
+    """As :func:`resolve`, but nothing is counted, for one who serves these apps: outside any app context the
+    call belongs to the only one of them that is tracked still.
     """
     tracked = registry.apps()
     app = current_flask_app()
@@ -195,7 +195,7 @@ def resolve_among(apps: Iterable[Flask]) -> Runtime | None:
         app = mine[0] if len(mine) == 1 else None
     runtime = None if app is None else runtime_of(app)
     if runtime is None:
-        return resolve()
+        return resolve(counted=False)
     return runtime if app in tracked and runtime.config.enabled else None
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from flask_llm_cost.config import KEYS
 from flask_llm_cost.config import Config
+from flask_llm_cost.config import asks_for
 from flask_llm_cost.errors import ConfigurationError
 
 
@@ -44,6 +45,8 @@ def test_the_configuration_cannot_be_changed() -> None:
         ("LLM_COST_INSTRUMENT", "openai, anthropic", "instrument", ("openai", "anthropic")),
         ("LLM_COST_INSTRUMENT", ["openai", "openai"], "instrument", ("openai",)),
         ("LLM_COST_INSTRUMENT", False, "instrument", ()),
+        ("LLM_COST_INSTRUMENT", "auto, http", "instrument", ("auto", "http")),
+        ("LLM_COST_INSTRUMENT", ["auto"], "instrument", "auto"),
         ("LLM_COST_TIMEZONE", "Europe/Berlin", "timezone", ZoneInfo("Europe/Berlin")),
         ("LLM_COST_PRICES_FILE", Path("prices.yml"), "prices_file", "prices.yml"),
         ("LLM_COST_DISCOUNTS", {"openai": "0.15"}, "discounts", {"openai": Decimal("0.15")}),
@@ -81,6 +84,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(key: str, nearest:
     [
         ("LLM_COST_ENABLED", "yes", "True or False"),
         ("LLM_COST_ENABLED", 1, "True or False"),
+        ("LLM_COST_INSTRUMENT", ["https"], "Did you mean 'http'"),
         ("LLM_COST_INSTRUMENT", "opanai", "Did you mean 'openai'"),
         ("LLM_COST_INSTRUMENT", 3, "list of names"),
         ("LLM_COST_STORAGE", "redis", "'database', 'log'"),
@@ -94,6 +98,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(key: str, nearest:
         ("LLM_COST_DISCOUNTS", ["openai"], "mapping"),
         ("LLM_COST_PRICING_OVERRIDES", "gpt-5: 1", "mapping"),
         ("LLM_COST_PROVIDER_HOSTS", {"https://x/y": "openai"}, "host names"),
+        ("LLM_COST_PROVIDER_HOSTS", {"/anthropic": "openai"}, "host names"),
         ("LLM_COST_URL_PREFIX", "llm-costs", "begins with '/'"),
         ("LLM_COST_URL_PREFIX", "/", "begins with '/'"),
         ("LLM_COST_MAX_TAGS", -1, "whole number"),
@@ -106,3 +111,16 @@ def test_an_invalid_value_is_refused_with_the_accepted_form(key: str, value: Any
     with pytest.raises(ConfigurationError, match=key) as caught:
         Config.from_mapping({key: value})
     assert accepted in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("instrument", "asked_for"),
+    [
+        ("auto", ["openai", "google"]),
+        (("auto", "http"), ["openai", "google", "http"]),
+        (("google", "http"), ["google", "http"]),
+        ((), []),
+    ],
+)
+def test_auto_asks_for_every_sdk_and_http_is_asked_for_by_name(instrument: Any, asked_for: list[str]) -> None:
+    assert [name for name in ("openai", "google", "http") if asks_for(instrument, name)] == asked_for

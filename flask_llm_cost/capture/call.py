@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .. import runtime as runtimes
+from ..config import asks_for
 from ..context import with_tags
 from ..events import CallStart
 from ..events import Observation
@@ -229,8 +230,7 @@ def _runtime_for(sdk: str) -> Runtime | None:
     runtime = runtimes.resolve()
     if runtime is None:
         return None
-    asked = runtime.config.instrument == "auto" or sdk in runtime.config.instrument
-    return runtime if asked else None
+    return runtime if asks_for(runtime.config.instrument, sdk) else None
 
 
 def _begin(runtime: Runtime, sdk: str, asked: Asked) -> CapturedCall | None:
@@ -258,11 +258,18 @@ def asked_of_stainless(client: Any, options: Any, streamed: bool) -> Asked:
     return Asked(
         method=str(options.method),
         host=f"{base.host}:{base.port}" if base.port else str(base.host),
-        path=str(options.url),
+        path=joined(base.path, str(options.url)),
         body=_body(options),
         streamed=streamed,
         provider=next((PROVIDER_OF_CLIENT[name] for name in names if name in PROVIDER_OF_CLIENT), None),
     )
+
+
+def joined(base_path: str, path: str) -> str:
+    """An SDK's own path behind that of its base URL, as the SDK puts them together: a gateway tells its
+    providers apart by the latter. A whole URL stays what it is.
+    """
+    return path if "://" in path else f"{base_path.rstrip('/')}/{path.lstrip('/')}"
 
 
 def _body(options: Any) -> Mapping[str, Any] | None:

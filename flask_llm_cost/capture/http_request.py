@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ..providers import FORM_FIELDS
@@ -16,8 +17,35 @@ BODY_LIMIT = 16 * 1024 * 1024
 _FIELD_LIMIT = 512
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request of a package that has no object for one.
+
+    :param given_headers: as the host wrote them.
+    :param body: bytes, text, fields that are about to be written as JSON or as a form, or anything else.
+    """
+
+    method: str
+    url: str
+    given_headers: Any
+    body: object
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers by their names in lower case."""
+        return {str(name).lower(): str(value) for name, value in dict(self.given_headers).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is known of a response before it is read; ``headers`` may be asked for in any case."""
+
+    status_code: int
+    headers: Any
+
+
 def request_fields(request: Any) -> Mapping[str, Any] | None:
-    """The fields of a request of httpx, httpx2 or requests, from its JSON or multipart body.
+    """The fields of a request, from its JSON or multipart body.
 
     ``None`` where the body is a stream of the host's, or something else.
     """
@@ -25,6 +53,11 @@ def request_fields(request: Any) -> Mapping[str, Any] | None:
     if isinstance(parts, list):  # httpx writes a multipart body while it sends it
         return _form({part.name: part.value for part in parts if hasattr(part, "value")})
     body = request.body if hasattr(request, "body") else content(request)
+    form = getattr(body, "_fields", None)
+    if isinstance(form, list):  # aiohttp's form
+        return _form({options.get("name"): value for options, _, value in form})
+    if isinstance(body, Mapping):
+        return body
     if isinstance(body, str):
         body = body.encode()
     if not isinstance(body, bytes | bytearray):

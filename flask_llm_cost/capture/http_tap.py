@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
 
 from .. import runtime as runtimes
+from ..config import HTTP
+from ..config import asks_for
 from ..counters import log
 from ..events import Observation
 from ..identity import asked
-from ..providers import Route
+from ..providers import UNKNOWN_PROVIDER
 from ..providers import find_route
-from ..providers import provider_of_host
+from ..providers import is_nobodys
 from ..runtime import Runtime
 from .call import CapturedCall
 from .call import begin_request
@@ -30,18 +32,20 @@ from .readers import is_stream
 from .readers import read_at_once
 from .readers import reader_for
 
+_NO_HOSTS: Mapping[str, str] = MappingProxyType({})
+
 Tags = Mapping[str, object] | Callable[[], Mapping[str, object]]
 
-#: Classes whose heirs are raised about a connection: of httpx and httpx2, of urllib3.
-_CONNECTION_ERRORS = {"TransportError", "HTTPError"}
+#: Classes whose heirs are raised about a connection: of httpx and httpx2, of urllib3, of aiohttp.
+_CONNECTION_ERRORS = {"TransportError", "HTTPError", "ClientError"}
 #: Heirs of theirs that are raised before anything is sent.
 _NOTHING_SENT = {"UnsupportedProtocol", "LocalProtocolError"}
 
 
 class HttpTap:
-    """What a transport and an adapter share.
+    """What a transport, an adapter and the taps of whole HTTP packages share.
 
-    :param resolve: the runtime that a request beginning now belongs to.
+    :param resolve: the runtime that a request beginning now belongs to; it counts nothing.
     :raises TypeError: ``tags`` is neither a mapping nor a callable.
     """
 
@@ -53,16 +57,30 @@ class HttpTap:
 
     def begin(self, request: Any) -> CapturedCall | None:
         """Open a call for a request that is about to be sent; ``None`` where it is not to be recorded."""
-        # Reading what was billed before costs nothing, so most requests end here.
-        if str(request.method).upper() != "POST" or is_covered():
-            return None
+        return self.open(request) if self.concerns(request.method, str(request.url)) else None
+
+    def concerns(self, method: str, url: str) -> bool:
+        """Whether a request may be a call. Most requests of an app end here, so it is quick; reading what was
+        billed before costs nothing.
+        """
+        if str(method).upper() != "POST" or is_covered():
+            return False
         runtime = self._resolve()
-        if runtime is None:
-            return None
+        return not is_nobodys(_host(url), _NO_HOSTS if runtime is None else runtime.config.provider_hosts)
+
+    def open(self, request: Any) -> CapturedCall | None:
+        """As :meth:`begin`, for a request that :meth:`concerns` us."""
+        runtime = self._resolve()
         made_by_us = is_muted()
-        with ours(runtime.counters, "An HTTP request could not be tracked", silent=True):
-            route = _route(str(request.url), runtime.config.provider_hosts)
-            if route is None or route.billing == "free":
+        counters = runtimes.untracked if runtime is None else runtime.counters
+        with ours(counters, "An HTTP request could not be tracked", silent=True):
+            url = str(request.url)
+            hosts = _NO_HOSTS if runtime is None else runtime.config.provider_hosts
+            route = find_route("POST", _host(url), url, provider_hosts=hosts)
+            if route.billing == "free" or route.provider == UNKNOWN_PROVIDER:
+                return None
+            if runtime is None:
+                runtimes.resolve()  # now that it is a call, it counts as one that belongs to nobody
                 return None
             if made_by_us:
                 runtimes.untracked.add("made_while_recording")
@@ -77,14 +95,30 @@ class HttpTap:
         return said if isinstance(said, Mapping) else {}
 
 
-def failed(call: CapturedCall, error: BaseException) -> None:
-    """Sending the request ended in this exception, which is on its way to the host."""
+def _resolve_for_process() -> Runtime | None:
+    runtime = runtimes.resolve(counted=False)
+    return runtime if runtime is not None and asks_for(runtime.config.instrument, HTTP) else None
+
+
+#: The tap of requests that no transport or adapter of the host's choice sends.
+PROCESS = HttpTap(_resolve_for_process, None)
+
+
+def failed(call: CapturedCall, error: BaseException, *, http_status: object = None) -> None:
+    """Sending the request ended in this exception, which is on its way to the host.
+
+    :param http_status: that of the answer which the exception is about, if it is about one.
+    """
     with ours(call.runtime.counters, "A failed request could not be recorded", silent=True):
-        if not isinstance(error, Exception) or _came_from_the_wire(error):
+        if isinstance(http_status, int) and http_status >= 400:
+            call.finish(_refused(http_status), silent=True)
+        elif not isinstance(error, Exception) or _came_from_the_wire(error):
             call.finish_unanswered(error)
 
 
-def answered(call: CapturedCall, response: Any, whole: bytes | None) -> Reader | None:
+def answered(
+    call: CapturedCall, response: Any, whole: bytes | None, *, retries_taken: int = 0
+) -> Reader | None:
     """A response arrived; the reader for its body, or ``None`` where that tells nothing more.
 
     A refusal is recorded, a redirection is not.
@@ -94,9 +128,9 @@ def answered(call: CapturedCall, response: Any, whole: bytes | None) -> Reader |
     """
     reader = None
     with ours(call.runtime.counters, "An answer could not be observed", silent=True):
-        call.answered(response, retries_taken=0)
+        call.answered(response, retries_taken)
         if response.status_code >= 400:
-            call.finish(Observation(status="error", error_type=_refusal(response.status_code)), silent=True)
+            call.finish(_refused(response.status_code), silent=True)
         elif 200 <= response.status_code < 300:
             reader = reader_for(call.route, response, streamed=call.stream)
             if is_stream(response):
@@ -108,13 +142,9 @@ def answered(call: CapturedCall, response: Any, whole: bytes | None) -> Reader |
     return None
 
 
-def _route(url: str, provider_hosts: Mapping[str, str]) -> Route | None:
-    """The route of a request; ``None`` where its host is nobody's who answers such requests."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    if provider_of_host(host, provider_hosts) is None:
-        return None
-    return find_route("POST", host, parts.path, provider_hosts=provider_hosts)
+def _host(url: str) -> str:
+    """The host of a URL, with its port if it tells one."""
+    return url.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2]
 
 
 def _came_from_the_wire(error: Exception) -> bool:
@@ -125,9 +155,10 @@ def _came_from_the_wire(error: Exception) -> bool:
     return isinstance(error, OSError) or bool(names & _CONNECTION_ERRORS)
 
 
-def _refusal(status: int) -> str:
-    """The name of an HTTP status, such as ``too_many_requests``; providers have some of their own."""
+def _refused(status: int) -> Observation:
+    """A refusal, by the name of its HTTP status; providers have some of their own."""
     try:
-        return HTTPStatus(status).name.lower()
+        error_type = HTTPStatus(status).name.lower()
     except ValueError:
-        return "http_error"
+        error_type = "http_error"
+    return Observation(status="error", http_status=status, error_type=error_type)

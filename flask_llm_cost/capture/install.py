@@ -12,11 +12,14 @@ from importlib import metadata
 from types import ModuleType
 from typing import Literal
 
+from ..config import HTTP
 from ..config import INSTRUMENTS
+from ..config import asks_for
 from ..counters import log
 from ..errors import CaptureContractError
 from .import_hook import ImportWatcher
 from .integrations import BUILT_IN
+from .integrations import HTTP_PACKAGES
 from .integrations import Integration
 from .integrations import integrations
 from .synthetic import MadeUpCall
@@ -42,6 +45,11 @@ class SdkStatus:
     reason: str
     made_up_call: MadeUpCall | None = None
 
+    @property
+    def is_http(self) -> bool:
+        """Whether this is one of the packages that ``"http"`` stands for."""
+        return self.sdk in HTTP_PACKAGES
+
 
 _lock = threading.Lock()
 _users: Counter[str] = Counter()
@@ -54,10 +62,10 @@ def install(instrument: Literal["auto"] | Iterable[str]) -> None:
 
     :raises CaptureContractError: an SDK given by name is missing or does not look as expected.
     """
-    names = _asked_for(instrument)
-    if instrument != "auto":
-        for name in names:
-            _require(name)
+    named = _named(instrument)
+    for name in named:
+        _require(name)
+    names = _meant(named)
     with _lock:
         _users.update(names)
         _watcher.watch(_watched())
@@ -70,7 +78,7 @@ def install(instrument: Literal["auto"] | Iterable[str]) -> None:
 
 def uninstall(instrument: Literal["auto"] | Iterable[str]) -> None:
     """Undo one :func:`install`. The last one puts the SDKs' own methods back."""
-    names = _asked_for(instrument)
+    names = _meant(_named(instrument))
     with _lock:
         for name in names:
             _users[name] = max(0, _users[name] - 1)
@@ -83,16 +91,17 @@ def uninstall(instrument: Literal["auto"] | Iterable[str]) -> None:
 
 
 def status(instrument: Literal["auto"] | tuple[str, ...] = "auto") -> list[SdkStatus]:
-    """Every SDK that can be tapped, and how it stands with it.
+    """Every SDK that can be tapped, and how it stands with it; the HTTP packages where they are asked for.
 
     :param instrument: what one app asks for; another app of the process may have had more tapped.
     """
-    found = integrations()
-    known = [_status(each, instrument) for each in found.known.values()]
+    found, meant = integrations(), _meant(_named(instrument))
+    known = [_status(each, each.name in meant) for each in found.known.values()]
+    known += [_status(each, True) for name, each in HTTP_PACKAGES.items() if name in meant]
     left_out = [
         SdkStatus(name, distribution, _version(distribution), "incompatible", f"It is left out: {problem}.")
         for name, (distribution, problem) in found.broken.items()
-        if instrument == "auto" or name in instrument
+        if asks_for(instrument, name)
     ]
     return known + left_out
 
@@ -104,20 +113,28 @@ def load(name: str) -> SdkStatus:
     """
     for path in _find(name).taps:
         _imported_or_none(path)
-    return _status(_find(name), "auto")
+    return _status(_find(name), True)
 
 
-def _asked_for(instrument: Literal["auto"] | Iterable[str]) -> tuple[str, ...]:
-    return tuple(integrations().known) if instrument == "auto" else tuple(instrument)
+def _named(instrument: Literal["auto"] | Iterable[str]) -> tuple[str, ...]:
+    return ("auto",) if instrument == "auto" else tuple(instrument)
+
+
+def _meant(named: tuple[str, ...]) -> tuple[str, ...]:
+    """What of the tables the names of ``LLM_COST_INSTRUMENT`` mean."""
+    several = {"auto": integrations().known if "auto" in named else (), HTTP: HTTP_PACKAGES}
+    return tuple(dict.fromkeys(meant for name in named for meant in several.get(name, (name,))))
 
 
 def _find(name: str) -> Integration:
+    if name in HTTP_PACKAGES:
+        return HTTP_PACKAGES[name]
     return (BUILT_IN if name in BUILT_IN.known else integrations()).known[name]
 
 
-def _status(integration: Integration, instrument: Literal["auto"] | tuple[str, ...]) -> SdkStatus:
+def _status(integration: Integration, asked_for: bool) -> SdkStatus:
     version = _version(integration.distribution)
-    state, reason = _state(integration, version, instrument == "auto" or integration.name in instrument)
+    state, reason = _state(integration, version, asked_for)
     call = integration.made_up_call
     return SdkStatus(integration.name, integration.distribution, version, state, reason, call)
 
@@ -133,7 +150,7 @@ def _state(integration: Integration, version: str | None, asked_for: bool) -> tu
             return "incompatible", f"{_refused[path]}; its calls are not recorded."
     patched = [path for path, module in loaded.items() if _is_tapped(integration, module)]
     if patched:
-        return "active", f"Every call of its clients is seen, in {' and '.join(patched)}."
+        return "active", f"{integration.seen} Tapped: {', '.join(patched)}."
     return "waiting", "It will be tapped when the app imports it."
 
 
@@ -141,6 +158,11 @@ def _require(name: str) -> None:
     """Import an SDK that was asked for by name, and check it. No lock of ours is held: importing may take
     the import lock of a thread that waits for us.
     """
+    if name == "auto":
+        return
+    if name == HTTP:
+        _require_http()
+        return
     found = BUILT_IN if name in BUILT_IN.known else integrations()
     if name not in found.known:
         _, problem = found.broken.get(name, ("", "no installed package brings it"))
@@ -154,6 +176,25 @@ def _require(name: str) -> None:
             f"LLM_COST_INSTRUMENT names {name!r}, whose version {_version(integration.distribution)} cannot "
             f"be tapped: {broken}. Use a version that flask_llm_cost supports, or take it out of the list."
         )
+
+
+def _require_http() -> None:
+    """Check that there is an HTTP package. None is imported: an app uses some of those that are installed,
+    and one that does not look as expected when it is imported is warned about.
+    """
+    if all(_version(name) is None for name in HTTP_PACKAGES):
+        raise CaptureContractError(
+            f"LLM_COST_INSTRUMENT names {HTTP!r}, and none of {', '.join(HTTP_PACKAGES)} is installed. "
+            "Install the one that your code uses, or take it out of the list."
+        )
+    for name, integration in HTTP_PACKAGES.items():
+        module = _loaded(name)
+        problem = _problem(integration, module) if module is not None else None
+        if problem:
+            raise CaptureContractError(
+                f"LLM_COST_INSTRUMENT names {HTTP!r}, and {name} {_version(name)} cannot be tapped: "
+                f"{problem}. Use a version that flask_llm_cost supports, or take it out of the list."
+            )
 
 
 def _first_module(integration: Integration) -> ModuleType:

@@ -17,10 +17,14 @@ from typing import Protocol
 
 from ..config import INTEGRATIONS_GROUP
 from ..counters import log
+from . import client_aiohttp
+from . import client_httpx
+from . import client_urllib3
 from . import sdk_google
 from . import sdk_speakeasy
 from . import sdk_stainless
 from . import synthetic
+from . import synthetic_http
 from .synthetic import MadeUpCall
 
 
@@ -50,6 +54,7 @@ class Integration:
     :param distribution: what ``pip`` calls the SDK.
     :param taps: the SDK's modules and how each is tapped once it is imported. The first one that can be
         imported decides whether the SDK is supported; an older version may lack the others.
+    :param seen: what can be said of its calls once it is tapped.
     :param made_up_call: asks the SDK's own client, over a transport that answers without a network, for
         1,000 tokens of input and 100 of output, given the names of a model and of the answer's id. It is
         what ``verify-capture`` sends.
@@ -58,6 +63,7 @@ class Integration:
     name: str
     distribution: str
     taps: Mapping[str, Tap]
+    seen: str = "Every call of its clients is seen."
     made_up_call: MadeUpCall | None = None
 
 
@@ -92,6 +98,22 @@ _BUILT_IN = (
         taps={"groq._base_client": sdk_stainless},
         made_up_call=synthetic.call_groq,
     ),
+)
+
+
+def _http(package: str, tap: Tap, call: MadeUpCall) -> Integration:
+    seen = "Every request of its clients to a known provider is seen, unless a tapped SDK sends it."
+    return Integration(name=package, distribution=package, taps={package: tap}, seen=seen, made_up_call=call)
+
+
+#: What ``"http"`` stands for: of these, whatever is installed. requests and boto3 send through urllib3.
+HTTP_PACKAGES: Mapping[str, Integration] = MappingProxyType(
+    {
+        "httpx": _http("httpx", client_httpx, synthetic_http.call_httpx),
+        "httpx2": _http("httpx2", client_httpx, synthetic_http.call_httpx2),
+        "urllib3": _http("urllib3", client_urllib3, synthetic_http.call_urllib3),
+        "aiohttp": _http("aiohttp", client_aiohttp, synthetic_http.call_aiohttp),
+    }
 )
 
 

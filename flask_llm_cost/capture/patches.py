@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
+from types import ModuleType
 from typing import Any
 
 _lock = threading.Lock()
@@ -26,6 +28,12 @@ class Tap:
 Wrap = Callable[[Tap], Mapping[str, Any]]
 
 _taps: weakref.WeakKeyDictionary[type, Tap] = weakref.WeakKeyDictionary()
+
+
+def classes(module: ModuleType, names: Iterable[str]) -> list[type]:
+    """Those of a module's names that are classes."""
+    found = (getattr(module, name, None) for name in names)
+    return [cls for cls in found if isinstance(cls, type)]
 
 
 def put_on(cls: type, names: tuple[str, ...], wrap: Wrap) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -143,60 +142,3 @@ class _Body(_Plain):
 
     def partial(self) -> Observation:
         return Observation()
-
-
-class Unpacking:
-    """Reads the bytes of a transport, which still have their content encoding.
-
-    :param decoder: a decoder of the HTTP package: httpx's gives bytes, httpx2's pieces of at most 1 MiB.
-    """
-
-    def __init__(self, inner: Reader, decoder: Any) -> None:
-        self._inner = inner
-        self._decoder = decoder
-        self._broken: str | None = None
-
-    @property
-    def saw_output(self) -> bool:
-        return self._inner.saw_output
-
-    @property
-    def is_whole(self) -> bool:
-        return self._inner.is_whole
-
-    def feed(self, chunk: bytes) -> bool:
-        try:
-            return any([self._inner.feed(piece) for piece in _pieces(self._decoder.decode(chunk))])
-        except Exception as error:
-            self._broken = type(error).__name__  # the host's own decoder is about to say the same
-            return True
-
-    def complete(self) -> Observation:
-        if self._broken is not None:
-            return replace(self._inner.partial(), status="error", error_type=self._broken)
-        return self._inner.complete()
-
-    def partial(self) -> Observation:
-        return self._inner.partial()
-
-    def before_end(self, chunk: bytes) -> bytes:
-        return chunk
-
-
-def unpacking(reader: Reader, response: Any) -> Reader:
-    """``reader`` for the bytes of a response of httpx or httpx2 as they come over the wire."""
-    if not is_packed(response):
-        return reader
-    # The response keeps its decoder, and a decoder its place in the body: ours comes from a second response.
-    twin = type(response)(200, headers=response.headers, stream=response.stream)
-    return Unpacking(reader, twin._get_content_decoder())
-
-
-def is_packed(response: Any) -> bool:
-    """Whether the body has a content encoding."""
-    encoding = str(response.headers.get("content-encoding", "identity"))
-    return encoding.strip().lower() != "identity"
-
-
-def _pieces(decoded: bytes | Iterable[bytes]) -> Iterable[bytes]:
-    return (decoded,) if isinstance(decoded, bytes) else decoded

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from . import patches
 from .call import Asked
 from .call import begin_call
+from .call import joined
 from .google_exchange import Exchange
 from .google_exchange import count_attempt
 from .google_exchange import under_way
@@ -107,13 +108,13 @@ def _begin(
 
 def _asked(client: Any, given: Mapping[str, Any], streamed: bool) -> Asked:
     options = given.get("http_options")
-    base = _option(options, "base_url") or client._http_options.base_url
+    base = urlsplit(str(_option(options, "base_url") or client._http_options.base_url))
     body = given["request_dict"]
     extra = _option(options, "extra_body") or client._http_options.extra_body
     return Asked(
         method=str(given["http_method"]),
-        host=urlsplit(str(base)).netloc,
-        path=str(given["path"]),
+        host=base.netloc,
+        path=joined(base.path, str(given["path"])),
         body={**body, **extra} if isinstance(extra, Mapping) else body,
         streamed=streamed,
         provider="vertex" if client.vertexai else None,

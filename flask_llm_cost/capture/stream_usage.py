@@ -18,9 +18,9 @@ from typing import Any
 from ..providers import find_route
 from .call import CapturedCall
 from .call import asked_of_stainless
-from .readers import is_packed
 from .tee import TAPPED
 from .tee import Tee
+from .unpacking import is_packed
 
 _PROTOCOLS = ("openai_chat", "openai_completions")
 #: Azure's dated versions of its API before this one refuse the option.

@@ -18,8 +18,8 @@ from ..runtime import Runtime
 from .call import CapturedCall
 from .mute import ours
 from .readers import Reader
-from .readers import Unpacking
-from .readers import unpacking
+from .unpacking import Unpacking
+from .unpacking import unpacking
 
 _open: set[OpenAnswer] = set()
 

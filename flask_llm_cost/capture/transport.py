@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import AsyncIterator
+from collections.abc import Awaitable
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
@@ -20,12 +21,12 @@ from .mute import covered
 from .mute import ours
 from .readers import Reader
 from .readers import content
-from .readers import unpacking
 from .tee import Tee
 from .tee import tap_async_close
 from .tee import tap_async_reading
 from .tee import tap_close
 from .tee import tap_reading
+from .unpacking import unpacking
 
 _SENDING = ("handle_request", "handle_async_request")
 
@@ -40,6 +41,39 @@ def http_transport(resolve: Callable[[], Runtime | None], inner: Any, tags: Tags
     return Transport(HttpTap(resolve, tags), _Default() if inner is None else inner)
 
 
+def send(tap: HttpTap, handle: Callable[[Any], Any], request: Any) -> Any:
+    """Have ``handle``, a transport's ``handle_request``, send a request, and read its answer along.
+
+    :raises LLMCostError: the host opted into an exception.
+    """
+    call = tap.begin(request)
+    if call is None:
+        return handle(request)
+    with covered():
+        try:
+            response = handle(request)
+        except BaseException as error:
+            failed(call, error)
+            raise
+    _read_along(call, response, "SyncByteStream")
+    return response
+
+
+async def send_async(tap: HttpTap, handle: Callable[[Any], Awaitable[Any]], request: Any) -> Any:
+    """As :func:`send`, for ``handle_async_request``."""
+    call = tap.begin(request)
+    if call is None:
+        return await handle(request)
+    with covered():
+        try:
+            response = await handle(request)
+        except BaseException as error:
+            failed(call, error)
+            raise
+    _read_along(call, response, "AsyncByteStream")
+    return response
+
+
 class Transport:
     """Sends through the inner transport, sync or async, as that one does it."""
 
@@ -49,31 +83,11 @@ class Transport:
 
     def handle_request(self, request: Any) -> Any:
         """:raises LLMCostError: the host opted into an exception."""
-        call = self._tap.begin(request)
-        if call is None:
-            return self._inner.handle_request(request)
-        with covered():
-            try:
-                response = self._inner.handle_request(request)
-            except BaseException as error:
-                failed(call, error)
-                raise
-        _read_along(call, response, "SyncByteStream")
-        return response
+        return send(self._tap, self._inner.handle_request, request)
 
     async def handle_async_request(self, request: Any) -> Any:
         """:raises LLMCostError: the host opted into an exception."""
-        call = self._tap.begin(request)
-        if call is None:
-            return await self._inner.handle_async_request(request)
-        with covered():
-            try:
-                response = await self._inner.handle_async_request(request)
-            except BaseException as error:
-                failed(call, error)
-                raise
-        _read_along(call, response, "AsyncByteStream")
-        return response
+        return await send_async(self._tap, self._inner.handle_async_request, request)
 
     def close(self) -> None:
         """Close the inner transport."""

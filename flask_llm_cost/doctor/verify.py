@@ -52,8 +52,8 @@ class Step:
 
 
 def verify_capture(runtime: Runtime) -> Iterator[Step]:
-    """Send one made-up call per tapped SDK, and per HTTP package that can be given a transport of ours,
-    through capture, price and ledger, and remove it again.
+    """Send one made-up call per tapped SDK, per tapped HTTP package that the app has imported, and per HTTP
+    package that can be given a transport of ours, through capture, price and ledger, and remove it again.
 
     Nothing leaves the machine. Receivers of ``call_recorded`` hear of the calls. Where nothing is installed
     that could call, the way of ``track()`` is proved. Where calls go to the log or to a callable, nothing is
@@ -65,7 +65,7 @@ def verify_capture(runtime: Runtime) -> Iterator[Step]:
         return
     sdks = []
     for sdk in capture.status(runtime.config.instrument):
-        if sdk.state in ("active", "waiting"):
+        if sdk.state == "active" or (sdk.state == "waiting" and not sdk.is_http):
             sdk = yield from _examined(sdk)
         if sdk.state == "active":
             sdks.append(sdk)
@@ -102,7 +102,8 @@ def _proved(runtime: Runtime, ledger: Ledger, sdk: capture.SdkStatus) -> Iterato
     if sdk.made_up_call is None:
         evidence = "The package that brings this integration brings no made-up call."
         return iter([Step(sdk.sdk, "captured", "skip", evidence)])
-    return _Proof(runtime, ledger, sdk.sdk, sdk.sdk, sdk.made_up_call).steps()
+    provider = "openai" if sdk.is_http else sdk.sdk
+    return _Proof(runtime, ledger, sdk.sdk, provider, sdk.made_up_call).steps()
 
 
 def _usable_ledger(runtime: Runtime) -> Ledger | Step:

@@ -24,12 +24,14 @@ from .provider import Provider
 from .reading import StreamReader
 from .reading import is_event_stream
 from .reading import read_body
+from .registry import is_nobodys
 from .registry import plugins
 from .registry import provider_of_host
 from .requested import FORM_FIELDS
 from .requested import RequestFacts
 from .requested import completed
 from .requested import read_request
+from .routes import UNKNOWN_PROVIDER
 from .routes import Route
 from .routes import find_route
 
@@ -44,6 +46,7 @@ __all__ = [
     "count",
     "mapping",
     # for capture
+    "UNKNOWN_PROVIDER",
     "Billing",
     "FORM_FIELDS",
     "RequestFacts",
@@ -52,6 +55,7 @@ __all__ = [
     "completed",
     "find_route",
     "is_event_stream",
+    "is_nobodys",
     "is_size",
     "normalise_mode",
     "plugins",

@@ -13,6 +13,8 @@ from .gemini import GeminiReader
 from .gemini_interactions import InteractionsReader
 from .google_predict import PredictReader
 from .hosts import PROVIDER_HOSTS
+from .hosts import is_built_in
+from .hosts import is_in
 from .hosts import known_provider
 from .mistral import MISTRAL
 from .openai_chat import ChatReader
@@ -53,13 +55,23 @@ _TAKEN = frozenset({*BUILT_IN, *PROVIDER_HOSTS.values(), "unknown"})
 plugins = Plugins(_TAKEN, frozenset(READERS))
 
 
-def provider_of_host(host: str, provider_hosts: Mapping[str, str]) -> str | None:
+def provider_of_host(host: str, provider_hosts: Mapping[str, str], path: str = "") -> str | None:
     """The provider behind ``host`` (a port and the case are ignored), or ``None`` where nobody knows.
 
     :param provider_hosts: the app's own table of hosts, which is asked first.
+    :param path: the request's whole path, where it is known; gateways are told apart by it.
     """
-    found = known_provider(host, provider_hosts, _BUILT_IN_HOSTS)
-    return known_provider(host, {}, plugins.hosts()) if found is None else found
+    found = known_provider(host, provider_hosts, _BUILT_IN_HOSTS, path)
+    return known_provider(host, {}, plugins.hosts(), path) if found is None else found
+
+
+def is_nobodys(host: str, provider_hosts: Mapping[str, str]) -> bool:
+    """Whether no path of ``host`` is a provider's. It is asked about every request of a process, so it is
+    quick.
+    """
+    if is_built_in(host) or is_in(host, _BUILT_IN_HOSTS):
+        return False
+    return not (is_in(host, provider_hosts) or is_in(host, plugins.hosts()))
 
 
 def find_provider(name: str) -> Provider | None:

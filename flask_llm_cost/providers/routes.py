@@ -124,6 +124,15 @@ POST_ROUTES: Mapping[str, Endpoint] = MappingProxyType(
     }
 )
 
+#: Another publisher's own format, passed through by Vertex AI at ``models/NAME:rawPredict``.
+RAW_PUBLISHERS: Mapping[str, Endpoint] = MappingProxyType(
+    {
+        "anthropic": Endpoint("messages", "usage", "anthropic_messages"),
+        "mistralai": Endpoint("chat", "usage", "openai_chat"),
+    }
+)
+_RAW_VERBS = ("rawpredict", "streamrawpredict")
+
 _EMBEDDINGS = Endpoint("embeddings", "usage", "gemini_generate")
 #: Google's POST requests by the verb after the last colon, ``models/NAME:VERB``, in lower case.
 VERB_ROUTES: Mapping[str, Endpoint] = MappingProxyType(
@@ -165,14 +174,16 @@ def find_route(
 ) -> Route:
     """The route of a request.
 
-    :param path: as the SDK has it (``/chat/completions``), or full (``/v1/chat/completions``), with or
-        without a query; versions, Azure deployments and a gateway's prefix may come before.
+    :param path: with or without a query; versions, Azure deployments and a gateway's prefix may come
+        before what the table knows.
     :param sdk: the SDK that sends it; its name is the provider's where the host is nobody's.
     :param provider_hosts: the app's own hosts (``LLM_COST_PROVIDER_HOSTS``).
     """
     url = urlsplit(path) if "://" in path else None
-    provider = provider_of_host(url.netloc if url else host, provider_hosts) or sdk or UNKNOWN_PROVIDER
-    endpoint, model = _classify(method.upper(), url.path if url else path.partition("?")[0], provider)
+    path = url.path if url else path.partition("?")[0]
+    told = provider_of_host(url.netloc if url else host, provider_hosts, path)
+    provider = told or sdk or UNKNOWN_PROVIDER
+    endpoint, model = _classify(method.upper(), path, provider)
     return Route(
         provider=provider,
         operation=endpoint.operation,
@@ -221,10 +232,20 @@ def _with_verb(segments: list[str]) -> tuple[Endpoint, str | None] | None:
         return None
     collection = before[-1].lower() if before else ""
     prefix = _COLLECTIONS.get(collection)
-    endpoint = VERB_ROUTES.get(verb.lower(), _UNKNOWN_VERB if prefix is not None else None)
+    if verb.lower() in _RAW_VERBS:
+        endpoint: Endpoint | None = _raw(before, resource, verb)
+    else:
+        endpoint = VERB_ROUTES.get(verb.lower(), _UNKNOWN_VERB if prefix is not None else None)
     if endpoint is None:
         return None
     return endpoint, name(f"{prefix}{resource}") if prefix is not None and resource else None
+
+
+def _raw(before: list[str], resource: str, verb: str) -> Endpoint:
+    if resource == "count-tokens":
+        return _FREE
+    publisher = before[-2].lower() if len(before) > 1 else ""
+    return replace(RAW_PUBLISHERS.get(publisher, _UNKNOWN), stream=verb.lower().startswith("stream"))
 
 
 def _ends_with(words: list[str], pattern: list[str]) -> bool:

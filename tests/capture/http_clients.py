@@ -1,4 +1,6 @@
-"""One way to ask clients of httpx, httpx2 (sync and async) and requests, so that one test covers them all."""
+"""One way to ask clients of HTTP packages, through what the tracker gives them or tapped as they are, so that
+one test covers them all.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 import httpx
 import httpx2
 import requests
+import urllib3
 
 from flask_llm_cost.extension import LLMCostTracker
 
@@ -36,6 +40,8 @@ class Client:
     """
 
     name: str
+    #: What the app needs to be told, for its requests to be seen.
+    config: dict[str, Any] = {}
     connect_error: type[Exception]
     #: Raised before the answer, and within it.
     timeout_errors: tuple[type[Exception], type[Exception]]
@@ -57,6 +63,10 @@ class Client:
     ) -> Seen:
         """Read an answer as it comes, and leave after so many pieces."""
         raise NotImplementedError
+
+    def recorded_as(self, error: type[Exception], situation: str) -> str:
+        """The name under which this exception is recorded: its own, where the client is the one tapped."""
+        return error.__name__
 
     def __repr__(self) -> str:
         return self.name
@@ -186,12 +196,164 @@ class Requests(Client):
         return _seen(response, read)
 
 
+class Urllib3(Client):
+    name = "urllib3"
+    connect_error = urllib3.exceptions.NewConnectionError
+    timeout_errors = (urllib3.exceptions.ReadTimeoutError, urllib3.exceptions.ReadTimeoutError)
+    broken_error = urllib3.exceptions.ProtocolError
+    decoding_error = urllib3.exceptions.DecodeError
+
+    def post(self, url: str, *, tracker: LLMCostTracker | None, timeout: float = 5, **body: Any) -> Seen:
+        with urllib3.PoolManager() as pool:
+            return _seen(response := self._send(pool, url, timeout, body), response.data)
+
+    def stream(
+        self,
+        url: str,
+        *,
+        tracker: LLMCostTracker | None,
+        pieces: int | None = None,
+        timeout: float = 5,
+        **body: Any,
+    ) -> Seen:
+        read = b""
+        with urllib3.PoolManager() as pool:
+            response = self._send(pool, url, timeout, {**body, "preload_content": False})
+            try:
+                for number, piece in enumerate(response.stream(2**16, decode_content=True), start=1):
+                    read += piece
+                    if number == pieces:
+                        break
+            finally:
+                response.close()
+        return _seen(response, read)
+
+    def _send(self, pool: urllib3.PoolManager, url: str, timeout: float, body: dict[str, Any]) -> Any:
+        options = {"body" if name == "content" else name: value for name, value in body.items()}
+        if "files" in options:
+            options["fields"] = {**options.pop("data"), **options.pop("files")}
+        redirects = options.pop("allow_redirects", True)
+        retries = urllib3.Retry(connect=False, read=False, redirect=3 if redirects else False)
+        return pool.request("POST", url, timeout=timeout, retries=retries, redirect=redirects, **options)
+
+
+class Aiohttp(Client):
+    name = "aiohttp async"
+    connect_error = aiohttp.ClientConnectorError
+    timeout_errors = (aiohttp.SocketTimeoutError, aiohttp.SocketTimeoutError)
+    broken_error = aiohttp.ClientPayloadError
+    decoding_error = aiohttp.ClientPayloadError
+
+    def post(self, url: str, *, tracker: LLMCostTracker | None, timeout: float = 5, **body: Any) -> Seen:
+        async def work(response: aiohttp.ClientResponse) -> bytes:
+            return await response.read()
+
+        return self._run(work, url, timeout, body)
+
+    def stream(
+        self,
+        url: str,
+        *,
+        tracker: LLMCostTracker | None,
+        pieces: int | None = None,
+        timeout: float = 5,
+        **body: Any,
+    ) -> Seen:
+        async def work(response: aiohttp.ClientResponse) -> bytes:
+            read, number = b"", 0
+            async for piece in response.content.iter_any():
+                read, number = read + piece, number + 1
+                if number == pieces:
+                    break
+            return read
+
+        return self._run(work, url, timeout, body)
+
+    def _run(
+        self,
+        work: Callable[[aiohttp.ClientResponse], Awaitable[bytes]],
+        url: str,
+        timeout: float,
+        body: dict[str, Any],
+    ) -> Seen:
+        options = {"data" if name == "content" else name: value for name, value in body.items()}
+        if "files" in options:
+            options["data"] = form = aiohttp.FormData(options["data"])
+            for name, (filename, content) in options.pop("files").items():
+                form.add_field(name, content, filename=filename)
+
+        async def main() -> Seen:
+            limit = aiohttp.ClientTimeout(sock_read=timeout)
+            async with (
+                aiohttp.ClientSession(timeout=limit) as session,
+                session.post(url, **options) as response,
+            ):
+                read = await work(response)
+            return Seen(response.status, list(response.headers.items()), read, type(response))
+
+        return asyncio.run(main())
+
+
+class Tapped(Client):
+    """A client as it comes, in an app that taps the HTTP packages of its process.
+
+    :param recorded: under which names its exceptions are recorded, by situation, where it sends through
+        another package.
+    """
+
+    config = {"LLM_COST_INSTRUMENT": ["http"]}
+
+    def __init__(self, inner: Client, recorded: dict[str, str] | None = None) -> None:
+        self.name = f"{inner.name} tapped"
+        self._inner = inner
+        self._recorded = recorded or {}
+        self.connect_error, self.timeout_errors = inner.connect_error, inner.timeout_errors
+        self.broken_error, self.decoding_error = inner.broken_error, inner.decoding_error
+
+    def post(self, url: str, *, tracker: LLMCostTracker | None, **options: Any) -> Seen:
+        return self._inner.post(url, tracker=None, **options)
+
+    def stream(self, url: str, *, tracker: LLMCostTracker | None, **options: Any) -> Seen:
+        return self._inner.stream(url, tracker=None, **options)
+
+    def recorded_as(self, error: type[Exception], situation: str) -> str:
+        return self._recorded.get(situation, error.__name__)
+
+
+#: What urllib3 raises where requests raises exceptions of its own.
+OF_URLLIB3 = {
+    "connect": "MaxRetryError",
+    "timeout before the answer": "ReadTimeoutError",
+    "timeout within the answer": "ReadTimeoutError",
+    "broken": "ProtocolError",
+    "decoding": "DecodeError",
+}
+
+
 def _renamed(body: dict[str, Any]) -> dict[str, Any]:
     return {"data" if name == "content" else name: value for name, value in body.items()}
 
 
 def _seen(response: Any, body: bytes) -> Seen:
-    return Seen(response.status_code, list(response.headers.items()), body, type(response))
+    return Seen(
+        response.status if type(response) is urllib3.HTTPResponse else response.status_code,
+        list(response.headers.items()),
+        body,
+        type(response),
+    )
 
 
-CLIENTS: list[Client] = [Sync(httpx), Sync(httpx2), Async(httpx), Async(httpx2), Requests()]
+CLIENTS: list[Client] = [
+    Sync(httpx),
+    Sync(httpx2),
+    Async(httpx),
+    Async(httpx2),
+    Requests(),
+    Tapped(Sync(httpx)),
+    Tapped(Sync(httpx2)),
+    Tapped(Async(httpx)),
+    Tapped(Async(httpx2)),
+    Tapped(Requests(), OF_URLLIB3),
+    Tapped(Urllib3()),
+    Tapped(Aiohttp()),
+]

@@ -11,13 +11,16 @@ import pytest
 
 from flask_llm_cost.context import with_tags
 from flask_llm_cost.errors import UnknownPricingError
+from flask_llm_cost.extension import LLMCostTracker
 from tests.capture.conftest import MakeApp
 from tests.capture.conftest import TrackedApp
+from tests.capture.google_calls import quiet_aiohttp
 from tests.capture.http_clients import ASK
 from tests.capture.http_clients import CHAT
 from tests.capture.http_clients import CLIENTS
 from tests.capture.http_clients import STREAM
 from tests.capture.http_clients import Client
+from tests.capture.http_clients import Seen
 from tests.loopback import LoopbackProvider
 from tests.loopback import closed_port
 from tests.wire_formats import chat_completion
@@ -25,7 +28,9 @@ from tests.wire_formats import chat_stream
 from tests.wire_formats import message_stream
 from tests.wire_formats import sse
 
-LOCAL = {"LLM_COST_PROVIDER_HOSTS": {"127.0.0.1": "openai"}}
+LOCAL: dict[str, Any] = {"LLM_COST_PROVIDER_HOSTS": {"127.0.0.1": "openai"}}
+
+pytestmark = quiet_aiohttp
 
 
 @pytest.fixture(params=CLIENTS, ids=repr)
@@ -35,8 +40,8 @@ def client(request: pytest.FixtureRequest) -> Client:
 
 
 @pytest.fixture
-def app(make_app: MakeApp) -> TrackedApp:
-    return make_app(config=LOCAL)
+def app(make_app: MakeApp, client: Client) -> TrackedApp:
+    return make_app(config={**client.config, **LOCAL})
 
 
 def test_a_whole_answer_is_recorded(app: TrackedApp, provider: LoopbackProvider, client: Client) -> None:
@@ -88,7 +93,7 @@ def test_an_answer_that_cannot_be_unpacked_is_an_error(
     with pytest.raises(client.decoding_error):
         client.post(provider.url + CHAT, tracker=app.tracker, json=ASK)
     assert (app.event.status, app.event.cost_status) == ("error", "unknown")
-    assert app.event.error_type == client.decoding_error.__name__
+    assert app.event.error_type == client.recorded_as(client.decoding_error, "decoding")
 
 
 @pytest.mark.parametrize("status", [400, 401, 429, 500, 529])
@@ -112,7 +117,7 @@ def test_every_try_is_a_call(app: TrackedApp, provider: LoopbackProvider, client
 
 def test_a_redirection_is_no_call(app: TrackedApp, provider: LoopbackProvider, client: Client) -> None:
     provider.answer(b"", status=307, headers={"location": CHAT})
-    more = {} if client.name == "requests" else {"follow_redirects": True}
+    more = {"follow_redirects": True} if "httpx" in client.name else {}
     assert (
         client.post(f"{provider.url}/chat/completions", tracker=app.tracker, json=ASK, **more).status == 200
     )
@@ -125,7 +130,7 @@ def test_a_connection_that_fails_is_recorded_as_unknown(app: TrackedApp, client:
     event = app.event
     assert (event.status, event.cost_status, event.total_cost) == ("error", "unknown", None)
     assert (event.model, event.http_status) == ("gpt-quay", None)
-    assert event.error_type == client.connect_error.__name__
+    assert event.error_type == client.recorded_as(client.connect_error, "connect")
 
 
 def test_a_timeout_before_the_answer_is_recorded(
@@ -134,7 +139,8 @@ def test_a_timeout_before_the_answer_is_recorded(
     provider.answer(chat_completion("gpt-quay"), delay=5)
     with pytest.raises(client.timeout_errors[0]):
         client.post(provider.url + CHAT, tracker=app.tracker, json=ASK, timeout=0.2)
-    assert (app.event.status, app.event.error_type) == ("error", client.timeout_errors[0].__name__)
+    name = client.recorded_as(client.timeout_errors[0], "timeout before the answer")
+    assert (app.event.status, app.event.error_type) == ("error", name)
 
 
 def test_a_timeout_within_the_answer_is_recorded(
@@ -143,7 +149,8 @@ def test_a_timeout_within_the_answer_is_recorded(
     provider.stream(chat_stream("gpt-quay"), hold_after=3)
     with pytest.raises(client.timeout_errors[1]):
         client.stream(provider.url + CHAT, tracker=app.tracker, json=STREAM, timeout=0.2)
-    assert (app.event.status, app.event.error_type) == ("error", client.timeout_errors[1].__name__)
+    name = client.recorded_as(client.timeout_errors[1], "timeout within the answer")
+    assert (app.event.status, app.event.error_type) == ("error", name)
     assert (app.event.input_tokens, app.event.provider_response_id) == (None, "chatcmpl-quay-2")
 
 
@@ -153,7 +160,8 @@ def test_a_server_that_hangs_up_is_an_error(
     provider.stream(chat_stream("gpt-quay"), cut_after=3)
     with pytest.raises(client.broken_error):
         client.stream(provider.url + CHAT, tracker=app.tracker, json=STREAM)
-    assert (app.event.status, app.event.error_type) == ("error", client.broken_error.__name__)
+    name = client.recorded_as(client.broken_error, "broken")
+    assert (app.event.status, app.event.error_type) == ("error", name)
     assert app.event.cost_status == "unknown"
 
 
@@ -243,13 +251,17 @@ SCENES: dict[str, Callable[[LoopbackProvider], None]] = {
 @pytest.mark.parametrize("scene", SCENES)
 @pytest.mark.parametrize("way", ["post", "stream"])
 def test_the_host_and_the_provider_see_the_same_with_us_and_without(
-    app: TrackedApp, provider: LoopbackProvider, client: Client, way: str, scene: str
+    make_app: MakeApp, provider: LoopbackProvider, client: Client, way: str, scene: str
 ) -> None:
-    seen = []
-    for tracker in (None, app.tracker):
+    def ask(tracker: LLMCostTracker | None) -> Seen:
         SCENES[scene](provider)
-        more = {"allow_redirects": False} if client.name == "requests" else {}
-        seen.append(getattr(client, way)(provider.url + CHAT, tracker=tracker, json=ASK, **more))
+        more = {} if "httpx" in client.name else {"allow_redirects": False}
+        found: Seen = getattr(client, way)(provider.url + CHAT, tracker=tracker, json=ASK, **more)
+        return found
+
+    without = ask(None)
+    app = make_app(config={**client.config, **LOCAL})
+    seen = [without, ask(app.tracker)]
     assert seen[0] == seen[1]
     assert provider.requests[0] == provider.requests[1]
     assert len(app.events) == (scene != "redirected")
@@ -258,7 +270,7 @@ def test_the_host_and_the_provider_see_the_same_with_us_and_without(
 def test_an_unknown_host_passes_untouched(
     make_app: MakeApp, provider: LoopbackProvider, client: Client
 ) -> None:
-    app = make_app()
+    app = make_app(config=client.config)
     assert client.post(provider.url + CHAT, tracker=app.tracker, json=ASK).status == 200
     assert app.events == []
 
@@ -266,7 +278,9 @@ def test_an_unknown_host_passes_untouched(
 def test_a_hosts_provider_is_the_one_that_is_configured(
     make_app: MakeApp, provider: LoopbackProvider, client: Client
 ) -> None:
-    app = make_app(config={"LLM_COST_PROVIDER_HOSTS": {f"127.0.0.1:{provider.port}": "groq"}})
+    app = make_app(
+        config={**client.config, "LLM_COST_PROVIDER_HOSTS": {f"127.0.0.1:{provider.port}": "groq"}}
+    )
     client.post(f"{provider.url}/gateway/v1/chat/completions?key=secret", tracker=app.tracker, json=ASK)
     assert (app.event.provider, app.event.operation) == ("groq", "chat")
 
@@ -299,7 +313,7 @@ def test_tags_are_those_of_the_moment_the_request_is_sent(
 def test_an_exception_that_the_host_asked_for_reaches_it(
     make_app: MakeApp, provider: LoopbackProvider, client: Client
 ) -> None:
-    app = make_app(config={**LOCAL, "LLM_COST_UNKNOWN_PRICING": "raise"})
+    app = make_app(config={**client.config, **LOCAL, "LLM_COST_UNKNOWN_PRICING": "raise"})
     with pytest.raises(UnknownPricingError):
         client.post(provider.url + CHAT, tracker=app.tracker, json=ASK)
     with pytest.raises(UnknownPricingError):
@@ -310,6 +324,6 @@ def test_an_exception_that_the_host_asked_for_reaches_it(
 def test_the_kill_switch_records_nothing(
     make_app: MakeApp, provider: LoopbackProvider, client: Client
 ) -> None:
-    app = make_app(config={**LOCAL, "LLM_COST_ENABLED": False})
+    app = make_app(config={**client.config, **LOCAL, "LLM_COST_ENABLED": False})
     assert client.post(provider.url + CHAT, tracker=app.tracker, json=ASK).status == 200
     assert app.events == []

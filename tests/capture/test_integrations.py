@@ -96,7 +96,7 @@ print(len(events), hasattr(Client.post, "__wrapped__"))
 """
     assert run(site, script) == [
         "False ('waiting', '2.5', 'It will be tapped when the app imports it.')",
-        "('active', '2.5', 'Every call of its clients is seen, in acme_sdk.client.')",
+        "('active', '2.5', 'Every call of its clients is seen. Tapped: acme_sdk.client.')",
         "acme-1",
         "1 acme acme-large 70 30",
         "1 False",
@@ -125,7 +125,7 @@ except ConfigurationError as error:
     print(error)
 """
     (line,) = run(site, script)
-    assert line.endswith("known: openai, anthropic, google, groq, acme. Did you mean 'acme'?")
+    assert line.endswith("known: auto, openai, anthropic, google, groq, http, acme. Did you mean 'acme'?")
 
 
 def test_an_sdk_that_breaks_the_contract_of_an_integration_is_left_alone(site: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import socket
 import sys
@@ -84,6 +85,21 @@ def test_an_sdk_that_only_another_app_of_the_process_taps_is_not_proved(
         ("groq", "skip"),
         *[("openai", "ok")] * len(STEPS),
     ]
+
+
+def test_the_http_packages_that_the_app_uses_are_proved_where_they_are_asked_for(
+    make_app: MakeCommandApp, tmp_path: Path
+) -> None:
+    for package in ("httpx", "httpx2", "urllib3", "aiohttp"):
+        importlib.import_module(package)
+    app = make_app(f"sqlite:///{tmp_path / 'a.sqlite'}", LLM_COST_INSTRUMENT=["http"]).create_tables()
+    proved = [(step.subject, step.name) for step in proof(app) if step.status == "ok"]
+    packages = ("httpx", "httpx2", "urllib3", "aiohttp")
+    assert proved == [
+        *[(package, step) for package in packages for step in LOOKED_AT],
+        *[(way, step) for way in (*packages, *TRANSPORTS) for step in STEPS],
+    ]
+    assert not any(rows(app).values())
 
 
 def test_the_made_up_call_looks_like_a_real_one(app: CommandApp) -> None:
