@@ -242,30 +242,21 @@ def tap_async_reading(tee: Tee, aiter_bytes: Any) -> Any:
     return tapped
 
 
-def tap_raw_reading(tee: Tee, iter_raw: Any) -> Any:
-    """``iter_raw``, read along where the host calls it, and not ``iter_bytes``."""
-    read = tap_reading(tee, iter_raw)
+def _raw(tap: Callable[[Tee, Any], Any]) -> Callable[[Tee, Any], Any]:
+    """``iter_raw`` or ``aiter_raw``, read along where the host calls it, and not the decoding one."""
 
-    def tapped(*args: Any, **kwargs: Any) -> Any:
-        if tee.is_reading:
-            return iter_raw(*args, **kwargs)
-        tee.reads_raw()
-        return read(*args, **kwargs)
+    def tap_raw(tee: Tee, iterate: Any) -> Any:
+        read = tap(tee, iterate)
 
-    return tapped
+        def tapped(*args: Any, **kwargs: Any) -> Any:
+            if tee.is_reading:
+                return iterate(*args, **kwargs)
+            tee.reads_raw()
+            return read(*args, **kwargs)
 
+        return tapped
 
-def tap_async_raw_reading(tee: Tee, aiter_raw: Any) -> Any:
-    """``aiter_raw``, read along where the host calls it, and not ``aiter_bytes``."""
-    read = tap_async_reading(tee, aiter_raw)
-
-    def tapped(*args: Any, **kwargs: Any) -> Any:
-        if tee.is_reading:
-            return aiter_raw(*args, **kwargs)
-        tee.reads_raw()
-        return read(*args, **kwargs)
-
-    return tapped
+    return tap_raw
 
 
 def tap_close(tee: Tee, close: Any) -> Any:
@@ -296,8 +287,8 @@ def tap_async_close(tee: Tee, aclose: Any) -> Any:
 TAPPED: Mapping[str, Callable[[Tee, Any], Any]] = {
     "iter_bytes": tap_reading,
     "aiter_bytes": tap_async_reading,
-    "iter_raw": tap_raw_reading,
-    "aiter_raw": tap_async_raw_reading,
+    "iter_raw": _raw(tap_reading),
+    "aiter_raw": _raw(tap_async_reading),
     "close": tap_close,
     "aclose": tap_async_close,
 }
