@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from flask_llm_cost.pricing.build.genai import read_genai
-from flask_llm_cost.pricing.build.litellm import candidates
-from flask_llm_cost.pricing.build.litellm import read_litellm
+from flask_llm_cost.pricing.published.genai import read_genai
+from flask_llm_cost.pricing.published.litellm import candidates
+from flask_llm_cost.pricing.published.litellm import read_litellm
 from flask_llm_cost.pricing.build.merge import Merged
 from flask_llm_cost.pricing.build.merge import merge
-from flask_llm_cost.pricing.build.render import entry_body
-from flask_llm_cost.pricing.build.render import render
-from flask_llm_cost.pricing.build.sanity import broken_rules
+from flask_llm_cost.pricing.render import entry_body
+from flask_llm_cost.pricing.render import render
+from flask_llm_cost.pricing.sanity import broken_rules
 from flask_llm_cost.pricing.build.sources import GENAI_PRICES
 from flask_llm_cost.pricing.parse import parse_entries
 from flask_llm_cost.pricing.parse import parse_entry
@@ -325,10 +325,11 @@ def test_the_rendered_table_is_read_back_as_it_was_and_always_the_same() -> None
     }
     entries = {key: parse_entry("t", key, entry) for key in ("acme/z", "other/x", "acme/m")}
     entries["acme/z"] = parse_entry("t", "acme/z", {"free": True})
-    text = render(entries, (GENAI_PRICES,), "2026-11-03")
+    bodies = {key: entry_body(item) for key, item in entries.items()}
+    text = render(bodies, [GENAI_PRICES.as_source()], "2026-11-03")
     read = parse_entries("t", table_body("t", json.loads(text))[0])
 
-    assert text == render(dict(reversed(entries.items())), (GENAI_PRICES,), "2026-11-03")
+    assert text == render(dict(reversed(bodies.items())), [GENAI_PRICES.as_source()], "2026-11-03")
     assert {key: item.sheet for key, item in read.items()} == {
         key: item.sheet for key, item in entries.items()
     }

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from flask_llm_cost.pricing import Catalog
-from flask_llm_cost.pricing.build.sanity import ALLOWED
-from flask_llm_cost.pricing.build.sanity import broken_rules
+from flask_llm_cost.pricing.sanity import ALLOWED
+from flask_llm_cost.pricing.sanity import broken_rules
 from flask_llm_cost.pricing.entry import PriceEntry
 from flask_llm_cost.pricing.parse import parse_entries
 from flask_llm_cost.pricing.parse import table_body

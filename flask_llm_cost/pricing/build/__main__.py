@@ -11,15 +11,16 @@ import click
 
 from ..parse import parse_entries
 from ..parse import table_body
-from .genai import PROVIDERS as GENAI_PROVIDERS
-from .genai import read_genai
-from .litellm import candidates
-from .litellm import read_litellm
+from ..published.genai import PROVIDERS as GENAI_PROVIDERS
+from ..published.genai import read_genai
+from ..published.litellm import candidates
+from ..published.litellm import read_litellm
 from .merge import Merged
 from .merge import merge
-from .render import render
-from .sanity import broken_rules
-from .sanity import warnings
+from ..render import entry_body
+from ..render import render
+from ..sanity import broken_rules
+from ..sanity import warnings
 from .sources import GENAI_PRICES
 from .sources import LITELLM
 from .sources import BuildError
@@ -70,7 +71,8 @@ def build() -> tuple[str, str]:
     broken = broken_rules(merged.entries)
     if broken:
         raise BuildError("These prices break a rule (see sanity.py):\n" + "\n".join(broken))
-    text = render(merged.entries, (GENAI_PRICES, LITELLM), first.generated_at)
+    bodies = {key: entry_body(entry) for key, entry in merged.entries.items()}
+    text = render(bodies, [pin.as_source() for pin in (GENAI_PRICES, LITELLM)], first.generated_at)
     _read_back(text, merged)
     return text, findings(merged)
 

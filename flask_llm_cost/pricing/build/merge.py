@@ -17,7 +17,7 @@ from ..entry import Sheet
 from ..lookup import spellings
 from ..modes import ModeKey
 from ..modes import mode_name
-from .genai import GenaiTable
+from ..published.genai import GenaiTable
 
 #: Providers whose models are bundled even where only the second source has them.
 GAPS_FILLED_FOR = frozenset(

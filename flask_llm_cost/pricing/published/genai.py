@@ -127,7 +127,7 @@ def _last_checked(comments: Iterable[str]) -> str:
     """The last day on which the data says that a page was looked at: the table is as fresh as that."""
     pattern = re.compile(r"(?:[Vv]erified|[Cc]hecked|as of)[^.;]{0,25}?(\d{4}-\d\d-\d\d)")
     days: list[str] = [day for comment in comments for day in pattern.findall(comment)]
-    return max(days)
+    return max(days, default="")
 
 
 def _settle_aliases(table: GenaiTable) -> None:

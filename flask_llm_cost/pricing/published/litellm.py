@@ -17,7 +17,6 @@ from ..entry import Sheet
 from ..entry import Tier
 from ..modes import ModeKey
 from .genai import plain_id
-from .sources import Rows
 
 #: litellm's provider labels, and ours.
 PROVIDERS: Mapping[str, str] = {
@@ -61,6 +60,8 @@ _KINDS = frozenset(
         "video_generation",
     ]
 )
+
+Rows = Mapping[str, Mapping[str, Any]]
 
 _MILLION = Decimal(1_000_000)
 #: Cost keys there, components here, and the factor from one basis to the other.
