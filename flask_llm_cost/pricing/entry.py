@@ -103,6 +103,22 @@ def _changed_mode(before: Mode | None, change: Mode) -> Mode:
     return Mode(rates={**before.rates, **change.rates}, tiers=tiers)
 
 
+def difference(before: Sheet, after: Sheet) -> Sheet:
+    """What has to change in ``before`` to get ``after``."""
+    tiers = None
+    if (before.tiers or ()) != (after.tiers or ()):
+        tiers = after.tiers or ()
+    modes = {}
+    for name, mode in after.modes.items():
+        if before.modes.get(name) != mode:
+            old = before.modes.get(name)
+            dropped = old is not None and bool(old.tiers) and not mode.tiers
+            modes[name] = Mode(mode.rates, () if dropped else mode.tiers, mode.multiplier)
+    changed = {name: rate for name, rate in after.rates.items() if before.rates.get(name) != rate}
+    windows = None if before.windows == after.windows else after.windows
+    return Sheet(rates=changed, tiers=tiers, modes=modes, windows=windows)
+
+
 @dataclass(frozen=True, slots=True)
 class Period:
     """A dated change: it holds from ``start`` on, until ``end`` where there is one."""

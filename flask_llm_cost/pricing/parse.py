@@ -387,8 +387,17 @@ SCHEMA_VERSION = 1
 _DOCUMENT_KEYS = ("schema_version", "version", "generated_at", "currency", "sources", "models", "notes")
 
 
-def table_body(table: str, document: object) -> tuple[Mapping[str, object], str | None]:
-    """The entries of a price document and its own version, if it names one.
+@dataclass(frozen=True, slots=True)
+class TableBody:
+    """The entries of a price document, not yet read, and what it says of itself."""
+
+    entries: Mapping[str, object]
+    version: str | None = None
+    generated_at: date | None = None
+
+
+def table_body(table: str, document: object) -> TableBody:
+    """What a price document holds.
 
     A document is either a mapping of entries, or has them under ``models`` beside ``schema_version``,
     ``version``, ``currency`` and what else describes the table.
@@ -405,9 +414,17 @@ def table_body(table: str, document: object) -> tuple[Mapping[str, object], str 
     if "models" not in body:
         if about:
             raise place.refuse(f"beside {next(iter(about))!r} the entries must stand under models")
-        return body, None
+        return TableBody(body)
     for key in body:
         if key not in _DOCUMENT_KEYS:
             raise place.refuse(f"unknown key {key!r} beside models; entries stand under models")
     version = about.get("version")
-    return _mapping(place / "models", body["models"]), None if version is None else str(version)
+    return TableBody(
+        entries=_mapping(place / "models", body["models"]),
+        version=None if version is None else str(version),
+        generated_at=_generated_at(Place(table, "generated_at"), about),
+    )
+
+
+def _generated_at(place: Place, about: Mapping[str, object]) -> date | None:
+    return _moment(place, about["generated_at"]).date() if "generated_at" in about else None

@@ -1,4 +1,4 @@
-"""Entries as a price document in JSON: one line per model, so that a change of prices reads well in a diff."""
+"""Entries as a price document in JSON: one line per model, so that a change reads well in a diff."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def render(
 
 def entry_body(entry: PriceEntry) -> dict[str, Any]:
     """One entry in the grammar of price documents."""
-    body: dict[str, Any] = {"free": True} if entry.free else _sheet_body(entry.sheet)
+    body: dict[str, Any] = {"free": True} if entry.free else sheet_body(entry.sheet)
     if entry.same_as is not None:
         body["same_as"] = entry.same_as
     if entry.periods:
@@ -61,10 +61,11 @@ def entry_body(entry: PriceEntry) -> dict[str, Any]:
 
 def _period_body(period: Period) -> dict[str, Any]:
     until = {} if period.end is None else {"until": _day(period.end)}
-    return {"from": _day(period.start), **until, **_sheet_body(period.change)}
+    return {"from": _day(period.start), **until, **sheet_body(period.change)}
 
 
-def _sheet_body(sheet: Sheet) -> dict[str, Any]:
+def sheet_body(sheet: Sheet) -> dict[str, Any]:
+    """What applies at one moment, in the grammar of price documents."""
     body = _rates_body(sheet.rates)
     if sheet.tiers is not None:
         body["tiers"] = _tiers_body(sheet.tiers)
@@ -96,7 +97,7 @@ def _window_body(window: Window) -> dict[str, Any]:
     body: dict[str, Any] = {"from": _clock(window.start), "until": _clock(window.end)}
     if len(window.days) < len(_DAYS):
         body["days"] = [day for index, day in enumerate(_DAYS) if index in window.days]
-    return {**body, **_sheet_body(window.change)}
+    return {**body, **sheet_body(window.change)}
 
 
 def _rates_body(rates: Mapping[str, Decimal]) -> dict[str, Any]:

@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from flask_llm_cost.pricing.published.genai import read_genai
-from flask_llm_cost.pricing.published.litellm import candidates
-from flask_llm_cost.pricing.published.litellm import read_litellm
 from flask_llm_cost.pricing.build.merge import Merged
 from flask_llm_cost.pricing.build.merge import merge
-from flask_llm_cost.pricing.render import entry_body
-from flask_llm_cost.pricing.render import render
-from flask_llm_cost.pricing.sanity import broken_rules
 from flask_llm_cost.pricing.build.sources import GENAI_PRICES
 from flask_llm_cost.pricing.parse import parse_entries
 from flask_llm_cost.pricing.parse import parse_entry
 from flask_llm_cost.pricing.parse import table_body
+from flask_llm_cost.pricing.published.genai import read_genai
+from flask_llm_cost.pricing.published.litellm import candidates
+from flask_llm_cost.pricing.published.litellm import read_litellm
+from flask_llm_cost.pricing.render import entry_body
+from flask_llm_cost.pricing.render import render
+from flask_llm_cost.pricing.sanity import broken_rules
 
 D = Decimal
 RATES = {"input_mtok": "2", "output_mtok": "8"}
@@ -327,7 +327,7 @@ def test_the_rendered_table_is_read_back_as_it_was_and_always_the_same() -> None
     entries["acme/z"] = parse_entry("t", "acme/z", {"free": True})
     bodies = {key: entry_body(item) for key, item in entries.items()}
     text = render(bodies, [GENAI_PRICES.as_source()], "2026-11-03")
-    read = parse_entries("t", table_body("t", json.loads(text))[0])
+    read = parse_entries("t", table_body("t", json.loads(text)).entries)
 
     assert text == render(dict(reversed(bodies.items())), [GENAI_PRICES.as_source()], "2026-11-03")
     assert {key: item.sheet for key, item in read.items()} == {

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from flask_llm_cost.pricing import Catalog
-from flask_llm_cost.pricing.sanity import ALLOWED
-from flask_llm_cost.pricing.sanity import broken_rules
 from flask_llm_cost.pricing.entry import PriceEntry
 from flask_llm_cost.pricing.parse import parse_entries
 from flask_llm_cost.pricing.parse import table_body
+from flask_llm_cost.pricing.sanity import ALLOWED
+from flask_llm_cost.pricing.sanity import broken_rules
 from flask_llm_cost.usage import Usage
 from tests.pricing.asking import AT
 from tests.pricing.asking import ask
@@ -32,7 +32,7 @@ def document() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def entries(document: dict[str, Any]) -> dict[str, PriceEntry]:
-    return parse_entries("prices.json", table_body("prices.json", document)[0])
+    return parse_entries("prices.json", table_body("prices.json", document).entries)
 
 
 @pytest.fixture(scope="module")

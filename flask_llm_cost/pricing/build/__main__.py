@@ -15,12 +15,12 @@ from ..published.genai import PROVIDERS as GENAI_PROVIDERS
 from ..published.genai import read_genai
 from ..published.litellm import candidates
 from ..published.litellm import read_litellm
-from .merge import Merged
-from .merge import merge
 from ..render import entry_body
 from ..render import render
 from ..sanity import broken_rules
 from ..sanity import warnings
+from .merge import Merged
+from .merge import merge
 from .sources import GENAI_PRICES
 from .sources import LITELLM
 from .sources import BuildError
@@ -79,8 +79,7 @@ def build() -> tuple[str, str]:
 
 def _read_back(text: str, merged: Merged) -> None:
     """The rendered table, read by the parser that apps use, must say what was merged."""
-    body, _ = table_body("prices.json", json.loads(text))
-    read = parse_entries("prices.json", body)
+    read = parse_entries("prices.json", table_body("prices.json", json.loads(text)).entries)
     for key, entry in merged.entries.items():
         if read[key].sheet != entry.sheet or len(read[key].periods) != len(entry.periods):
             raise BuildError(f"{key} reads back as something else.")

@@ -10,13 +10,13 @@ from datetime import UTC
 from datetime import datetime
 from decimal import Decimal
 
-from ...components import components
-from ..entry import Mode
+from ..completion import completed
+from ..completion import differing
+from ..completion import drop_slips
+from ..completion import plausible_modes
+from ..completion import sheet_at
 from ..entry import PriceEntry
-from ..entry import Sheet
 from ..lookup import spellings
-from ..modes import ModeKey
-from ..modes import mode_name
 from ..published.genai import GenaiTable
 
 #: Providers whose models are bundled even where only the second source has them.
@@ -36,9 +36,6 @@ GAPS_FILLED_FOR = frozenset(
         "zai",
     ]
 )
-#: Components that are compared and said to disagree; the others are completed in silence.
-_COMPARED = ("input", "output", "cache_read_input", "cache_write_input", "cache_write_extended_input")
-_TEXT_CACHE = ("cache_read_input", "cache_write_input", "cache_write_extended_input")
 #: What the providers' pages say and neither table can: web fetches cost only their tokens.
 _BY_HAND: Mapping[str, Mapping[str, Decimal]] = {"anthropic": {"web_fetch_request": Decimal(0)}}
 
@@ -100,98 +97,29 @@ def _loosely_known_as(first: GenaiTable, key: str) -> str | None:
     return first.matches.get(provider, {}).get(model)
 
 
-def _sheet_at(entry: PriceEntry, now: datetime) -> Sheet:
-    return [sheet for start, sheet in entry.sheets() if start is None or start <= now][-1]
-
-
 def _agrees(entry: PriceEntry, row: PriceEntry, now: datetime) -> bool:
-    rates = _sheet_at(entry, now).rates
+    rates = sheet_at(entry, now).rates
     return all(rates.get(name) == row.sheet.rates.get(name) for name in ("input", "output"))
 
 
 def _confirm(merged: Merged, key: str, row: PriceEntry, now: datetime, *, say: str) -> None:
     """Compare, and where the plain rates agree, take over what the record lacks."""
     entry = merged.entries[key]
-    mine, other = _sheet_at(entry, now).rates, row.sheet.rates
-    differing = _differing(_sheet_at(entry, now), row.sheet)
-    for name in differing:
+    mine, other = sheet_at(entry, now).rates, row.sheet.rates
+    different = differing(sheet_at(entry, now), row.sheet)
+    for name in different:
         merged.disagreements.append(f"{say}: {name}: {mine[name]:f} kept, litellm {other[name]:f}")
-    if "input" not in mine or any(name in ("input", "output") for name in differing):
+    if "input" not in mine or {"input", "output"} & set(different):
         return
-    if not differing:
+    if not different:
         merged.agreed += 1
-    completed, added = _completed(merged, entry, row.sheet, now, say=say)
-    provenance = dict(completed.provenance)
-    if not differing and provenance.get("confidence") == "single":
+    full = completed(entry, row.sheet, now, merged.remarks, say=say)
+    provenance = dict(full.provenance)
+    if not different and provenance.get("confidence") == "single":
         provenance["confidence"] = "agreed"
-    if added:
+    if full != entry:
         provenance["source"] = "genai-prices+litellm"
-    merged.entries[key] = replace(completed, provenance=provenance)
-
-
-def _differing(sheet: Sheet, other: Sheet) -> list[str]:
-    """The components whose rates differ at every hour: the other source may state the peak rates."""
-    found = []
-    for hours in (Sheet(), *(window.change for window in sheet.windows or ())):
-        mine = sheet.changed_by(hours).rates
-        shared = [name for name in _COMPARED if name in mine and name in other.rates]
-        found.append([name for name in shared if mine[name] != other.rates[name]])
-    return min(found, key=len)
-
-
-def _completed(
-    merged: Merged, entry: PriceEntry, other: Sheet, now: datetime, *, say: str
-) -> tuple[PriceEntry, bool]:
-    """``entry`` with the modes and components that only the other source has, from today's prices on.
-
-    Where rates change by the hour or soon, only surcharges are taken over: they follow the rates.
-    """
-    sheet = _sheet_at(entry, now)
-    rates = {name: rate for name, rate in other.rates.items() if name not in sheet.rates}
-    modes = {name: mode for name, mode in other.modes.items() if name not in sheet.modes}
-    if sheet.windows or any(period.start > now for period in entry.periods):
-        rates = {name: rate for name, rate in rates.items() if components()[name].unit != "token"}
-        modes = {name: mode for name, mode in modes.items() if mode.multiplier is not None}
-    _drop_slips(merged, rates, sheet.rates["input"], say)
-    modes = {name: mode for name, mode in modes.items() if _is_plausible(merged, sheet, name, mode, say)}
-    if not rates and not modes:
-        return entry, False
-    return _with_change(entry, Sheet(rates=rates, modes=modes), now), True
-
-
-def _with_change(entry: PriceEntry, change: Sheet, now: datetime) -> PriceEntry:
-    """The entry with a change to what is in force, be that the entry itself or its last period."""
-    past = [index for index, period in enumerate(entry.periods) if period.start <= now]
-    if not past:
-        return replace(entry, sheet=entry.sheet.changed_by(change))
-    periods = list(entry.periods)
-    last = periods[past[-1]]
-    periods[past[-1]] = replace(last, change=last.change.changed_by(change))
-    return replace(entry, periods=tuple(periods))
-
-
-def _drop_slips(merged: Merged, rates: dict[str, Decimal], plain: Decimal, say: str) -> None:
-    """Leave out a cached read dearer than input, or a cache write cheaper than it: mixed-up columns."""
-    for name in _TEXT_CACHE:
-        rate = rates.get(name, plain)
-        if rate > plain if name == "cache_read_input" else rate < plain:
-            merged.remarks.append(f"left out, mixed up: {say}: {name} {rate:f}, input {plain:f}")
-            del rates[name]
-
-
-def _is_plausible(merged: Merged, sheet: Sheet, name: ModeKey, mode: Mode, say: str) -> bool:
-    """Half price for batch and flex; a row that says otherwise is one of the source's known slips."""
-    if mode.multiplier is not None:
-        return True
-    if sheet.tiers and mode.tiers is None:
-        merged.remarks.append(f"left out, tiers unknown: {say}: {mode_name(name)}")
-        return False
-    for component in ("input", "output"):
-        plain, own = sheet.rates.get(component), mode.rates.get(component)
-        if name in (("batch",), ("flex",)) and plain and own is not None and own * 2 != plain:
-            merged.remarks.append(f"left out, not half price: {say}: {mode_name(name)} {component} {own:f}")
-            return False
-    return True
+    merged.entries[key] = replace(full, provenance=provenance)
 
 
 def _add_alias(merged: Merged, key: str, alias: str) -> None:
@@ -202,14 +130,9 @@ def _add_alias(merged: Merged, key: str, alias: str) -> None:
 def _fill_gap(merged: Merged, key: str, row: PriceEntry, loose: str | None) -> None:
     if key.partition("/")[0] not in GAPS_FILLED_FOR:
         return
-    modes = {
-        name: mode
-        for name, mode in row.sheet.modes.items()
-        if _is_plausible(merged, row.sheet, name, mode, key)
-    }
+    modes = plausible_modes(row.sheet, row.sheet.modes, merged.remarks, say=key)
     rates = dict(row.sheet.rates)
-    if "input" in rates:
-        _drop_slips(merged, rates, rates["input"], key)
+    drop_slips(rates, rates.get("input"), merged.remarks, say=key)
     if loose is not None:
         merged.disagreements.append(f"{key}: a record of its own, genai-prices takes it for {loose}")
     merged.entries[key] = replace(row, sheet=replace(row.sheet, rates=rates, modes=modes))

@@ -19,6 +19,7 @@ from ..entry import PriceEntry
 from ..entry import Sheet
 from ..entry import Tier
 from ..entry import Window
+from ..entry import difference
 from ..modes import ModeKey
 from ..modes import mode_key
 from ..names import without_date
@@ -270,22 +271,6 @@ def _mode_of(when: Mapping[str, str]) -> ModeKey | None:
         if key in when:
             return mode_key(when[key]) or None
     return None
-
-
-def difference(before: Sheet, after: Sheet) -> Sheet:
-    """What has to change in ``before`` to get ``after``."""
-    tiers = None
-    if (before.tiers or ()) != (after.tiers or ()):
-        tiers = after.tiers or ()
-    modes = {}
-    for name, mode in after.modes.items():
-        if before.modes.get(name) != mode:
-            old = before.modes.get(name)
-            dropped = old is not None and bool(old.tiers) and not mode.tiers
-            modes[name] = Mode(mode.rates, () if dropped else mode.tiers, mode.multiplier)
-    changed = {name: rate for name, rate in after.rates.items() if before.rates.get(name) != rate}
-    windows = None if before.windows == after.windows else after.windows
-    return Sheet(rates=changed, tiers=tiers, modes=modes, windows=windows)
 
 
 def _midnight(day: str) -> datetime:
