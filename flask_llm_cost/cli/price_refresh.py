@@ -276,6 +276,6 @@ def _ending(found: Comparison, outcome: Outcome) -> str:
         "unchanged": "The prices in force are those of the list.",
         "dry_run": "Dry run: nothing was written.",
         "drift": "The list has other prices. Take them with: flask llm-cost prices refresh",
-        "refused": "Nothing was written. Look at the changes; --force takes them in spite of:",
+        "refused": "Nothing was written. If the changes are right, --force takes suspicious ones:",
     }
     return plain(endings[outcome])

@@ -66,7 +66,9 @@ def fetch(url: str, etag: str | None = None, *, timeout: float = TOTAL_TIMEOUT) 
                 if error.code == http.client.NOT_MODIFIED:
                     return Fetched(url, None, etag)
                 if error.code in (301, 302, 303, 307, 308):
-                    raise RefreshError(f"{url} redirects more than {REDIRECT_LIMIT} times.") from None
+                    raise RefreshError(
+                        f"{url} redirects too often, or to what is no https:// address."
+                    ) from None
                 raise RefreshError(f"{url} answered {error.code}.") from None
         except urllib.error.URLError as error:
             raise RefreshError(f"{url} cannot be reached: {error.reason}.") from error
@@ -115,6 +117,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         try:
             _check_url(newurl)
         except RefreshError as error:
+            fp.close()
             raise RefreshError(f"{req.full_url} redirects to another place. {error}") from None
         return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
 
