@@ -275,7 +275,7 @@ def test_prices_of_a_file_are_counted(make_app: MakeCommandApp, tmp_path: Path) 
             date(2025, 5, 1),
             date(2025, 5, 2),
             "warn",
-            "The prices file is of 2025-05-01, older than the bundled",
+            "The prices file is of 2025-05-01, older",
         ),
     ],
 )
