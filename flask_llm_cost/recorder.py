@@ -37,6 +37,8 @@ from .money import MONEY_SCALE
 from .money import to_scale
 from .pricing import Catalog
 from .pricing import Price
+from .providers import DATA_RESIDENCY
+from .providers import join_modes
 from .sanitize import clean_details
 from .sanitize import clean_text
 from .sanitize import one_line
@@ -107,6 +109,8 @@ class Recorder:
         for problem in observation.problems:
             self._note_problem(call.start.provider, problem)
         mode = observation.pricing_mode if observation.mode_told else call.start.requested_mode
+        if call.start.regional:
+            mode = join_modes(mode, DATA_RESIDENCY)
         model = observation.model or call.start.requested_model or "unknown"
         price = self._price(call, observation, model, mode)
         if cost is not None:

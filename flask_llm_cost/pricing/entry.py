@@ -253,6 +253,8 @@ def _that_matters(sheet: Sheet, mode: ModeKey) -> ModeKey:
     return tuple(word for word in mode if not is_size(word))
 
 
+#: The part of a mode that says that a call was bound to a region.
+REGIONAL = "data_residency"
 _STANDARD = Mode(rates={}, tiers=None)
 _ONE = Decimal(1)
 
@@ -269,6 +271,9 @@ def _resolve_mode(sheet: Sheet, mode: ModeKey) -> tuple[Mode, Decimal] | None:
         if candidate.multiplier is not None and rest.issuperset(name):
             rest.difference_update(name)
             factor = EXACT.multiply(factor, candidate.multiplier)
+    if not any(REGIONAL in name for name in sheet.modes):
+        # Where a call is processed is no mode of its own: a record without a surcharge for it has none.
+        rest.discard(REGIONAL)
     remaining = tuple(sorted(rest))
     own = _STANDARD if not remaining else sheet.modes.get(remaining)
     if own is None or own.multiplier is not None:

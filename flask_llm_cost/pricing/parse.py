@@ -384,7 +384,16 @@ def _flat_keys() -> list[str]:
 
 #: Of price documents; another number means that this package would misread them.
 SCHEMA_VERSION = 1
-_DOCUMENT_KEYS = ("schema_version", "version", "generated_at", "currency", "sources", "models", "notes")
+_DOCUMENT_KEYS = (
+    "schema_version",
+    "version",
+    "generated_at",
+    "currency",
+    "sources",
+    "defaults",
+    "models",
+    "notes",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,7 +409,8 @@ def table_body(table: str, document: object) -> TableBody:
     """What a price document holds.
 
     A document is either a mapping of entries, or has them under ``models`` beside ``schema_version``,
-    ``version``, ``currency`` and what else describes the table.
+    ``version``, ``currency`` and what else describes the table. What stands under ``defaults`` (where entries
+    come from, mostly) holds for every entry that does not say otherwise.
 
     :raises ConfigurationError: it is neither, its schema is another one, or its money is not USD.
     """
@@ -419,8 +429,13 @@ def table_body(table: str, document: object) -> TableBody:
         if key not in _DOCUMENT_KEYS:
             raise place.refuse(f"unknown key {key!r} beside models; entries stand under models")
     version = about.get("version")
+    defaults = _mapping(place / "defaults", about.get("defaults", {}))
+    _known_keys(Place(table, "defaults"), defaults, PROVENANCE_KEYS, flat_modes=False)
+    models = _mapping(place / "models", body["models"])
     return TableBody(
-        entries=_mapping(place / "models", body["models"]),
+        entries={key: {**defaults, **raw} if isinstance(raw, Mapping) else raw for key, raw in models.items()}
+        if defaults
+        else models,
         version=None if version is None else str(version),
         generated_at=_generated_at(Place(table, "generated_at"), about),
     )

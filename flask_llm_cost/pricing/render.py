@@ -22,17 +22,22 @@ from .entry import Window
 from .modes import mode_name
 from .parse import SCHEMA_VERSION
 
+_NONE: Mapping[str, str] = {}
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def render(
-    bodies: Mapping[str, Mapping[str, Any]], sources: Sequence[Mapping[str, Any]], generated_at: str
+    bodies: Mapping[str, Mapping[str, Any]],
+    sources: Sequence[Mapping[str, Any]],
+    generated_at: str,
+    defaults: Mapping[str, str] = _NONE,
 ) -> str:
     """The text of a price document; the same for the same arguments.
 
     :param bodies: each entry in the grammar of price documents, see :func:`entry_body`.
     :param sources: where the entries come from: name, version, hash and what else is known.
     :param generated_at: the day on which the prices were right.
+    :param defaults: what the document says once for all entries, and not again in each.
     """
     head: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -40,9 +45,13 @@ def render(
         "generated_at": generated_at,
         "currency": "USD",
         "sources": list(sources),
+        **({"defaults": dict(defaults)} if defaults else {}),
     }
     lines = [f"{json.dumps(key)}:{_compact(value)}," for key, value in head.items()]
-    models = [f"{json.dumps(key)}:{_compact(bodies[key])}" for key in sorted(bodies)]
+    models = []
+    for key in sorted(bodies):
+        body = {name: value for name, value in bodies[key].items() if defaults.get(name) != value}
+        models.append(f"{json.dumps(key)}:{_compact(body)}")
     return "{\n" + "\n".join(lines) + '\n"models":{\n' + ",\n".join(models) + "\n}}\n"
 
 

@@ -15,7 +15,9 @@ from .counted import Counted
 from .fields import InvalidUsage
 from .fields import count
 from .fields import mapping
+from .modes import DATA_RESIDENCY
 from .modes import is_size
+from .modes import join_modes
 from .modes import normalise_mode
 from .pieces import without_billed
 from .provider import Billing
@@ -57,6 +59,8 @@ __all__ = [
     "is_event_stream",
     "is_nobodys",
     "is_size",
+    "DATA_RESIDENCY",
+    "join_modes",
     "normalise_mode",
     "plugins",
     "provider_of_host",

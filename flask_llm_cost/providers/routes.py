@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from ..events import Operation
 from .fields import name
+from .hosts import is_regional
 from .provider import Billing
 from .provider import Endpoint
 from .registry import find_provider
@@ -32,6 +33,7 @@ class Route:
     :param billing: see :class:`~flask_llm_cost.providers.Endpoint`.
     :param model: the model that the URL names, such as an Azure deployment or a Gemini model.
     :param stream: whether the URL asks for a stream; most formats ask in the body.
+    :param regional: whether the host binds the call to a region, which some models are dearer in.
     """
 
     provider: str
@@ -40,6 +42,7 @@ class Route:
     billing: Billing
     model: str | None = None
     stream: bool = False
+    regional: bool = False
 
 
 _FREE = Endpoint("other", "free")
@@ -178,6 +181,7 @@ def find_route(
         billing=endpoint.billing,
         model=model,
         stream=endpoint.stream,
+        regional=is_regional(url.netloc if url else host),
     )
 
 
