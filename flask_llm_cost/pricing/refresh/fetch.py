@@ -157,6 +157,8 @@ class _Deadline:
 
     def watch(self, connection: socket.socket) -> None:
         self._sockets.append(connection)
+        if self._over.is_set():  # while it was being connected
+            self._shut()
 
     @contextmanager
     def running(self, url: str) -> Iterator[None]:
