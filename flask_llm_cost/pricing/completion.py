@@ -1,4 +1,4 @@
-"""What one record lacks and another one knows of the same model, taken over without guessing."""
+"""Two states of one model's price: how they differ, and what the one lacks and the other knows."""
 
 from __future__ import annotations
 
@@ -39,6 +39,22 @@ def differing(sheet: Sheet, other: Sheet) -> list[str]:
         shared = [name for name in COMPARED if name in mine and name in other.rates]
         found.append([name for name in shared if mine[name] != other.rates[name]])
     return min(found, key=len)
+
+
+def difference(before: Sheet, after: Sheet) -> Sheet:
+    """What has to change in ``before`` to get ``after``."""
+    tiers = None
+    if (before.tiers or ()) != (after.tiers or ()):
+        tiers = after.tiers or ()
+    modes = {}
+    for name, mode in after.modes.items():
+        if before.modes.get(name) != mode:
+            old = before.modes.get(name)
+            dropped = old is not None and bool(old.tiers) and not mode.tiers
+            modes[name] = Mode(mode.rates, () if dropped else mode.tiers, mode.multiplier)
+    changed = {name: rate for name, rate in after.rates.items() if before.rates.get(name) != rate}
+    windows = None if before.windows == after.windows else after.windows
+    return Sheet(rates=changed, tiers=tiers, modes=modes, windows=windows)
 
 
 def completed(entry: PriceEntry, other: Sheet, now: datetime, remarks: list[str], *, say: str) -> PriceEntry:

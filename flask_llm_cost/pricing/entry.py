@@ -25,6 +25,9 @@ from .modes import ModeKey
 
 Rates = Mapping[str, Decimal]
 
+#: The part of a mode that says that a call was bound to a region.
+REGIONAL = "data_residency"
+
 
 @dataclass(frozen=True, slots=True)
 class Tier:
@@ -101,22 +104,6 @@ def _changed_mode(before: Mode | None, change: Mode) -> Mode:
         return change
     tiers = before.tiers if change.tiers is None else change.tiers
     return Mode(rates={**before.rates, **change.rates}, tiers=tiers)
-
-
-def difference(before: Sheet, after: Sheet) -> Sheet:
-    """What has to change in ``before`` to get ``after``."""
-    tiers = None
-    if (before.tiers or ()) != (after.tiers or ()):
-        tiers = after.tiers or ()
-    modes = {}
-    for name, mode in after.modes.items():
-        if before.modes.get(name) != mode:
-            old = before.modes.get(name)
-            dropped = old is not None and bool(old.tiers) and not mode.tiers
-            modes[name] = Mode(mode.rates, () if dropped else mode.tiers, mode.multiplier)
-    changed = {name: rate for name, rate in after.rates.items() if before.rates.get(name) != rate}
-    windows = None if before.windows == after.windows else after.windows
-    return Sheet(rates=changed, tiers=tiers, modes=modes, windows=windows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,8 +240,6 @@ def _that_matters(sheet: Sheet, mode: ModeKey) -> ModeKey:
     return tuple(word for word in mode if not is_size(word))
 
 
-#: The part of a mode that says that a call was bound to a region.
-REGIONAL = "data_residency"
 _STANDARD = Mode(rates={}, tiers=None)
 _ONE = Decimal(1)
 

@@ -6,6 +6,7 @@ import json
 from datetime import UTC
 from datetime import datetime
 from decimal import Decimal
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from flask_llm_cost.pricing.refresh import write_whole
 from flask_llm_cost.pricing.refresh.source import detect
 from flask_llm_cost.pricing.render import render
 from flask_llm_cost.pricing.tables import PriceTable
+from flask_llm_cost.pricing.tables import bundled_table
 from flask_llm_cost.usage import Usage
 from tests.pricing.asking import ask
 from tests.pricing.asking import rates
@@ -316,6 +318,32 @@ def test_an_alias_that_moved_is_told_apart() -> None:
     )
 
     assert lines(found) == [("alias", "acme/", "big-latest", "acme/one", "acme/two")]
+
+
+def test_taking_the_same_list_twice_changes_nothing_the_second_time() -> None:
+    listed = {
+        **entries(a=PLAIN, b={**PLAIN, "batch_input": "0.5", "aliases": ["b-latest"]}),
+        "bare": {"input": "1", "source": "own"},
+        "azure/same": {**PLAIN, "source": "own"},
+        "openai/same": {"input": "2", "output": "8", "source": "own"},
+    }
+    bundled = {"openai/same": PLAIN, "acme/a": {"input": "3", "output": "9"}}
+    for format in ("own", "genai-prices", "litellm"):
+        first = plan(listed, bundled=bundled, format=format)
+        second = plan(listed, file=dict(first.bodies), bundled=bundled, format=format)
+
+        assert first.drift
+        assert second.changes == ()
+        assert second.bodies == first.bodies
+
+
+def test_the_bundled_table_as_a_list_of_our_own_changes_nothing() -> None:
+    path = files("flask_llm_cost.pricing").joinpath("prices.json")
+    listed = read_source(str(path), None, {})
+    assert listed is not None
+    found = make_plan(listed, PricesFile(Path("p.json")), bundled_table(), AT)
+
+    assert (found.changes, found.bodies, found.reasons) == ((), {}, ())
 
 
 MANY = {f"m{n}": PLAIN for n in range(100)}

@@ -17,12 +17,12 @@ from datetime import time
 from decimal import Decimal
 from itertools import pairwise
 
+from ..completion import difference
 from ..completion import differing
 from ..completion import sheet_at
 from ..entry import Period
 from ..entry import PriceEntry
 from ..entry import Sheet
-from ..entry import difference
 
 #: The end of a name that says which version it is, or that it is whichever is the latest.
 _VERSION = re.compile(r"[-_.]?(latest|v?\d[\w.\-]*)$")

@@ -114,7 +114,8 @@ def _settle(merged: Merged, disputed: Sequence[tuple[str, str]], second: Second,
     agreed = {
         key: entry for key, entry in merged.entries.items() if entry.provenance["confidence"] == "agreed"
     }
-    for key, known in disputed:
+    # The name of a record first: its aliases follow what is decided for it.
+    for key, known in sorted(disputed, key=lambda names: names[0] != names[1]):
         entry, row = merged.entries[known], second.entries[key]
         different = differing(sheet_at(entry, now), row.sheet)
         decision = decide(key, entry, row, agreed, second.retired, now)
@@ -234,11 +235,15 @@ def _is_wanted(key: str, row: PriceEntry, second: Second, now: datetime) -> bool
 
     Hosts of other providers' models list each of them many times over; there the retired ones are left out.
     """
+    provider, _, model = key.partition("/")
     undated = without_date(key)
-    if undated is not None and getattr(second.entries.get(undated), "sheet", None) == row.sheet:
+    if provider == "bedrock" and "." not in model:
+        return False  # an id of Bedrock's names the maker of the model
+    twin = second.entries.get(undated) if undated is not None else None
+    if twin is not None and twin.sheet == row.sheet:
         return False
     day = second.retired.get(key)
-    return key.partition("/")[0] not in _HOSTS or day is None or day > now.date()
+    return provider not in _HOSTS or day is None or day > now.date()
 
 
 def _is_included(sheet: Sheet, other: Sheet) -> bool:

@@ -13,13 +13,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from ..completion import difference
 from ..entry import Mode
 from ..entry import Period
 from ..entry import PriceEntry
 from ..entry import Sheet
 from ..entry import Tier
 from ..entry import Window
-from ..entry import difference
 from ..modes import ModeKey
 from ..modes import mode_key
 from ..names import without_date

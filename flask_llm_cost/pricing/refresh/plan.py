@@ -14,12 +14,12 @@ from typing import Any
 
 from ...errors import ConfigurationError
 from ..completion import completed
+from ..completion import difference
 from ..completion import differing
 from ..completion import sheet_at
 from ..entry import Period
 from ..entry import PriceEntry
 from ..entry import Sheet
-from ..entry import difference
 from ..lookup import Lookup
 from ..lookup import Match
 from ..parse import parse_entry
@@ -93,8 +93,12 @@ class Standing:
         )
 
     def _match(self, key: str) -> Match | None:
-        provider, _, model = key.partition("/")
-        return self._lookup.find(provider, model)
+        provider, slash, model = key.partition("/")
+        if slash:
+            return self._lookup.find(provider, model)
+        # A bare name is an entry for every provider, and only found as such.
+        match = self._lookup.find("", key)
+        return match if match and "providerless" not in match.step else None
 
 
 def make_plan(listed: PriceList, file: PricesFile, bundled: PriceTable, at: datetime) -> Plan:
@@ -114,18 +118,9 @@ def make_plan(listed: PriceList, file: PricesFile, bundled: PriceTable, at: date
     staying = {key: entry for key, entry in file.entries.items() if key not in mine}
     present = Standing(file.entries, bundled)
     kept = {key for key in listed.entries if present.is_by_hand(key, listed)}
-    changes: list[Change] = []
-    wanted: dict[str, PriceEntry] = {}
-    for key in sorted(listed.entries.keys() - kept):
-        entry = _in_place_of(
-            present.entry(key), _free_names(listed.entries[key], present, listed), listed, at
-        )
-        if problem := _problem(key, entry):
-            changes.append(Change("refused", key, note=problem))
-            wanted |= {key: mine[key]} if key in mine else {}
-        else:
-            changes += compare(key, present.entry(key), entry, at)
-            wanted[key] = entry
+    wanted, changes = _compared(listed, present, kept, at)
+    refused = {change.key for change in changes if change.kind == "refused"}
+    wanted |= {key: mine[key] for key in refused & mine.keys()}
     changes += [Change("removed", key) for key in sorted(mine.keys() - wanted.keys() - listed.entries.keys())]
     changes += alias_changes(present.aliases, {name: key for key in wanted for name in wanted[key].aliases})
     written = {key: entry_body(entry) for key, entry in _to_write(wanted, staying, bundled).items()}
@@ -139,6 +134,23 @@ def make_plan(listed: PriceList, file: PricesFile, bundled: PriceTable, at: date
         ),
         warnings=(*listed.remarks, *warnings(wanted)),
     )
+
+
+def _compared(
+    listed: PriceList, present: Standing, kept: set[str], at: datetime
+) -> tuple[dict[str, PriceEntry], list[Change]]:
+    """The entries that are to be in force, without those that break a rule, and what they change."""
+    wanted: dict[str, PriceEntry] = {}
+    changes: list[Change] = []
+    for key in sorted(listed.entries.keys() - kept):
+        before = present.entry(key)
+        entry = _in_place_of(before, _free_names(listed.entries[key], present, listed), listed, at)
+        if problem := _problem(key, entry):
+            changes.append(Change("refused", key, note=problem))
+        else:
+            changes += compare(key, before, entry, at)
+            wanted[key] = entry
+    return wanted, changes
 
 
 def _out_of_date(listed: PriceList, bundled: PriceTable) -> list[str]:

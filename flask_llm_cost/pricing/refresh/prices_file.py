@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -112,7 +113,5 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def _keep(target: Path) -> None:
-    """A second name for the file that is about to be replaced."""
-    previous = target.with_name(target.name + PREVIOUS_SUFFIX)
-    previous.unlink(missing_ok=True)
-    os.link(target, previous)
+    """A copy of the file that is about to be replaced."""
+    shutil.copy2(target, target.with_name(target.name + PREVIOUS_SUFFIX))
