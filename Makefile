@@ -45,6 +45,7 @@ fuzz: $(VENV)/.dev  ## Throw more than 100,000 malformed answers at the readers 
 	FUZZ_TIMES=$(FUZZ_TIMES) $(BIN)/python -m pytest -n auto --dist load -q tests/providers/test_fuzz.py
 
 bench: $(VENV)/.dev  ## Measure what the tracker adds to a call (prints numbers, asserts nothing)
+	$(BIN)/python -m tests.benchmarks.bench_pricing
 	$(BIN)/python -m tests.benchmarks.bench_overhead
 
 prices: $(VENV)/.dev  ## Regenerate the bundled price list from the published sources (network)

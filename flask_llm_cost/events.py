@@ -41,6 +41,7 @@ class CallStart:
     """What is known when a call begins.
 
     :param requested_mode: the pricing mode the request asked for; the served one comes with the answer.
+    :param regional: whether the request went to a host that binds it to a region.
     """
 
     provider: str
@@ -48,6 +49,7 @@ class CallStart:
     requested_model: str | None = None
     requested_mode: str | None = None
     stream: bool = False
+    regional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,8 @@ from .ingest import Ingest
 from .pricing import Catalog
 from .pricing import Price
 from .pricing import caller_price
+from .providers import DATA_RESIDENCY
+from .providers import join_modes
 from .sanitize import clean_details
 from .sanitize import clean_text
 from .sanitize import one_line
@@ -109,6 +111,8 @@ class Recorder:
         for problem in observation.problems:
             self.note_problem(call.start.provider, problem)
         mode = observation.pricing_mode if observation.mode_told else call.start.requested_mode
+        if call.start.regional:
+            mode = join_modes(mode, DATA_RESIDENCY)
         model = observation.model or call.start.requested_model or "unknown"
         price = self._price(call, observation, model, mode)
         if cost is not None:

@@ -78,6 +78,14 @@ def test_the_served_mode_beats_the_requested_one(shop: Shop) -> None:
     assert (served.pricing_mode, served.total_cost) == (None, Decimal(6))
 
 
+def test_a_call_that_was_bound_to_a_region_says_so_beside_its_served_mode(shop: Shop) -> None:
+    plain = shop.observe(answered(), regional=True)
+    batch = shop.observe(answered(mode_told=True, pricing_mode="batch"), regional=True)
+
+    assert (plain.pricing_mode, batch.pricing_mode) == ("data_residency", "batch_data_residency")
+    assert plain.total_cost == shop.observe(answered()).total_cost
+
+
 def test_an_answer_without_a_model_is_the_requested_models(shop: Shop) -> None:
     assert shop.observe(answered(model=None)).model == "one"
     assert shop.observe(answered(model=None), requested_model=None).model == "unknown"

@@ -250,6 +250,7 @@ def begin_request(
         requested_model=facts.model,
         requested_mode=facts.pricing_mode,
         stream=facts.stream,
+        regional=route.regional,
     )
     with with_tags(scope):
         return CapturedCall(runtime, route, facts, runtime.recorder.begin(start))

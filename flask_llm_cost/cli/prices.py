@@ -32,6 +32,8 @@ from .output import echo_table
 from .output import exact
 from .output import plain
 from .price_list import list_prices
+from .price_refresh import check_prices
+from .price_refresh import refresh_prices
 from .state import current_runtime
 
 _COUNTS = tuple(name for name in TOKEN_FIELDS if name != "total_tokens")
@@ -43,7 +45,8 @@ prices = AppGroup(
     help="Which prices are in force, and why a call costs what it costs.",
     short_help="Prices in force, and how a cost comes about.",
 )
-prices.add_command(list_prices)
+for command in (list_prices, refresh_prices, check_prices):
+    prices.add_command(command)
 
 
 def _count_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import date
 
@@ -29,7 +28,6 @@ _TROUBLES = (
     "background_forgotten",
 )
 
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _KEYS = {"overrides": "LLM_COST_PRICING_OVERRIDES", "file": "LLM_COST_PRICES_FILE"}
 
 
@@ -89,20 +87,27 @@ def provider_packages() -> Iterator[Check]:
 
 
 def prices(runtime: Runtime, today: date) -> Check:
-    """How old the bundled prices are, and what stands above them."""
+    """How old the newest dated price table is, and what stands above the bundled one."""
     tables = runtime.catalog.tables
     bundled = tables[-1]
     above = [f"{len(table):,} from {_KEYS[table.source]}" for table in tables[:-1]]
     evidence = f"{len(bundled):,} bundled ({bundled.version})" + "".join(f", {part}" for part in above) + "."
-    dated = _DATE.search(bundled.version)
-    if dated is None:
+    dates = {table.source: table.generated_at for table in tables if table.generated_at is not None}
+    if not dates:
         return ok("prices", evidence)
-    age = (today - date.fromisoformat(dated[0])).days
+    if dates.get("file", date.max) < dates.get("bundled", date.min):
+        return warn(
+            "prices",
+            f"{evidence} The prices file is of {dates['file']}, older than the bundled prices below it.",
+            "flask llm-cost prices refresh, or remove what it fetched before from LLM_COST_PRICES_FILE.",
+        )
+    age = (today - max(dates.values())).days
     if age > FRESH_DAYS:
         return warn(
             "prices",
-            f"{evidence} The bundled prices are {age:,} days old: newer models and rates are missing.",
-            "pip install --upgrade flask-llm-cost, or set LLM_COST_PRICES_FILE.",
+            f"{evidence} The newest prices are {age:,} days old: newer models and rates are missing.",
+            "flask llm-cost prices refresh (with LLM_COST_PRICES_FILE set), or "
+            "pip install --upgrade flask-llm-cost.",
         )
     return ok("prices", evidence)
 

@@ -1,4 +1,7 @@
-"""What a call costs: price tables, lookup, calculation, explanation. No Flask, no SQL, no network."""
+"""What a call costs: price tables, lookup, calculation, explanation. No Flask, no SQL.
+
+No network either, but in ``refresh``, which only commands import.
+"""
 
 from __future__ import annotations
 

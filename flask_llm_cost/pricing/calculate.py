@@ -97,6 +97,11 @@ _FREE = rate_of(_ZERO, 1)
 _QUANTUM = to_scale(_ZERO, MONEY_SCALE)
 
 
+def _stored(amount: Decimal) -> Decimal:
+    """``amount`` at the scale of stored money."""
+    return amount.quantize(_QUANTUM, context=EXACT)
+
+
 @cache
 def _plain_bases() -> Mapping[str, str]:
     """Rate bases as plain text, because asking an enumeration's member each time is slow."""
@@ -117,7 +122,7 @@ def _line(name: str, quantity: Decimal, rate: Rate | None, terms: Terms) -> Pric
             share = EXACT.subtract(_ONE, terms.discount)
             amount = to_scale(EXACT.multiply(amount, share), MONEY_SCALE)
             per_unit = EXACT.divide(amount, Decimal(component.rate_basis.divisor))
-        cost = EXACT.multiply(quantity, per_unit).quantize(_QUANTUM, context=EXACT)
+        cost = _stored(EXACT.multiply(quantity, per_unit))
         status = "complete" if cost else "free"
     fields = terms.provider_fields
     return PricedItem(
@@ -156,9 +161,9 @@ def add_up(bills: Sequence[Bill]) -> Sum:
     if total >= MONEY_LIMIT:
         return Sum(None, tuple(without_cost(item) for item in items), "unknown")
     if complete:
-        return Sum(to_scale(total, MONEY_SCALE), items, "complete" if total else "free")
+        return Sum(_stored(total), items, "complete" if total else "free")
     if total:
-        return Sum(to_scale(total, MONEY_SCALE), items, "partial")
+        return Sum(_stored(total), items, "partial")
     return Sum(None, items, "unknown")
 
 

@@ -62,7 +62,8 @@ def _read(path: Path) -> bytes:
             raw = stream.read(SIZE_LIMIT + 1)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise ConfigurationError(f"{path}: cannot read the prices file: {reason}.") from error
+        cure = f" Start one with: echo '{{}}' > {path}" if isinstance(error, FileNotFoundError) else ""
+        raise ConfigurationError(f"{path}: cannot read the prices file: {reason}.{cure}") from error
     if len(raw) > SIZE_LIMIT:
         raise ConfigurationError(f"{path}: larger than {SIZE_LIMIT:,} bytes.")
     return raw
@@ -70,13 +71,17 @@ def _read(path: Path) -> bytes:
 
 def _from_json(path: Path, text: str) -> object:
     try:
-        return json.loads(text, object_pairs_hook=_unique_pairs)
+        return json.loads(text, object_pairs_hook=_unique_pairs, parse_constant=_no_number)
     except _DuplicateKeyError as error:
         raise ConfigurationError(f"{path}: the key {error} stands there twice.") from None
     except RecursionError:
         raise ConfigurationError(f"{path}: nested too deep.") from None
     except ValueError as error:
         raise ConfigurationError(f"{path}: not valid JSON: {error}.") from error
+
+
+def _no_number(name: str) -> object:
+    raise ValueError(f"{name} is not a number")
 
 
 class _DuplicateKeyError(Exception):

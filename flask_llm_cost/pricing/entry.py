@@ -14,6 +14,7 @@ from dataclasses import field
 from datetime import UTC
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 
 from ..components import components
 from ..money import EXACT
@@ -24,6 +25,9 @@ from ..wording import plain_digits
 from .modes import ModeKey
 
 Rates = Mapping[str, Decimal]
+
+#: The part of a mode that says that a call was bound to a region.
+REGIONAL = "data_residency"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +168,7 @@ class PriceEntry:
     provenance: Mapping[str, str] = field(default_factory=dict)
     _starts: list[datetime] = field(init=False, repr=False, compare=False)
     _sheets: list[Sheet] = field(init=False, repr=False, compare=False)
+    _sized: list[bool] = field(init=False, repr=False, compare=False)
     _cards: dict[tuple[int, tuple[int, ...], ModeKey], RateCard] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
@@ -173,6 +178,7 @@ class PriceEntry:
         sheets = [self.sheet, *(self._merged(edge) for edge in edges)]
         object.__setattr__(self, "_starts", edges)
         object.__setattr__(self, "_sheets", sheets)
+        object.__setattr__(self, "_sized", [_names_sizes(sheet) for sheet in sheets])
 
     def _merged(self, moment: datetime) -> Sheet:
         sheet = self.sheet
@@ -185,8 +191,8 @@ class PriceEntry:
         """The rates of a mode at a moment; ``None`` where the entry does not know the mode."""
         segment = bisect_right(self._starts, at) if self._starts else 0
         sheet = self._sheets[segment]
-        if mode:
-            mode = _that_matters(sheet, mode)
+        if mode and not self._sized[segment]:
+            mode = _without_sizes(mode)
         open_windows: tuple[int, ...] = ()
         if sheet.windows:
             moment = at.astimezone(UTC)
@@ -228,12 +234,14 @@ def make_card(sheet: Sheet, mode: ModeKey) -> RateCard | None:
     return RateCard(tuple(thresholds), tuple(levels))
 
 
-def _that_matters(sheet: Sheet, mode: ModeKey) -> ModeKey:
-    """The mode without size and quality, where the sheet has one rate for all of them. A sheet that names any
-    size or quality has to name the one that was used.
-    """
-    if any(is_size(word) for name in sheet.modes for word in name):
-        return mode
+def _names_sizes(sheet: Sheet) -> bool:
+    """Whether the sheet has a rate for some size or quality: then it has to name the one that was used."""
+    return any(is_size(word) for name in sheet.modes for word in name)
+
+
+@lru_cache(maxsize=256)
+def _without_sizes(mode: ModeKey) -> ModeKey:
+    """The mode where all sizes and qualities have one rate."""
     return tuple(word for word in mode if not is_size(word))
 
 
@@ -253,6 +261,9 @@ def _resolve_mode(sheet: Sheet, mode: ModeKey) -> tuple[Mode, Decimal] | None:
         if candidate.multiplier is not None and rest.issuperset(name):
             rest.difference_update(name)
             factor = EXACT.multiply(factor, candidate.multiplier)
+    if not any(REGIONAL in name for name in sheet.modes):
+        # Where a call is processed is no mode of its own: a record without a surcharge for it has none.
+        rest.discard(REGIONAL)
     remaining = tuple(sorted(rest))
     own = _STANDARD if not remaining else sheet.modes.get(remaining)
     if own is None or own.multiplier is not None:

@@ -16,6 +16,7 @@ from .names import fine_tune_base
 from .names import provider_name
 from .names import without_date
 from .names import without_decoration
+from .names import without_own_prefix
 from .tables import PriceTable
 from .tables import Source
 from .tables import find_entry
@@ -75,8 +76,16 @@ class Lookup:
             return None
         if provider in NO_PROVIDER:
             return self._search_everywhere(model)
+        match = self._sold(provider, model, ())
+        plain = without_own_prefix(provider, model)
+        if match is None and plain is not None:
+            match = self._sold(provider, plain, ("stripped",))
+        return match
+
+    def _sold(self, provider: str, model: str, taken: tuple[str, ...]) -> Match | None:
+        """The entry of the provider itself, or of one at whose list price it sells."""
         for seller in (provider, *SELLS_AT_LIST_PRICE.get(provider, ())):
-            before = () if seller == provider else ("list_price",)
+            before = taken if seller == provider else (*taken, "list_price")
             for steps, name in spellings(seller, model):
                 match = self._named(seller, name, (*before, *steps))
                 if match is not None:

@@ -44,7 +44,7 @@ SELLS_AT_LIST_PRICE: Mapping[str, tuple[str, ...]] = MappingProxyType(
 NO_PROVIDER = frozenset({"", "unknown"})
 
 _PATH = re.compile(r"^(?:.*/)?(?:publishers/[^/]+/)?models/(?P<name>.+)$")
-_AT_DATE = re.compile(r"^(?P<name>.+)@(?P<date>\d{8})$")
+_AT_VERSION = re.compile(r"^(?P<name>.+)@(?P<version>\d{8}|default)$")
 _ARN = re.compile(r"^arn:aws[a-z-]*:bedrock:[^:]*:[^:]*:(?:foundation-model|inference-profile)/(?P<name>.+)$")
 # The in-region profiles cost the same as the bare id; `global.` is a price of its own and stays.
 _GEO = re.compile(r"^(?:us-gov|us|eu|apac|ap|jp|au|ca|in|sa|uk)\.(?P<name>[a-z0-9-]+\..+)$")
@@ -69,8 +69,8 @@ def price_key(key: str) -> str:
 def without_decoration(provider: str, model: str) -> Iterator[str]:
     """``model`` with one documented decoration after the other taken off, outermost first.
 
-    ``models/`` and ``publishers/.../models/`` paths, ``@20250929``, Bedrock ARNs, Bedrock's geographic
-    prefix and its ``-v1:0`` version.
+    ``models/`` and ``publishers/.../models/`` paths, ``@20250929`` and ``@default``, Bedrock ARNs, Bedrock's
+    geographic prefix and its ``-v1:0`` version.
     """
     rules = [_ARN, _PATH]
     if provider == "bedrock" or _ARN.match(model):
@@ -81,9 +81,21 @@ def without_decoration(provider: str, model: str) -> Iterator[str]:
         if found:
             name = found["name"]
             yield name
-    found = _AT_DATE.match(name)
-    if found and _is_date(found["date"][:4], found["date"][4:6], found["date"][6:]):
+    found = _AT_VERSION.match(name)
+    if found is None:
+        return
+    version = found["version"]
+    if version == "default" or _is_date(version[:4], version[4:6], version[6:]):
         yield found["name"]
+
+
+def without_own_prefix(provider: str, model: str) -> str | None:
+    """``model`` without its provider's own name in front, as gateways write it: ``azure/gpt-5`` at Azure.
+
+    ``None`` where it has none. Another provider's name says what a gateway sells, at a price of its own.
+    """
+    prefix, slash, rest = model.partition("/")
+    return rest if slash and rest and provider_name(prefix) == provider else None
 
 
 def without_date(model: str) -> str | None:

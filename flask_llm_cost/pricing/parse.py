@@ -384,14 +384,33 @@ def _flat_keys() -> list[str]:
 
 #: Of price documents; another number means that this package would misread them.
 SCHEMA_VERSION = 1
-_DOCUMENT_KEYS = ("schema_version", "version", "generated_at", "currency", "sources", "models", "notes")
+_DOCUMENT_KEYS = (
+    "schema_version",
+    "version",
+    "generated_at",
+    "currency",
+    "sources",
+    "defaults",
+    "models",
+    "notes",
+)
 
 
-def table_body(table: str, document: object) -> tuple[Mapping[str, object], str | None]:
-    """The entries of a price document and its own version, if it names one.
+@dataclass(frozen=True, slots=True)
+class TableBody:
+    """The entries of a price document, not yet read, and what it says of itself."""
+
+    entries: Mapping[str, object]
+    version: str | None = None
+    generated_at: date | None = None
+
+
+def table_body(table: str, document: object) -> TableBody:
+    """What a price document holds.
 
     A document is either a mapping of entries, or has them under ``models`` beside ``schema_version``,
-    ``version``, ``currency`` and what else describes the table.
+    ``version``, ``currency`` and what else describes the table. What stands under ``defaults`` (where entries
+    come from, mostly) holds for every entry that does not say otherwise.
 
     :raises ConfigurationError: it is neither, its schema is another one, or its money is not USD.
     """
@@ -405,9 +424,22 @@ def table_body(table: str, document: object) -> tuple[Mapping[str, object], str 
     if "models" not in body:
         if about:
             raise place.refuse(f"beside {next(iter(about))!r} the entries must stand under models")
-        return body, None
+        return TableBody(body)
     for key in body:
         if key not in _DOCUMENT_KEYS:
             raise place.refuse(f"unknown key {key!r} beside models; entries stand under models")
     version = about.get("version")
-    return _mapping(place / "models", body["models"]), None if version is None else str(version)
+    defaults = _mapping(place / "defaults", about.get("defaults", {}))
+    _known_keys(Place(table, "defaults"), defaults, PROVENANCE_KEYS, flat_modes=False)
+    models = _mapping(place / "models", body["models"])
+    return TableBody(
+        entries={key: {**defaults, **raw} if isinstance(raw, Mapping) else raw for key, raw in models.items()}
+        if defaults
+        else models,
+        version=None if version is None else str(version),
+        generated_at=_generated_at(Place(table, "generated_at"), about),
+    )
+
+
+def _generated_at(place: Place, about: Mapping[str, object]) -> date | None:
+    return _moment(place, about["generated_at"]).date() if "generated_at" in about else None

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from datetime import date
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -28,11 +29,19 @@ class PriceTable:
     """Entries by key, and keys by alias.
 
     :param version: what tells two states of this table apart, frozen into each snapshot.
+    :param generated_at: the day on which its prices were right, where it says so.
     """
 
-    def __init__(self, source: Source, version: str, entries: Mapping[str, PriceEntry]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        version: str,
+        entries: Mapping[str, PriceEntry],
+        generated_at: date | None = None,
+    ) -> None:
         self.source: Source = source
         self.version = version
+        self.generated_at = generated_at
         self._entries = dict(entries)
         self._aliases = {alias: entry.key for entry in entries.values() for alias in entry.aliases}
 
@@ -60,9 +69,9 @@ class BundledTable(PriceTable):
     """The table inside the package: its JSON is read once, an entry is parsed when it is first needed."""
 
     def __init__(self, document: object) -> None:
-        models, version = table_body("prices.json", document)
-        super().__init__("bundled", version or "", {})
-        self._raw = dict(models)
+        body = table_body("prices.json", document)
+        super().__init__("bundled", body.version or "", {}, body.generated_at)
+        self._raw = dict(body.entries)
         self._aliases = dict(_raw_aliases(self._raw))
 
     def entry(self, key: str) -> PriceEntry | None:
@@ -97,10 +106,10 @@ def override_table(overrides: Mapping[str, object]) -> PriceTable:
 
     :raises ConfigurationError: an entry is malformed.
     """
-    body, version = table_body(OVERRIDES, overrides)
-    entries = parse_entries(OVERRIDES, body)
-    text = json.dumps(dict(body), sort_keys=True, default=str)
-    return PriceTable("overrides", version or hashlib.sha256(text.encode()).hexdigest()[:12], entries)
+    body = table_body(OVERRIDES, overrides)
+    entries = parse_entries(OVERRIDES, body.entries)
+    text = json.dumps(dict(body.entries), sort_keys=True, default=str)
+    return PriceTable("overrides", body.version or hashlib.sha256(text.encode()).hexdigest()[:12], entries)
 
 
 def file_table(path: Path) -> PriceTable:
@@ -109,10 +118,10 @@ def file_table(path: Path) -> PriceTable:
     :raises ConfigurationError: the file is missing, too large or malformed.
     """
     document = read_document(path)
-    body, version = table_body(str(path), document.content)
+    body = table_body(str(path), document.content)
     # The file's own version may be forgotten in an edit; its hash cannot.
-    label = f"{version}+{document.version}" if version else document.version
-    return PriceTable("file", label[:64], parse_entries(str(path), body))
+    label = f"{body.version}+{document.version}" if body.version else document.version
+    return PriceTable("file", label[:64], parse_entries(str(path), body.entries), body.generated_at)
 
 
 def check_references(tables: tuple[PriceTable, ...], nearest: Callable[[str], list[str]]) -> None:

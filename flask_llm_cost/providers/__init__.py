@@ -17,7 +17,9 @@ from .counted import Counted
 from .fields import InvalidUsage
 from .fields import count
 from .fields import mapping
+from .modes import DATA_RESIDENCY
 from .modes import is_size
+from .modes import join_modes
 from .modes import normalise_mode
 from .pieces import without_billed
 from .provider import Billing
@@ -61,6 +63,8 @@ __all__ = [
     "is_event_stream",
     "is_nobodys",
     "is_size",
+    "DATA_RESIDENCY",
+    "join_modes",
     "normalise_mode",
     "only_reads",
     "plugins",

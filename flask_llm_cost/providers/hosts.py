@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from collections.abc import Mapping
 from functools import lru_cache
@@ -153,3 +154,17 @@ def _by_pattern(name: str) -> str | None:
     if name == "generativelanguage.mtls.googleapis.com":
         return "google"
     return None
+
+
+#: OpenAI's hosts of one region, and Vertex AI's of one location or of a group of them. What is processed
+#: there costs more with some models; Bedrock says the region in the model's id instead.
+_REGIONAL = re.compile(
+    r"[a-z]{2}\.api\.openai\.com"
+    r"|[a-z]+-[a-z]+\d+-aiplatform(\.mtls)?\.googleapis\.com"
+    r"|aiplatform\.[a-z]{2}\.rep\.googleapis\.com"
+)
+
+
+def is_regional(host: str) -> bool:
+    """Whether a host binds the calls that it gets to a region."""
+    return _REGIONAL.fullmatch(host.strip().lower().rstrip(".").partition(":")[0]) is not None

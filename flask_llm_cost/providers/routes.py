@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from ..events import Operation
 from .fields import name
+from .hosts import is_regional
 from .provider import Billing
 from .provider import Endpoint
 from .registry import find_provider
@@ -33,6 +34,7 @@ class Route:
     :param model: the model that the URL names, such as an Azure deployment or a Gemini model.
     :param stream: whether the URL asks for a stream; most formats ask in the body.
     :param resource: the batch or the file that the URL names.
+    :param regional: whether the host binds the call to a region, which some models are dearer in.
     """
 
     provider: str
@@ -42,6 +44,7 @@ class Route:
     model: str | None = None
     stream: bool = False
     resource: str | None = None
+    regional: bool = False
 
 
 _FREE = Endpoint("other", "free")
@@ -213,6 +216,7 @@ def find_route(
         model=model,
         stream=endpoint.stream,
         resource=resource,
+        regional=is_regional(url.netloc if url else host),
     )
 
 

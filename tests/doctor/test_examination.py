@@ -267,6 +267,33 @@ def test_prices_of_a_file_are_counted(make_app: MakeCommandApp, tmp_path: Path) 
     assert "1 from LLM_COST_PRICES_FILE" in prices(app.runtime, date(2026, 11, 22)).evidence
 
 
+@pytest.mark.parametrize(
+    ("file_of", "today", "status", "told"),
+    [
+        # The bundled prices are long out of date then, but a refreshed file stands above them.
+        (date(2099, 5, 1), date(2099, 5, 31), "ok", ""),
+        (date(2099, 5, 1), date(2099, 6, 1), "warn", "The newest prices are 31 days old"),
+        (
+            date(2025, 5, 1),
+            date(2025, 5, 2),
+            "warn",
+            "The prices file is of 2025-05-01, older",
+        ),
+    ],
+)
+def test_the_age_of_a_refreshed_prices_file_counts(
+    make_app: MakeCommandApp, tmp_path: Path, file_of: date, today: date, status: str, told: str
+) -> None:
+    path = tmp_path / "prices.yml"
+    path.write_text(f"generated_at: {file_of}\nmodels:\n  openai/house-model: {{input: '1'}}\n")
+    app = make_app(f"sqlite:///{tmp_path / 'a.sqlite'}", LLM_COST_PRICES_FILE=str(path))
+    check = prices(app.runtime, today)
+
+    assert check.status == status
+    assert told in check.evidence
+    assert (status == "ok") == (check.fix == "")
+
+
 def test_what_waits_and_what_was_lost_is_shown(make_app: MakeCommandApp, tmp_path: Path) -> None:
     app = make_app(f"sqlite:///{tmp_path / 'a.sqlite'}", LLM_COST_BUFFER_SIZE=1)
     for _ in range(3):

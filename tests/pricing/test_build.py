@@ -10,18 +10,23 @@ from typing import Any
 
 import pytest
 
-from flask_llm_cost.pricing.build.genai import read_genai
-from flask_llm_cost.pricing.build.litellm import candidates
-from flask_llm_cost.pricing.build.litellm import read_litellm
+from flask_llm_cost.pricing.build.merge import Disagreement
 from flask_llm_cost.pricing.build.merge import Merged
+from flask_llm_cost.pricing.build.merge import Second
 from flask_llm_cost.pricing.build.merge import merge
-from flask_llm_cost.pricing.build.render import entry_body
-from flask_llm_cost.pricing.build.render import render
-from flask_llm_cost.pricing.build.sanity import broken_rules
+from flask_llm_cost.pricing.build.report import report
 from flask_llm_cost.pricing.build.sources import GENAI_PRICES
 from flask_llm_cost.pricing.parse import parse_entries
 from flask_llm_cost.pricing.parse import parse_entry
 from flask_llm_cost.pricing.parse import table_body
+from flask_llm_cost.pricing.published.genai import read_genai
+from flask_llm_cost.pricing.published.litellm import candidates
+from flask_llm_cost.pricing.published.litellm import read_litellm
+from flask_llm_cost.pricing.published.litellm import regional_multipliers
+from flask_llm_cost.pricing.published.litellm import retirements
+from flask_llm_cost.pricing.render import entry_body
+from flask_llm_cost.pricing.render import render
+from flask_llm_cost.pricing.sanity import broken_rules
 
 D = Decimal
 RATES = {"input_mtok": "2", "output_mtok": "8"}
@@ -50,7 +55,7 @@ PLAIN = {"input_cost_per_token": "0.000002", "output_cost_per_token": "0.000008"
 
 
 def merged(first: Any, rows: dict[str, Any]) -> Merged:
-    return merge(first, read_litellm(rows))
+    return merge(first, Second(read_litellm(rows), retirements(rows), regional_multipliers(rows)))
 
 
 def body(found: Merged, key: str) -> dict[str, Any]:
@@ -161,6 +166,7 @@ def test_suffixes_of_the_second_source_become_tiers_and_modes() -> None:
 
     assert entry_body(read_litellm({"m": row(**costs)})["openai/m"]) == {
         "input": "2",
+        "cache_write_extended_input": "9",
         "output": "8",
         "tiers": [{"over": 272_000, "input": "4"}],
         "modes": {
@@ -237,7 +243,7 @@ def test_rows_that_price_a_region_or_a_size_are_not_models() -> None:
     rows = {
         "m": row(**PLAIN),
         "1024-x-1024/m": row(**PLAIN),
-        "realm": {**row(**PLAIN), "mode": "search"},
+        "audited": {**row(**PLAIN), "mode": "guardrail"},
     }
 
     assert candidates(rows) == {"openai": ["m"]}
@@ -265,16 +271,138 @@ def test_disagreement_is_reported_and_the_first_source_stands() -> None:
         genai(model("m")), {"m": row(input_cost_per_token="0.000003", output_cost_per_token="0.000008")}
     )
 
-    assert found.disagreements == ["openai/m: input: 2 kept, litellm 3"]
+    assert found.disagreements == [Disagreement("openai/m", "input", D(2), D(3), "kept")]
     assert body(found, "openai/m")["input"] == "2"
     assert body(found, "openai/m")["confidence"] == "single"
 
 
-def test_a_batch_rate_that_is_not_half_is_left_out_and_reported() -> None:
-    found = merged(genai(model("m")), {"m": row(**PLAIN, input_cost_per_token_batches="0.000002")})
+@pytest.mark.parametrize(
+    ("input_rate", "output_rate", "remark"),
+    [
+        ("0.000001", "0.000004", None),
+        # A fifth off, and cents that were rounded.
+        ("0.0000016", "0.0000064", None),
+        ("0.00000111", "0.000004", None),
+        ("0.000002", "0.000008", "left out, 1.00 of the standard rate: openai/m: batch"),
+        ("0.0000005", "0.000002", "left out, 0.25 of the standard rate: openai/m: batch"),
+        (
+            "0.000001",
+            "0.000006",
+            "left out, input and output at 0.50 and 0.75 of the standard rates: openai/m: batch",
+        ),
+    ],
+)
+def test_a_published_batch_rate_is_taken_unless_it_cannot_be_true(
+    input_rate: str, output_rate: str, remark: str | None
+) -> None:
+    costs = {"input_cost_per_token_batches": input_rate, "output_cost_per_token_batches": output_rate}
+    found = merged(genai(model("m")), {"m": row(**PLAIN, **costs)})
 
-    assert "modes" not in body(found, "openai/m")
-    assert found.remarks == ["left out, not half price: openai/m: batch input 2"]
+    assert ("modes" in body(found, "openai/m")) == (remark is None)
+    assert found.remarks == ([remark] if remark else [])
+
+
+def test_flex_has_the_tiers_of_batch_where_it_costs_the_same() -> None:
+    tiered = {**RATES, "input_mtok": {"base": "2", "tiers": [[200_000, "4"]]}}
+    batch = {
+        "when": {"processing": "batch"},
+        "rates": {"input_mtok": {"base": "1", "tiers": [[200_000, "2"]]}, "output_mtok": "4"},
+    }
+    costs = {
+        **PLAIN,
+        "input_cost_per_token_flex": "0.000001",
+        "output_cost_per_token_flex": "0.000004",
+        "input_cost_per_token_priority": "0.000004",
+    }
+    found = merged(genai(model("m", tiered, variants=[batch])), {"m": row(**costs)})
+
+    modes = body(found, "openai/m")["modes"]
+    assert modes["flex"] == modes["batch"]
+    assert "priority" not in modes
+    assert len(found.remarks) == 2
+
+
+def test_a_moving_name_costs_what_the_version_costs_whose_price_the_second_source_states() -> None:
+    new = {"input_mtok": "0.5", "output_mtok": "1.5"}
+    cheap = {"input_cost_per_token": "0.0000005", "output_cost_per_token": "0.0000015"}
+    first = genai(model("big", names=["big", "big-latest", "big-2411"]), model("big-2512", new))
+    found = merged(first, {"big-latest": row(**cheap), "big-2411": row(**cheap), "big-2512": row(**cheap)})
+
+    assert body(found, "openai/big-latest")["input"] == "0.5"
+    # A version is no moving name.
+    assert found.entries["openai/big"].aliases == ("openai/big-2411",)
+    assert {item.key: item.decision for item in found.disagreements} == {
+        "openai/big-latest": "moved: at the price of openai/big-2512, on which both sources agree",
+        "openai/big-2411": "kept",
+    }
+
+
+def test_a_retired_name_costs_what_the_model_costs_that_it_leads_to() -> None:
+    new = {"input_mtok": "1", "output_mtok": "2"}
+    cheap = {"input_cost_per_token": "0.000001", "output_cost_per_token": "0.000002"}
+    first = genai(model("fast-1"), model("build-1", new))
+    retired = {**row(**cheap), "deprecation_date": "2026-05-15"}
+    found = merged(first, {"fast-1": retired, "build-1": row(**cheap)})
+
+    assert body(found, "openai/fast-1")["input"] == "2"
+    assert body(found, "openai/fast-1")["periods"] == [{"from": "2026-05-15", "input": "1", "output": "2"}]
+
+
+def test_a_price_that_the_first_source_knows_as_past_is_no_reason() -> None:
+    first = genai(
+        model(
+            "m-1", prices=[{"rates": RATES}, {"start": "2026-09-01", "rates": {**RATES, "input_mtok": "3"}}]
+        )
+    )
+    found = merged(first, {"m-1": row(**PLAIN)})
+
+    assert found.disagreements[0].decision == "kept: litellm states the price before 2026-09-01"
+
+
+def test_a_regional_endpoint_has_its_surcharge() -> None:
+    rows = {"vertex_ai/gem@001": {"regional_endpoint_uplift_multiplier": D("1.1")}}
+    found = merged(genai(model("gem"), provider="google"), rows)
+
+    assert body(found, "google/gem")["modes"] == {"data_residency": {"multiplier": "1.1"}}
+
+
+def test_what_is_sold_at_list_price_gets_no_record_but_a_data_zone_does() -> None:
+    azure = {**row(**PLAIN), "litellm_provider": "azure"}
+    rows = {"azure/m": azure, "azure/eu/m": azure, "azure/us/m": azure, "azure/own": azure}
+    found = merged(genai(model("m")), rows)
+
+    assert sorted(found.entries) == ["azure/eu/m", "azure/own", "openai/m"]
+    assert found.entries["azure/eu/m"].aliases == ("azure/us/m",)
+
+
+def test_videos_images_and_searches_are_priced_by_their_own_units() -> None:
+    google = {"litellm_provider": "gemini"}
+    rows = {
+        "gemini/veo": {
+            **google,
+            "mode": "video_generation",
+            "output_cost_per_second": D("0.4"),
+            "output_cost_per_second_4k": D("0.6"),
+        },
+        "gemini/imagen": {**google, "mode": "image_generation", "output_cost_per_image": D("0.04")},
+        "xai/pic": {
+            "litellm_provider": "xai",
+            "mode": "image_generation",
+            "input_cost_per_image": D("0.02"),
+        },
+        "rank": {"litellm_provider": "cohere", "mode": "rerank", "input_cost_per_query": D("0.002")},
+    }
+    found = merged(genai(), rows)
+
+    assert body(found, "google/veo")["video_second"] == "0.4"
+    assert body(found, "google/veo")["modes"] == {
+        "1080p": {"video_second": "0.4"},
+        "4k": {"video_second": "0.6"},
+        "720p": {"video_second": "0.4"},
+    }
+    assert body(found, "google/imagen")["image"] == "0.04"
+    assert body(found, "xai/pic")["image"] == "0.02"
+    assert body(found, "cohere/rank")["search_unit"] == "2"
 
 
 def test_a_cache_write_cheaper_than_input_is_left_out_and_reported() -> None:
@@ -293,10 +421,10 @@ def test_a_name_that_only_the_first_sources_loose_rules_know_must_agree_to_becom
 
     assert found.entries["openai/m"].aliases == ("openai/m-x",)
     assert body(found, "openai/m-y")["source"] == "litellm"
-    assert "a record of its own" in found.disagreements[0]
+    assert "a record of its own" in found.disagreements[0].decision
 
 
-def test_where_a_change_is_ahead_only_surcharges_are_taken_over() -> None:
+def test_rates_are_taken_over_up_to_the_change_that_is_ahead() -> None:
     first = genai(
         model("m", prices=[{"rates": RATES}, {"start": "2027-01-01", "rates": {**RATES, "input_mtok": "4"}}])
     )
@@ -305,10 +433,30 @@ def test_where_a_change_is_ahead_only_surcharges_are_taken_over() -> None:
         "input_cost_per_token_flex": "0.000001",
         "regional_processing_uplift_multiplier_us": "1.1",
     }
+    entry = merged(first, {"m": row(**costs)}).entries["openai/m"]
 
-    assert body(merged(first, {"m": row(**costs)}), "openai/m")["modes"] == {
-        "data_residency": {"multiplier": "1.1"}
-    }
+    def knows(day: datetime) -> list[str]:
+        return [mode for mode in ("flex", "data_residency") if entry.card((mode,), day)]
+
+    assert knows(datetime(2026, 12, 31, tzinfo=UTC)) == ["flex", "data_residency"]
+    # Nobody said what the change does to the flex rate; a surcharge follows the rates.
+    assert knows(datetime(2027, 1, 1, tzinfo=UTC)) == ["data_residency"]
+
+
+def test_the_report_lists_every_decision() -> None:
+    found = merged(
+        genai(model("m-1"), model("n-latest")),
+        {
+            "m-1": row(input_cost_per_token="0.000003", output_cost_per_token="0.000008"),
+            "n-latest": row(input_cost_per_token="0.000003", output_cost_per_token="0.000008"),
+        },
+    )
+    text = report(found, [GENAI_PRICES.as_source()], "2026-10-14")
+    moving, others = text.partition("## Names that move")[2].split("## Other disagreements")
+
+    assert "| `openai/n-latest` | input | 2 | 3 | kept |" in moving
+    assert "| `openai/m-1` | input | 2 | 3 | kept |" in others
+    assert GENAI_PRICES.sha256 in text
 
 
 def test_the_rendered_table_is_read_back_as_it_was_and_always_the_same() -> None:
@@ -325,10 +473,11 @@ def test_the_rendered_table_is_read_back_as_it_was_and_always_the_same() -> None
     }
     entries = {key: parse_entry("t", key, entry) for key in ("acme/z", "other/x", "acme/m")}
     entries["acme/z"] = parse_entry("t", "acme/z", {"free": True})
-    text = render(entries, (GENAI_PRICES,), "2026-11-03")
-    read = parse_entries("t", table_body("t", json.loads(text))[0])
+    bodies = {key: entry_body(item) for key, item in entries.items()}
+    text = render(bodies, [GENAI_PRICES.as_source()], "2026-11-03")
+    read = parse_entries("t", table_body("t", json.loads(text)).entries)
 
-    assert text == render(dict(reversed(entries.items())), (GENAI_PRICES,), "2026-11-03")
+    assert text == render(dict(reversed(bodies.items())), [GENAI_PRICES.as_source()], "2026-11-03")
     assert {key: item.sheet for key, item in read.items()} == {
         key: item.sheet for key, item in entries.items()
     }

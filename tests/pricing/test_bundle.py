@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from flask_llm_cost.pricing import Catalog
-from flask_llm_cost.pricing.build.sanity import ALLOWED
-from flask_llm_cost.pricing.build.sanity import broken_rules
 from flask_llm_cost.pricing.entry import PriceEntry
 from flask_llm_cost.pricing.parse import parse_entries
 from flask_llm_cost.pricing.parse import table_body
+from flask_llm_cost.pricing.sanity import ALLOWED
+from flask_llm_cost.pricing.sanity import broken_rules
 from flask_llm_cost.usage import Usage
 from tests.pricing.asking import AT
 from tests.pricing.asking import ask
@@ -32,7 +32,7 @@ def document() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def entries(document: dict[str, Any]) -> dict[str, PriceEntry]:
-    return parse_entries("prices.json", table_body("prices.json", document)[0])
+    return parse_entries("prices.json", table_body("prices.json", document).entries)
 
 
 @pytest.fixture(scope="module")
@@ -223,6 +223,81 @@ def test_a_dated_change_of_the_bundle_holds_from_its_day_on(
     bundled: Catalog, model: str, day: datetime, tokens: int, rate: str
 ) -> None:
     price = ask(bundled, Usage(input_tokens=tokens), provider="anthropic", model=model, at=day)
+
+    assert rates(price) == {"input": Decimal(rate)}
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "factor"),
+    [
+        ("openai", "gpt-6.1-sol", "1.1"),
+        ("openai", "gpt-4o", "1"),
+        ("anthropic", "claude-opus-5-5", "1.1"),
+        ("vertex", "claude-opus-4-7", "1.1"),
+        ("vertex", "gemini-3.5-flash", "1.1"),
+        ("vertex", "gemini-2.5-flash", "1"),
+        ("bedrock", "us.anthropic.claude-sonnet-5-5", "1"),
+    ],
+)
+def test_a_region_costs_what_its_provider_says(
+    bundled: Catalog, provider: str, model: str, factor: str
+) -> None:
+    usage = Usage(input_tokens=1_000_000)
+    plain = ask(bundled, usage, provider=provider, model=model).total_cost
+    regional = ask(bundled, usage, provider=provider, model=model, pricing_mode="data_residency").total_cost
+
+    assert plain is not None
+    assert regional == plain * Decimal(factor)
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "charges", "mode", "total"),
+    [
+        ("google", "veo-3.1-generate-001", {"video_second": 8}, None, "3.2"),
+        ("google", "veo-3.1-generate-001", {"video_second": 8}, "4k", "4.8"),
+        ("openai", "sora-2-pro", {"video_second": 4}, "1792x1024", "2"),
+        ("google", "imagen-3.0-generate-001", {"image": 2}, None, "0.08"),
+        ("cohere", "rerank-v3.5", {"search_unit": 1}, None, "0.002"),
+        ("mistral", "mistral-ocr-2512", {"page": 1000}, None, "2"),
+        ("xai", "grok-imagine-image", {"image": 1}, None, "0.02"),
+    ],
+)
+def test_what_is_billed_by_the_piece_has_a_price(
+    bundled: Catalog, provider: str, model: str, charges: dict[str, int], mode: str | None, total: str
+) -> None:
+    usage = Usage(charges={name: Decimal(count) for name, count in charges.items()})
+    price = ask(bundled, usage, provider=provider, model=model, pricing_mode=mode)
+
+    assert price.total_cost == Decimal(total)
+
+
+@pytest.mark.parametrize(("day", "status"), [(datetime(2026, 6, 1, tzinfo=UTC), "complete"), (AT, "unknown")])
+def test_a_container_has_a_flat_price_until_its_minutes_are_billed(
+    bundled: Catalog, day: datetime, status: str
+) -> None:
+    usage = Usage(charges={"container_session": Decimal(1)})
+    price = ask(bundled, usage, provider="openai", model="gpt-5", at=day)
+
+    assert price.cost_status == status
+    assert price.total_cost == (Decimal("0.03") if status == "complete" else None)
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "mode", "rate"),
+    [
+        ("mistral", "mistral-large-latest", None, "0.5"),
+        ("mistral", "mistral-medium", None, "1.5"),
+        ("xai", "grok-code-fast-1", None, "1"),
+        ("xai", "grok-4.7", "batch", "1.6"),
+        ("google", "gemini-3.6-flash", "flex", "0.375"),
+        ("azure", "eu/gpt-4o", None, "2.75"),
+        ("azure", "us/gpt-4o", None, "2.75"),
+    ],
+)
+def test_what_was_decided_by_rule(
+    bundled: Catalog, provider: str, model: str, mode: str | None, rate: str
+) -> None:
+    price = ask(bundled, Usage(input_tokens=1), provider=provider, model=model, pricing_mode=mode)
 
     assert rates(price) == {"input": Decimal(rate)}
 

@@ -242,6 +242,24 @@ def test_sizes_that_do_not_matter_take_no_memory() -> None:
     assert len(match.entry._cards) == 1
 
 
+@pytest.mark.parametrize(
+    ("entry", "mode", "total"),
+    [
+        ({"input": "2"}, "data_residency", "2"),
+        ({"input": "2", "batch_input": "1"}, "batch_data_residency", "1"),
+        ({"input": "2"}, "flex_data_residency", None),
+        # The record knows of regions: what it does not list is not known.
+        ({"input": "2", "batch_input": "1", "data_residency_input": "3"}, "batch_data_residency", None),
+    ],
+)
+def test_a_region_costs_nothing_where_the_record_has_no_surcharge_for_it(
+    entry: dict[str, Any], mode: str, total: str | None
+) -> None:
+    price = ask({"acme/m1": entry}, Usage(input_tokens=MILLION), pricing_mode=mode)
+
+    assert price.total_cost == (None if total is None else D(total))
+
+
 def test_anthropics_priority_tier_is_billed_at_standard_rates() -> None:
     prices = catalog({"anthropic/m1": {"input": "3"}, "acme/m1": {"input": "3"}})
     usage = Usage(input_tokens=MILLION)

@@ -181,7 +181,8 @@ def test_two_entries_cannot_claim_one_name(entries: dict[str, object]) -> None:
 def test_a_document_may_describe_itself_beside_its_models() -> None:
     document = {"schema_version": 1, "version": "7", "currency": "USD", "models": {"m": {"input": "1"}}}
 
-    assert table_body("t", document) == ({"m": {"input": "1"}}, "7")
+    found = table_body("t", document)
+    assert (found.entries, found.version) == ({"m": {"input": "1"}}, "7")
 
 
 @pytest.mark.parametrize(

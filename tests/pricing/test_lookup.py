@@ -64,6 +64,27 @@ FOUND: list[tuple[str, str, str, str]] = [
     ),
     ("bedrock", "amazon.titan-embed-text-v1", "bedrock/amazon.titan-embed-text", "stripped"),
     ("bedrock", "amazon.titan-embed-text-v2:0", "bedrock/amazon.titan-embed-text-v2", "stripped"),
+    # As gateways and LiteLLM write them.
+    ("openai", "openai/gpt-5", "openai/gpt-5", "stripped"),
+    ("openai", "openai/gpt-5-2025-08-07", "openai/gpt-5", "stripped+dated"),
+    ("azure", "azure/gpt-5-mini", "openai/gpt-5-mini", "stripped+list_price"),
+    ("azure", "azure/eu/gpt-4o", "azure/eu/gpt-4o", "stripped"),
+    ("google", "gemini/gemini-2.5-pro", "google/gemini-2.5-pro", "stripped"),
+    ("vertex", "vertex_ai/gemini-2.5-pro", "google/gemini-2.5-pro", "stripped+list_price"),
+    ("vertex", "claude-sonnet-4-5@default", "google/claude-sonnet-4-5", "list_price+stripped"),
+    ("groq", "groq/openai/gpt-oss-120b", "groq/openai/gpt-oss-120b", "stripped"),
+    (
+        "bedrock",
+        "bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "bedrock/anthropic.claude-sonnet-4-5-20250929",
+        "stripped",
+    ),
+    (
+        "bedrock",
+        "arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "bedrock/anthropic.claude-sonnet-4-5-20250929",
+        "stripped",
+    ),
     ("", "gpt-5", "openai/gpt-5", "providerless"),
     ("unknown", "gpt-5-2025-08-07", "openai/gpt-5", "dated+providerless"),
 ]
@@ -101,6 +122,11 @@ NOT_FOUND = [
     ("openrouter", "gpt-5"),
     ("my-gateway", "gpt-5"),
     ("acme", "openai/gpt-5"),
+    ("openai", "azure/gpt-5"),
+    ("openai", "anthropic/claude-sonnet-4-5"),
+    ("openai", "openai/"),
+    ("openai", "openai/openai/gpt-5"),
+    ("vertex", "claude-sonnet-4-5@latest"),
     ("unknown", "openai/gpt-5"),
     # Sold by several.
     ("unknown", "text-embedding-3-small"),
@@ -197,6 +223,22 @@ def test_same_as_gives_a_deployment_the_prices_of_a_model() -> None:
     price = prices.price(provider="azure", model="chat-prod", usage=None, at=AT)
     assert price.snapshot is not None
     assert price.snapshot["same_as"] == "openai/gpt-5-mini"
+
+
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [
+        ("azure", "chat-prod"),
+        ("bedrock", "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123"),
+        ("bedrock", "arn:aws:bedrock:us-east-1:123456789012:provisioned-model/abc123"),
+        ("my-gateway", "openai/gpt-5"),
+    ],
+)
+def test_any_name_can_be_given_the_prices_of_a_model(provider: str, model: str) -> None:
+    match = catalog({f"{provider}/{model}": {"same_as": "openai/gpt-5-mini"}}).find(provider, model)
+
+    assert match is not None
+    assert (match.entry.key, match.step) == ("openai/gpt-5-mini", "exact+alias")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from flask_llm_cost.providers import find_route
 from flask_llm_cost.providers import provider_of_host
 
 
@@ -50,3 +51,22 @@ def test_the_app_names_its_own_hosts_with_or_without_a_port() -> None:
     assert provider_of_host("localhost:9000", hosts) == "mistral"
     assert provider_of_host("localhost:9001", hosts) is None
     assert provider_of_host("proxy.openai.azure.com", hosts) == "openai"
+
+
+@pytest.mark.parametrize(
+    ("host", "regional"),
+    [
+        ("api.openai.com", False),
+        ("eu.api.openai.com", True),
+        ("US.api.openai.com:443", True),
+        ("evil-eu.api.openai.com", False),
+        ("aiplatform.googleapis.com", False),
+        ("us-east5-aiplatform.googleapis.com", True),
+        ("europe-west4-aiplatform.mtls.googleapis.com", True),
+        ("aiplatform.eu.rep.googleapis.com", True),
+        ("api.anthropic.com", False),
+        ("generativelanguage.googleapis.com", False),
+    ],
+)
+def test_a_host_may_bind_its_calls_to_a_region(host: str, regional: bool) -> None:
+    assert find_route("POST", host, "/v1/chat/completions").regional is regional

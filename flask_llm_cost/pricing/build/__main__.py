@@ -11,15 +11,19 @@ import click
 
 from ..parse import parse_entries
 from ..parse import table_body
-from .genai import PROVIDERS as GENAI_PROVIDERS
-from .genai import read_genai
-from .litellm import candidates
-from .litellm import read_litellm
+from ..published.genai import PROVIDERS as GENAI_PROVIDERS
+from ..published.genai import read_genai
+from ..published.litellm import candidates
+from ..published.litellm import read_litellm
+from ..published.litellm import regional_multipliers
+from ..published.litellm import retirements
+from ..render import entry_body
+from ..render import render
+from ..sanity import broken_rules
 from .merge import Merged
+from .merge import Second
 from .merge import merge
-from .render import render
-from .sanity import broken_rules
-from .sanity import warnings
+from .report import report
 from .sources import GENAI_PRICES
 from .sources import LITELLM
 from .sources import BuildError
@@ -28,33 +32,43 @@ from .sources import genai_data
 from .sources import litellm_rows
 
 BUNDLE = Path(__file__).parent.parent / "prices.json"
+REPORT = Path(__file__).parents[3] / "docs" / "price-sources.md"
+#: What the table says once: most of its entries come from there.
+DEFAULTS = {"source": "genai-prices", "confidence": "single"}
 
 
 @click.command(help=__doc__)
 @click.option("--output", type=click.Path(path_type=Path), default=BUNDLE, help="Where to write the table.")
-@click.option("--report", type=click.Path(path_type=Path), help="Where to write the report; else to stdout.")
 @click.option(
-    "--check", is_flag=True, help="Write nothing; exit 1 if the table is not what the sources give."
+    "--report",
+    "report_path",
+    type=click.Path(path_type=Path),
+    default=REPORT,
+    help="Where to write what was decided.",
 )
-def main(output: Path, report: Path | None, check: bool) -> None:
+@click.option(
+    "--check", is_flag=True, help="Write nothing; exit 1 if the files are not what the sources give."
+)
+def main(output: Path, report_path: Path, check: bool) -> None:
     try:
-        text, findings = build()
+        table, decided = build()
     except BuildError as error:
         raise click.ClickException(str(error)) from error
-    if report is None:
-        click.echo(findings)
-    else:
-        report.write_text(findings, "utf-8")
-    if check:
-        same = output.is_file() and output.read_text("utf-8") == text
-        click.echo(f"{output.name} is {'up to date' if same else 'not what the sources give'}", err=True)
-        sys.exit(0 if same else 1)
-    output.write_text(text, "utf-8")
-    click.echo(f"{output.name}: {len(text):,} bytes", err=True)
+    wrong = False
+    for path, text in ((output, table), (report_path, decided)):
+        if check:
+            same = path.is_file() and path.read_text("utf-8") == text
+            click.echo(f"{path.name} is {'up to date' if same else 'not what the sources give'}")
+            wrong = wrong or not same
+        else:
+            path.write_text(text, "utf-8")
+            click.echo(f"{path.name}: {len(text.encode()):,} bytes")
+    if wrong:
+        sys.exit(1)
 
 
 def build() -> tuple[str, str]:
-    """The table's text and the report.
+    """The table's text and the report of what was decided.
 
     :raises BuildError: a source cannot be had, or its data breaks a rule.
     """
@@ -66,41 +80,24 @@ def build() -> tuple[str, str]:
         wanted = {there: names.get(here, []) for there, here in theirs.items()}
         data = genai_data(fetch(GENAI_PRICES, directory), directory, wanted)
     first = read_genai(data)
-    merged = merge(first, read_litellm(rows))
+    second = Second(read_litellm(rows), retirements(rows), regional_multipliers(rows))
+    merged = merge(first, second)
     broken = broken_rules(merged.entries)
     if broken:
         raise BuildError("These prices break a rule (see sanity.py):\n" + "\n".join(broken))
-    text = render(merged.entries, (GENAI_PRICES, LITELLM), first.generated_at)
+    bodies = {key: entry_body(entry) for key, entry in merged.entries.items()}
+    sources = [pin.as_source() for pin in (GENAI_PRICES, LITELLM)]
+    text = render(bodies, sources, first.generated_at, DEFAULTS)
     _read_back(text, merged)
-    return text, findings(merged)
+    return text, report(merged, sources, first.generated_at)
 
 
 def _read_back(text: str, merged: Merged) -> None:
     """The rendered table, read by the parser that apps use, must say what was merged."""
-    body, _ = table_body("prices.json", json.loads(text))
-    read = parse_entries("prices.json", body)
+    read = parse_entries("prices.json", table_body("prices.json", json.loads(text)).entries)
     for key, entry in merged.entries.items():
         if read[key].sheet != entry.sheet or len(read[key].periods) != len(entry.periods):
             raise BuildError(f"{key} reads back as something else.")
-
-
-def findings(merged: Merged) -> str:
-    """The report: how many records there are, where the sources disagree, what was left out."""
-    kinds: dict[str, int] = {}
-    for entry in merged.entries.values():
-        label = f"{entry.provenance['source']}, {entry.provenance['confidence']}"
-        kinds[label] = kinds.get(label, 0) + 1
-    parts = [
-        f"{len(merged.entries)} models, {merged.agreed} names confirmed by both sources",
-        *(f"  {label}: {count}" for label, count in sorted(kinds.items())),
-    ]
-    for title, lines in (
-        ("Disagreements (the first source stands)", merged.disagreements),
-        ("Remarks", merged.remarks),
-        ("Unusual", warnings(merged.entries)),
-    ):
-        parts += ["", f"{title}: {len(lines)}", *(f"  {line}" for line in sorted(lines))]
-    return "\n".join(parts)
 
 
 if __name__ == "__main__":

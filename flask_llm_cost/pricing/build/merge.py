@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
 from datetime import UTC
+from datetime import date
 from datetime import datetime
 from decimal import Decimal
 
-from ...components import components
+from ..completion import completed
+from ..completion import differing
+from ..completion import drop_slips
+from ..completion import plausible_modes
+from ..completion import sheet_at
 from ..entry import Mode
 from ..entry import PriceEntry
 from ..entry import Sheet
 from ..lookup import spellings
 from ..modes import ModeKey
-from ..modes import mode_name
-from .genai import GenaiTable
+from ..names import SELLS_AT_LIST_PRICE
+from ..names import without_date
+from ..published.genai import GenaiTable
+from .decisions import completed_by_hand
+from .decisions import decide
 
 #: Providers whose models are bundled even where only the second source has them.
 GAPS_FILLED_FOR = frozenset(
     [
         "anthropic",
+        "azure",
+        "bedrock",
         "cohere",
         "deepseek",
         "google",
@@ -36,11 +47,18 @@ GAPS_FILLED_FOR = frozenset(
         "zai",
     ]
 )
-#: Components that are compared and said to disagree; the others are completed in silence.
-_COMPARED = ("input", "output", "cache_read_input", "cache_write_input", "cache_write_extended_input")
-_TEXT_CACHE = ("cache_read_input", "cache_write_input", "cache_write_extended_input")
-#: What the providers' pages say and neither table can: web fetches cost only their tokens.
-_BY_HAND: Mapping[str, Mapping[str, Decimal]] = {"anthropic": {"web_fetch_request": Decimal(0)}}
+_HOSTS = frozenset(["azure", "bedrock"])
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """A rate that the two sources state differently, and what was decided."""
+
+    key: str
+    rate: str
+    first: Decimal | None
+    second: Decimal | None
+    decision: str
 
 
 @dataclass(slots=True)
@@ -48,30 +66,88 @@ class Merged:
     """The table to bundle, and what a maintainer should look at."""
 
     entries: dict[str, PriceEntry]
-    disagreements: list[str] = field(default_factory=list)
+    disagreements: list[Disagreement] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     agreed: int = 0
 
 
-def merge(first: GenaiTable, second: Mapping[str, PriceEntry]) -> Merged:
+@dataclass(frozen=True, slots=True)
+class Second:
+    """What the second source says.
+
+    :param retired: the day on which a name was retired, by key.
+    :param regional: what regional endpoints of Vertex AI cost over the global one, by model.
+    """
+
+    entries: Mapping[str, PriceEntry]
+    retired: Mapping[str, date] = field(default_factory=dict)
+    regional: Mapping[str, Decimal] = field(default_factory=dict)
+
+
+def merge(first: GenaiTable, second: Second) -> Merged:
     """One entry per model, with its provenance."""
     now = datetime.fromisoformat(first.generated_at).replace(tzinfo=UTC)
     merged = Merged(dict(first.entries), remarks=list(first.remarks))
     names = {alias: key for key, entry in first.entries.items() for alias in (key, *entry.aliases)}
-    for key, row in second.items():
+    disputed: list[tuple[str, str]] = []
+    for key, row in second.entries.items():
         known = _known_as(names, key)
         loose = _loosely_known_as(first, key)
         if known is not None:
             _confirm(merged, known, row, now, say=key)
+            disputed.append((key, known))
         elif loose is not None and _agrees(merged.entries[loose], row, now):
             _add_alias(merged, loose, key)
             _confirm(merged, loose, row, now, say=key)
-        else:
+        elif _is_wanted(key, row, second, now):
             _fill_gap(merged, key, row, loose)
+    _settle(merged, disputed, second, now)
     _name_free_models(first, merged)
     for key, entry in merged.entries.items():
-        merged.entries[key] = _completed_by_hand(key, entry)
+        full = _with_regional(entry, second.regional.get(key.partition("/")[2]))
+        merged.entries[key] = completed_by_hand(key, full)
     return merged
+
+
+def _settle(merged: Merged, disputed: Sequence[tuple[str, str]], second: Second, now: datetime) -> None:
+    """Decide where the sources disagree, and note all of it for the report."""
+    agreed = {
+        key: entry for key, entry in merged.entries.items() if entry.provenance["confidence"] == "agreed"
+    }
+    # The name of a record first: its aliases follow what is decided for it.
+    for key, known in sorted(disputed, key=lambda names: names[0] != names[1]):
+        entry, row = merged.entries[known], second.entries[key]
+        different = differing(sheet_at(entry, now), row.sheet)
+        decision = decide(key, entry, row, agreed, second.retired, now)
+        words = decision.words if decision else "kept"
+        rates = sheet_at(entry, now).rates
+        merged.disagreements += [
+            Disagreement(key, name, rates[name], row.sheet.rates[name], words) for name in different
+        ]
+        if decision and decision.entry != entry:
+            _replace_name(merged, key, known, decision.entry)
+
+
+def _replace_name(merged: Merged, key: str, known: str, decided: PriceEntry) -> None:
+    """Give a name the record that was decided on, be it a record's own name or an alias of another."""
+    if key == known or decided.key == known:
+        aliases = merged.entries[known].aliases
+        merged.entries[known] = replace(decided, aliases=aliases)
+        return
+    other = merged.entries[known]
+    merged.entries[known] = replace(other, aliases=tuple(name for name in other.aliases if name != key))
+    merged.entries[key] = decided
+
+
+def _with_regional(entry: PriceEntry, factor: Decimal | None) -> PriceEntry:
+    """The record with the surcharge of regional endpoints, where it has none yet."""
+    provider = entry.key.partition("/")[0]
+    if factor is None or provider not in ("google", "anthropic") or entry.free:
+        return entry
+    if any(("data_residency",) in sheet.modes for _, sheet in entry.sheets()):
+        return entry
+    modes: dict[ModeKey, Mode] = {("data_residency",): Mode(rates={}, multiplier=factor)}
+    return replace(entry, sheet=entry.sheet.changed_by(Sheet(modes=modes)))
 
 
 def _name_free_models(first: GenaiTable, merged: Merged) -> None:
@@ -100,98 +176,26 @@ def _loosely_known_as(first: GenaiTable, key: str) -> str | None:
     return first.matches.get(provider, {}).get(model)
 
 
-def _sheet_at(entry: PriceEntry, now: datetime) -> Sheet:
-    return [sheet for start, sheet in entry.sheets() if start is None or start <= now][-1]
-
-
 def _agrees(entry: PriceEntry, row: PriceEntry, now: datetime) -> bool:
-    rates = _sheet_at(entry, now).rates
+    rates = sheet_at(entry, now).rates
     return all(rates.get(name) == row.sheet.rates.get(name) for name in ("input", "output"))
 
 
 def _confirm(merged: Merged, key: str, row: PriceEntry, now: datetime, *, say: str) -> None:
-    """Compare, and where the plain rates agree, take over what the record lacks."""
+    """Where the plain rates agree, note it and take over what the record lacks."""
     entry = merged.entries[key]
-    mine, other = _sheet_at(entry, now).rates, row.sheet.rates
-    differing = _differing(_sheet_at(entry, now), row.sheet)
-    for name in differing:
-        merged.disagreements.append(f"{say}: {name}: {mine[name]:f} kept, litellm {other[name]:f}")
-    if "input" not in mine or any(name in ("input", "output") for name in differing):
+    different = differing(sheet_at(entry, now), row.sheet)
+    if "input" not in sheet_at(entry, now).rates or {"input", "output"} & set(different):
         return
-    if not differing:
+    if not different:
         merged.agreed += 1
-    completed, added = _completed(merged, entry, row.sheet, now, say=say)
-    provenance = dict(completed.provenance)
-    if not differing and provenance.get("confidence") == "single":
+    full = completed(entry, row.sheet, now, merged.remarks, say=say)
+    provenance = dict(full.provenance)
+    if not different and provenance.get("confidence") == "single":
         provenance["confidence"] = "agreed"
-    if added:
+    if full != entry:
         provenance["source"] = "genai-prices+litellm"
-    merged.entries[key] = replace(completed, provenance=provenance)
-
-
-def _differing(sheet: Sheet, other: Sheet) -> list[str]:
-    """The components whose rates differ at every hour: the other source may state the peak rates."""
-    found = []
-    for hours in (Sheet(), *(window.change for window in sheet.windows or ())):
-        mine = sheet.changed_by(hours).rates
-        shared = [name for name in _COMPARED if name in mine and name in other.rates]
-        found.append([name for name in shared if mine[name] != other.rates[name]])
-    return min(found, key=len)
-
-
-def _completed(
-    merged: Merged, entry: PriceEntry, other: Sheet, now: datetime, *, say: str
-) -> tuple[PriceEntry, bool]:
-    """``entry`` with the modes and components that only the other source has, from today's prices on.
-
-    Where rates change by the hour or soon, only surcharges are taken over: they follow the rates.
-    """
-    sheet = _sheet_at(entry, now)
-    rates = {name: rate for name, rate in other.rates.items() if name not in sheet.rates}
-    modes = {name: mode for name, mode in other.modes.items() if name not in sheet.modes}
-    if sheet.windows or any(period.start > now for period in entry.periods):
-        rates = {name: rate for name, rate in rates.items() if components()[name].unit != "token"}
-        modes = {name: mode for name, mode in modes.items() if mode.multiplier is not None}
-    _drop_slips(merged, rates, sheet.rates["input"], say)
-    modes = {name: mode for name, mode in modes.items() if _is_plausible(merged, sheet, name, mode, say)}
-    if not rates and not modes:
-        return entry, False
-    return _with_change(entry, Sheet(rates=rates, modes=modes), now), True
-
-
-def _with_change(entry: PriceEntry, change: Sheet, now: datetime) -> PriceEntry:
-    """The entry with a change to what is in force, be that the entry itself or its last period."""
-    past = [index for index, period in enumerate(entry.periods) if period.start <= now]
-    if not past:
-        return replace(entry, sheet=entry.sheet.changed_by(change))
-    periods = list(entry.periods)
-    last = periods[past[-1]]
-    periods[past[-1]] = replace(last, change=last.change.changed_by(change))
-    return replace(entry, periods=tuple(periods))
-
-
-def _drop_slips(merged: Merged, rates: dict[str, Decimal], plain: Decimal, say: str) -> None:
-    """Leave out a cached read dearer than input, or a cache write cheaper than it: mixed-up columns."""
-    for name in _TEXT_CACHE:
-        rate = rates.get(name, plain)
-        if rate > plain if name == "cache_read_input" else rate < plain:
-            merged.remarks.append(f"left out, mixed up: {say}: {name} {rate:f}, input {plain:f}")
-            del rates[name]
-
-
-def _is_plausible(merged: Merged, sheet: Sheet, name: ModeKey, mode: Mode, say: str) -> bool:
-    """Half price for batch and flex; a row that says otherwise is one of the source's known slips."""
-    if mode.multiplier is not None:
-        return True
-    if sheet.tiers and mode.tiers is None:
-        merged.remarks.append(f"left out, tiers unknown: {say}: {mode_name(name)}")
-        return False
-    for component in ("input", "output"):
-        plain, own = sheet.rates.get(component), mode.rates.get(component)
-        if name in (("batch",), ("flex",)) and plain and own is not None and own * 2 != plain:
-            merged.remarks.append(f"left out, not half price: {say}: {mode_name(name)} {component} {own:f}")
-            return False
-    return True
+    merged.entries[key] = replace(full, provenance=provenance)
 
 
 def _add_alias(merged: Merged, key: str, alias: str) -> None:
@@ -200,24 +204,52 @@ def _add_alias(merged: Merged, key: str, alias: str) -> None:
 
 
 def _fill_gap(merged: Merged, key: str, row: PriceEntry, loose: str | None) -> None:
-    if key.partition("/")[0] not in GAPS_FILLED_FOR:
+    """Take a record that only the second source has, unless a lookup finds the same price without it."""
+    provider, _, model = key.partition("/")
+    if provider not in GAPS_FILLED_FOR:
         return
-    modes = {
-        name: mode
-        for name, mode in row.sheet.modes.items()
-        if _is_plausible(merged, row.sheet, name, mode, key)
-    }
+    modes = plausible_modes(row.sheet, row.sheet.modes, merged.remarks, say=key)
     rates = dict(row.sheet.rates)
-    if "input" in rates:
-        _drop_slips(merged, rates, rates["input"], key)
+    drop_slips(rates, rates.get("input"), merged.remarks, say=key)
+    entry = replace(row, sheet=replace(row.sheet, rates=rates, modes=modes))
+    if model.startswith("us/") and f"{provider}/eu/{model[3:]}" in merged.entries:
+        twin = f"{provider}/eu/{model[3:]}"
+        if merged.entries[twin].sheet == entry.sheet:
+            _add_alias(merged, twin, key)
+            return
+    for seller in (provider, *SELLS_AT_LIST_PRICE.get(provider, ())):
+        for _, name in spellings(seller, model):
+            found = merged.entries.get(f"{seller}/{name}")
+            # What is sold at another's list price follows that price, also where an app overrides it.
+            if found is not None and (seller != provider or _is_included(entry.sheet, found.sheet)):
+                return
     if loose is not None:
-        merged.disagreements.append(f"{key}: a record of its own, genai-prices takes it for {loose}")
-    merged.entries[key] = replace(row, sheet=replace(row.sheet, rates=rates, modes=modes))
+        merged.disagreements.append(
+            Disagreement(key, "all", None, None, f"a record of its own; genai-prices takes it for {loose}")
+        )
+    merged.entries[key] = entry
 
 
-def _completed_by_hand(key: str, entry: PriceEntry) -> PriceEntry:
-    extra = _BY_HAND.get(key.partition("/")[0], {})
-    missing = {name: rate for name, rate in extra.items() if name not in entry.sheet.rates}
-    if not missing or entry.free or "web_search_request" not in entry.sheet.rates:
-        return entry
-    return replace(entry, sheet=replace(entry.sheet, rates={**entry.sheet.rates, **missing}))
+def _is_wanted(key: str, row: PriceEntry, second: Second, now: datetime) -> bool:
+    """Whether a record of the second source alone is a model that is sold under this name only.
+
+    Hosts of other providers' models list each of them many times over; there the retired ones are left out.
+    """
+    provider, _, model = key.partition("/")
+    undated = without_date(key)
+    if provider == "bedrock" and "." not in model:
+        return False  # an id of Bedrock's names the maker of the model
+    twin = second.entries.get(undated) if undated is not None else None
+    if twin is not None and twin.sheet == row.sheet:
+        return False
+    day = second.retired.get(key)
+    return provider not in _HOSTS or day is None or day > now.date()
+
+
+def _is_included(sheet: Sheet, other: Sheet) -> bool:
+    """Whether another record says all of what this one does."""
+    return (
+        dict(sheet.rates).items() <= dict(other.rates).items()
+        and (sheet.tiers or ()) == (other.tiers or ())
+        and all(other.modes.get(name) == mode for name, mode in sheet.modes.items())
+    )

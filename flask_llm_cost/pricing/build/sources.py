@@ -11,11 +11,13 @@ import zipfile
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from ...errors import LLMCostError
+from ..published.litellm import Rows
 
 
 class BuildError(LLMCostError, RuntimeError):
@@ -30,6 +32,10 @@ class Pin:
     version: str
     sha256: str
     licence: str
+
+    def as_source(self) -> dict[str, str]:
+        """What the table says of it."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 GENAI_PRICES = Pin(
@@ -47,8 +53,6 @@ LITELLM = Pin(
 _LITELLM_JSON = "litellm/model_prices_and_context_window_backup.json"
 # litellm's wheels differ by platform only in compiled code; one of them is pinned.
 _WHEEL_TAGS = ("--platform", "manylinux_2_28_x86_64", "--python-version", "3.11")
-
-Rows = Mapping[str, Mapping[str, Any]]
 
 
 def fetch(pin: Pin, directory: Path) -> Path:

@@ -1,57 +1,80 @@
-"""Entries as the bundled JSON: one line per model, so that a change of prices reads well in a diff."""
+"""Entries as a price document in JSON: one line per model, so that a change reads well in a diff."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from collections.abc import Sequence
+from datetime import date
 from datetime import datetime
+from datetime import time
 from decimal import Decimal
 from typing import Any
 
-from ...components import components
-from ...wording import plain_digits
-from ..entry import Mode
-from ..entry import PriceEntry
-from ..entry import Sheet
-from ..entry import Tier
-from ..entry import Window
-from ..modes import mode_name
-from ..parse import SCHEMA_VERSION
-from .sources import Pin
+from ..components import components
+from ..wording import plain_digits
+from .entry import Mode
+from .entry import Period
+from .entry import PriceEntry
+from .entry import Sheet
+from .entry import Tier
+from .entry import Window
+from .modes import mode_name
+from .parse import SCHEMA_VERSION
 
+_NONE: Mapping[str, str] = {}
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-def render(entries: Mapping[str, PriceEntry], pins: Sequence[Pin], generated_at: str) -> str:
-    """The text of ``prices.json``; the same for the same arguments."""
+def render(
+    bodies: Mapping[str, Mapping[str, Any]],
+    sources: Sequence[Mapping[str, Any]],
+    generated_at: str,
+    defaults: Mapping[str, str] = _NONE,
+) -> str:
+    """The text of a price document; the same for the same arguments.
+
+    :param bodies: each entry in the grammar of price documents, see :func:`entry_body`.
+    :param sources: where the entries come from: name, version, hash and what else is known.
+    :param generated_at: the day on which the prices were right.
+    :param defaults: what the document says once for all entries, and not again in each.
+    """
     head: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "version": generated_at,
         "generated_at": generated_at,
         "currency": "USD",
-        "sources": [
-            {"name": pin.name, "version": pin.version, "sha256": pin.sha256, "licence": pin.licence}
-            for pin in pins
-        ],
+        "sources": list(sources),
+        **({"defaults": dict(defaults)} if defaults else {}),
     }
     lines = [f"{json.dumps(key)}:{_compact(value)}," for key, value in head.items()]
-    models = [f"{json.dumps(key)}:{_compact(entry_body(entries[key]))}" for key in sorted(entries)]
+    models = []
+    for key in sorted(bodies):
+        body = {name: value for name, value in bodies[key].items() if defaults.get(name) != value}
+        models.append(f"{json.dumps(key)}:{_compact(body)}")
     return "{\n" + "\n".join(lines) + '\n"models":{\n' + ",\n".join(models) + "\n}}\n"
 
 
 def entry_body(entry: PriceEntry) -> dict[str, Any]:
     """One entry in the grammar of price documents."""
-    body: dict[str, Any] = {"free": True} if entry.free else _sheet_body(entry.sheet)
+    body: dict[str, Any] = {"free": True} if entry.free else sheet_body(entry.sheet)
+    if entry.same_as is not None:
+        body["same_as"] = entry.same_as
     if entry.periods:
-        body["periods"] = [{"from": _day(item.start), **_sheet_body(item.change)} for item in entry.periods]
+        body["periods"] = [_period_body(item) for item in entry.periods]
     if entry.aliases:
         body["aliases"] = sorted(alias.partition("/")[2] for alias in entry.aliases)
     body.update(sorted(entry.provenance.items()))
     return body
 
 
-def _sheet_body(sheet: Sheet) -> dict[str, Any]:
+def _period_body(period: Period) -> dict[str, Any]:
+    until = {} if period.end is None else {"until": _day(period.end)}
+    return {"from": _day(period.start), **until, **sheet_body(period.change)}
+
+
+def sheet_body(sheet: Sheet) -> dict[str, Any]:
+    """What applies at one moment, in the grammar of price documents."""
     body = _rates_body(sheet.rates)
     if sheet.tiers is not None:
         body["tiers"] = _tiers_body(sheet.tiers)
@@ -83,7 +106,7 @@ def _window_body(window: Window) -> dict[str, Any]:
     body: dict[str, Any] = {"from": _clock(window.start), "until": _clock(window.end)}
     if len(window.days) < len(_DAYS):
         body["days"] = [day for index, day in enumerate(_DAYS) if index in window.days]
-    return {**body, **_sheet_body(window.change)}
+    return {**body, **sheet_body(window.change)}
 
 
 def _rates_body(rates: Mapping[str, Decimal]) -> dict[str, Any]:
@@ -95,8 +118,13 @@ def _clock(minute: int) -> str:
 
 
 def _day(moment: datetime) -> str:
-    return moment.date().isoformat()
+    return moment.date().isoformat() if moment.time() == time() else moment.isoformat()
 
 
 def _compact(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    return json.dumps(value, separators=(",", ":"), default=_text)
+
+
+def _text(value: object) -> str:
+    # YAML reads unquoted days and moments as what they are.
+    return value.isoformat() if isinstance(value, date) else str(value)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from decimal import Context
 from decimal import Decimal
 from typing import Any
@@ -17,7 +18,6 @@ from ..entry import Sheet
 from ..entry import Tier
 from ..modes import ModeKey
 from .genai import plain_id
-from .sources import Rows
 
 #: litellm's provider labels, and ours.
 PROVIDERS: Mapping[str, str] = {
@@ -62,6 +62,11 @@ _KINDS = frozenset(
     ]
 )
 
+Rows = Mapping[str, Mapping[str, Any]]
+
+#: How Azure's rows for a data zone begin.
+DATA_ZONES = ("eu/", "us/")
+
 _MILLION = Decimal(1_000_000)
 #: Cost keys there, components here, and the factor from one basis to the other.
 _COMPONENTS: Mapping[str, tuple[str, Decimal]] = {
@@ -70,6 +75,7 @@ _COMPONENTS: Mapping[str, tuple[str, Decimal]] = {
     "cache_read_input_token_cost": ("cache_read_input", _MILLION),
     "cache_creation_input_token_cost": ("cache_write_input", _MILLION),
     "cache_creation_input_token_cost_above_1hr": ("cache_write_extended_input", _MILLION),
+    "cache_creation_input_token_cost_above_12hr": ("cache_write_extended_input", _MILLION),
     "input_cost_per_audio_token": ("audio_input", _MILLION),
     "output_cost_per_audio_token": ("audio_output", _MILLION),
     "input_cost_per_image_token": ("image_input", _MILLION),
@@ -85,9 +91,12 @@ _BY_KIND: Mapping[tuple[str, str], tuple[str, Decimal]] = {
     ("audio_speech", "input_cost_per_character"): ("text_to_speech_character", _MILLION),
     ("audio_transcription", "input_cost_per_second"): ("transcription_minute", Decimal(60)),
     ("image_generation", "output_cost_per_image"): ("image", Decimal(1)),
+    ("image_edit", "output_cost_per_image"): ("image", Decimal(1)),
     ("rerank", "input_cost_per_query"): ("search_unit", Decimal(1000)),
     ("video_generation", "output_cost_per_second"): ("video_second", Decimal(1)),
 }
+#: On xAI's rows the price of an image stands on the input side.
+_XAI_IMAGE = ("image_generation", "input_cost_per_image")
 _MODES: Mapping[str, ModeKey] = {
     "batches": ("batch",),
     "flex": ("flex",),
@@ -135,6 +144,9 @@ def usable(rows: Rows) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
 
 def _is_regional(provider: str, name: str) -> bool:
     """Rows such as ``azure/eu/gpt-4o`` or ``1024-x-1024/dall-e-3`` price a place or a size, not a model."""
+    if provider == "azure" and name.startswith(DATA_ZONES):
+        # What a model costs in a data zone of Azure's; deployments there are told to cost the same.
+        return False
     if provider in ("azure", "bedrock", "openai"):
         return "/" in name
     return name.startswith(("standard/", "low/", "medium/", "high/", "hd/"))
@@ -165,8 +177,8 @@ def read_litellm(rows: Rows) -> dict[str, PriceEntry]:
 def _sheet(provider: str, row: Mapping[str, Any]) -> Sheet:
     rates: dict[tuple[ModeKey, int], dict[str, Decimal]] = defaultdict(dict)
     for key, value in row.items():
-        read = _read_key(str(row["mode"]), key)
-        if read is None or not isinstance(value, Decimal | int) or value < 0:
+        read = _read_key(provider, str(row["mode"]), key)
+        if read is None or not isinstance(value, Decimal | int):
             continue
         component, factor, mode, over = read
         rates[mode, over][component] = _amount(Decimal(value) * factor)
@@ -177,15 +189,38 @@ def _sheet(provider: str, row: Mapping[str, Any]) -> Sheet:
         base.update(_searches(provider, row))
     for prices in rates.values():
         _drop_zero(prices)
+    inclusive = provider == "xai"
     modes = {
-        mode: Mode(rates[mode, 0], _tiers(rates, mode)) for mode in _MODES.values() if rates.get((mode, 0))
+        mode: Mode(rates[mode, 0], _tiers(rates, mode, inclusive))
+        for mode in _MODES.values()
+        if rates.get((mode, 0))
     }
     modes.update(_multipliers(row))
     if provider == "perplexity":
         modes.update(_fees(row))
     if provider == "google" and base.get("video_second") and modes:
         modes.update({size: Mode(base) for size in _PLAIN_RESOLUTIONS if size not in modes})
-    return Sheet(rates=base, tiers=_tiers(rates, ()), modes=modes)
+    return Sheet(rates=base, tiers=_tiers(rates, (), inclusive), modes=modes)
+
+
+def retirements(rows: Rows) -> dict[str, date]:
+    """The day on which a name was, or will be, retired, by key."""
+    found: dict[str, date] = {}
+    for provider, name, row in usable(rows):
+        if day := row.get("deprecation_date"):
+            found[f"{provider}/{plain_id(provider, name)}"] = date.fromisoformat(day)
+    return found
+
+
+def regional_multipliers(rows: Rows) -> dict[str, Decimal]:
+    """What Vertex AI's regional endpoints cost over the global one, by the model's plain name."""
+    found: dict[str, Decimal] = {}
+    for key, row in sorted(rows.items()):
+        factor = row.get("regional_endpoint_uplift_multiplier")
+        if key.startswith("vertex_ai/") and factor is not None:
+            name = key.removeprefix("vertex_ai/").partition("@")[0]
+            found[name] = _amount(Decimal(factor))
+    return found
 
 
 def _drop_zero(rates: dict[str, Decimal]) -> None:
@@ -194,7 +229,7 @@ def _drop_zero(rates: dict[str, Decimal]) -> None:
         del rates[component]
 
 
-def _read_key(kind: str, key: str) -> tuple[str, Decimal, ModeKey, int] | None:
+def _read_key(provider: str, kind: str, key: str) -> tuple[str, Decimal, ModeKey, int] | None:
     """Component, factor, mode and threshold of a cost key such as ``..._above_200k_tokens_priority``."""
     found = _TIER.search(key)
     over = int(found[1]) * 1000 if found else 0
@@ -204,12 +239,17 @@ def _read_key(kind: str, key: str) -> tuple[str, Decimal, ModeKey, int] | None:
         if name.endswith("_" + suffix):
             name, mode = name.removesuffix("_" + suffix), known
     component = _COMPONENTS.get(name) or _BY_KIND.get((kind, name))
+    if provider == "xai" and (kind, name) == _XAI_IMAGE:
+        component = ("image", Decimal(1))
     return None if component is None else (*component, mode, over)
 
 
-def _tiers(rates: Mapping[tuple[ModeKey, int], dict[str, Decimal]], mode: ModeKey) -> tuple[Tier, ...] | None:
+def _tiers(
+    rates: Mapping[tuple[ModeKey, int], dict[str, Decimal]], mode: ModeKey, inclusive: bool
+) -> tuple[Tier, ...] | None:
+    """The tiers of a mode; only xAI's begin at their threshold (https://docs.x.ai/docs/models)."""
     found = [
-        Tier(over, False, prices)
+        Tier(over, inclusive, prices)
         for (name, over), prices in rates.items()
         if name == mode and over and prices
     ]

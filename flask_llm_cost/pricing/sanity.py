@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from decimal import Decimal
 
-from ..entry import Mode
-from ..entry import PriceEntry
-from ..entry import Sheet
-from ..modes import ModeKey
-from ..modes import mode_name
+from .entry import Mode
+from .entry import PriceEntry
+from .entry import Sheet
+from .modes import ModeKey
+from .modes import mode_name
 
 #: Share of the standard rate that a mode's rate may be.
 _SHARES: Mapping[ModeKey, tuple[Decimal, Decimal]] = {

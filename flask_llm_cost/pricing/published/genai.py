@@ -13,6 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from ..completion import difference
 from ..entry import Mode
 from ..entry import Period
 from ..entry import PriceEntry
@@ -127,7 +128,7 @@ def _last_checked(comments: Iterable[str]) -> str:
     """The last day on which the data says that a page was looked at: the table is as fresh as that."""
     pattern = re.compile(r"(?:[Vv]erified|[Cc]hecked|as of)[^.;]{0,25}?(\d{4}-\d\d-\d\d)")
     days: list[str] = [day for comment in comments for day in pattern.findall(comment)]
-    return max(days)
+    return max(days, default="")
 
 
 def _settle_aliases(table: GenaiTable) -> None:
@@ -270,22 +271,6 @@ def _mode_of(when: Mapping[str, str]) -> ModeKey | None:
         if key in when:
             return mode_key(when[key]) or None
     return None
-
-
-def difference(before: Sheet, after: Sheet) -> Sheet:
-    """What has to change in ``before`` to get ``after``."""
-    tiers = None
-    if (before.tiers or ()) != (after.tiers or ()):
-        tiers = after.tiers or ()
-    modes = {}
-    for name, mode in after.modes.items():
-        if before.modes.get(name) != mode:
-            old = before.modes.get(name)
-            dropped = old is not None and bool(old.tiers) and not mode.tiers
-            modes[name] = Mode(mode.rates, () if dropped else mode.tiers, mode.multiplier)
-    changed = {name: rate for name, rate in after.rates.items() if before.rates.get(name) != rate}
-    windows = None if before.windows == after.windows else after.windows
-    return Sheet(rates=changed, tiers=tiers, modes=modes, windows=windows)
 
 
 def _midnight(day: str) -> datetime:
