@@ -250,7 +250,9 @@ class CallQuery:
         if call_id not in _IDS:
             return None
         statement = self.statement.where(LlmCall.id == call_id).options(
-            selectinload(LlmCall.line_items), selectinload(LlmCall.call_tags)
+            selectinload(LlmCall.line_items),
+            selectinload(LlmCall.call_tags),
+            selectinload(LlmCall.repricings),
         )
         return self._read(lambda session: session.scalars(statement).one_or_none())
 

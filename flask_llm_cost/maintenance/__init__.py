@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+from .judgement import LEFT
+from .price_changes import Selection
 from .prune import PruneResult
 from .prune import prune
 from .rebuild import rebuild_rollups
+from .repricing import ModelChange
+from .repricing import Repricing
+from .repricing import RepricingResult
 
-__all__ = ["PruneResult", "prune", "rebuild_rollups"]
+__all__ = [
+    "LEFT",
+    "ModelChange",
+    "PruneResult",
+    "Repricing",
+    "RepricingResult",
+    "Selection",
+    "prune",
+    "rebuild_rollups",
+]
