@@ -67,6 +67,15 @@ def share(value: Cell) -> str:
     return UNKNOWN if value is None else f"{Decimal(str(value)) * 100:.1f} %"
 
 
+def ratio(value: Cell) -> str:
+    """How many times as much, in three digits.
+
+    >>> ratio(Decimal("12.345")), ratio(Decimal("0.0333"))
+    ('12.3', '0.0333')
+    """
+    return UNKNOWN if value is None else f"{Decimal(str(value)):.3g}"
+
+
 def moment(value: Cell) -> str:
     """A moment to the second, in the zone it is told in."""
     return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else ""

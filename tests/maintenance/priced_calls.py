@@ -26,12 +26,16 @@ from flask_llm_cost.usage import Usage
 from tests.made_events import NOON
 from tests.made_events import event
 
+_CATALOGS: dict[str, Catalog] = {}
 Prices = Mapping[str, Mapping[str, Any]]
 
 
 def catalog(prices: Prices, **options: Any) -> Catalog:
     """The prices of an app whose overrides are ``prices``. The models' names are in no bundled table."""
-    return Catalog.load(overrides=prices, **options)
+    key = repr((prices, options))
+    if key not in _CATALOGS:
+        _CATALOGS[key] = Catalog.load(overrides=prices, **options)
+    return _CATALOGS[key]
 
 
 def priced(
