@@ -79,7 +79,8 @@ def unpriced(session: Session, recorded: int) -> Check:
     return warn(
         "unpriced",
         f"Calls without a complete price: {_share(count, recorded)}, so totals are too low: {named}{more}.",
-        f"flask llm-cost prices explain --provider {quote(provider)} --model {quote(model)}",
+        f"flask llm-cost prices explain --provider {quote(provider)} --model {quote(model)}; "
+        "once there is a price, flask llm-cost backfill.",
     )
 
 

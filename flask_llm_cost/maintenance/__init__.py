@@ -6,6 +6,7 @@ from .judgement import LEFT
 from .price_changes import Selection
 from .prune import PruneResult
 from .prune import prune
+from .quantities import used_by
 from .rebuild import rebuild_rollups
 from .repricing import ModelChange
 from .repricing import Repricing
@@ -20,4 +21,5 @@ __all__ = [
     "Selection",
     "prune",
     "rebuild_rollups",
+    "used_by",
 ]
