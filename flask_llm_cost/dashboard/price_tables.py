@@ -64,7 +64,7 @@ def list_table(catalog: Catalog, matches: list[Match], now: datetime) -> Table:
     )
     rows = tuple(_short_row(match, resolved(catalog, match), now) for match in matches)
     return aligned(
-        Table(name="prices", caption="Prices", columns=columns, rows=rows, hidden_caption=True, dense=True)
+        Table(name="prices", caption="Prices", columns=columns, rows=rows, hidden_caption=True)
     )
 
 

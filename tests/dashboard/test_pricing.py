@@ -65,7 +65,7 @@ def test_the_list_says_what_is_in_force_and_from_where(app: Flask) -> None:
 def test_a_search_finds_names_and_aliases_with_their_rates(app: Flask) -> None:
     shown = text(app, "/pricing?search=house-latest&source=overrides")
     assert "1 price entry" in shown
-    assert "openai/house $1.25 – $20.00 batch; by size; dated overrides" in shown
+    assert "openai/house $1.25 \N{EN DASH} $20.00 batch; by size; dated overrides" in shown
     assert "free" in text(app, "/pricing?search=gratis")
 
 

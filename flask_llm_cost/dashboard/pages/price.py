@@ -242,7 +242,7 @@ def _inputs(given: Mapping[str, str], found: Explanation) -> tuple[tuple[Input, 
 
 
 def _input(name: str, label: str, given: Mapping[str, str]) -> Input:
-    return Input(name=name, label=label, value=given.get(name, ""), options=())
+    return Input(name=name, label=label, value=given.get(name, ""), options=(), placeholder="")
 
 
 def _label(name: str) -> str:
