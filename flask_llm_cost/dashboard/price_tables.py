@@ -63,9 +63,7 @@ def list_table(catalog: Catalog, matches: list[Match], now: datetime) -> Table:
         Column(label="From"),
     )
     rows = tuple(_short_row(match, resolved(catalog, match), now) for match in matches)
-    return aligned(
-        Table(name="prices", caption="Prices", columns=columns, rows=rows, hidden_caption=True)
-    )
+    return aligned(Table(name="prices", caption="Prices", columns=columns, rows=rows, hidden_caption=True))
 
 
 def _short_row(match: Match, entry: PriceEntry, now: datetime) -> Row:
