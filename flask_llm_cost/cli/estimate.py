@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
 from datetime import UTC
+from datetime import date
 from datetime import datetime
 from decimal import Decimal
 
@@ -20,6 +21,10 @@ from ..providers import normalise_mode
 from ..usage import Usage
 from ..wording import plural
 from . import words
+from .elsewhere import Named
+from .elsewhere import compare_recorded
+from .elsewhere import echo_comparison
+from .options import day as read_day
 from .options import format_option
 from .options import moment as read_moment
 from .output import Cell
@@ -33,8 +38,8 @@ from .output import exact
 from .quantities import quantity_options
 from .quantities import read_usage
 from .state import current_runtime
-
-Named = tuple[str, str]
+from .state import one_sentence_errors
+from .state import require_ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +82,23 @@ class Estimate:
     help="A model of any provider to hold against the first one. Can be repeated.",
 )
 @click.option(
-    "--calls",
-    type=click.IntRange(1, 10**9),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="How many such calls.",
+    "--calls", type=click.IntRange(1, 10**9), metavar="N", help="How many such calls.  [default: 1]"
 )
+@click.option(
+    "--from",
+    "first",
+    type=read_day,
+    metavar="DATE",
+    help="Instead of such calls: the recorded ones of this day and later.",
+)
+@click.option(
+    "--to",
+    "last",
+    type=read_day,
+    metavar="DATE",
+    help="The recorded ones up to and with this day.  [default: today]",
+)
+@click.option("--of", "only", metavar="PROVIDER/NAME", help="Of the recorded ones only those of this model.")
 @click.option("--mode", help="The pricing mode, such as batch, flex or priority.  [default: standard]")
 @click.option("--at", type=read_moment, metavar="TIME", help="The moment whose prices apply.  [default: now]")
 @quantity_options
@@ -93,7 +108,10 @@ def estimate(
     provider: str | None,
     models: Sequence[str],
     others: Sequence[str],
-    calls: int,
+    calls: int | None,
+    first: date | None,
+    last: date | None,
+    only: str | None,
     mode: str | None,
     at: datetime | None,
     charges: Sequence[tuple[str, Decimal]],
@@ -102,18 +120,44 @@ def estimate(
 ) -> None:
     """Say what calls of this size would cost, cheapest first, and the difference to the first model named.
 
-    Without any count a call has 1,000 tokens in and 1,000 out. Another model may count the same text as
-    another number of tokens. The exit code is 1 where one of the models could not be priced in full. Nothing
-    is recorded.
+    Without any count a call has 1,000 tokens in and 1,000 out. With --from the recorded calls of some days
+    are priced instead, each with its own quantities, mode and moment. Another model may count the same text
+    as another number of tokens. The exit code is 1 where one of the models could not be priced in full.
+    Nothing is recorded.
     """
     named = [_named(text, provider) for text in models] + [_named(text, None) for text in others]
-    usage = read_usage(counts, charges)
-    found = _estimates(
-        current_runtime().catalog, named, usage, calls, normalise_mode(mode), at or datetime.now(UTC)
-    )
-    _echo(found, calls, output)
-    if not all(each.is_complete for each in found):
+    runtime, served = current_runtime(), normalise_mode(mode)
+    typed_in = calls is not None or charges or any(count is not None for count in counts.values())
+    _check(first, last, only, typed_in=bool(typed_in))
+    if first is not None:
+        with one_sentence_errors(runtime):
+            ledger = require_ledger(runtime)
+            recorded = _named(only, None) if only else None
+            compared = compare_recorded(
+                runtime,
+                ledger,
+                (first, last),
+                named,
+                only=recorded,
+                mode=served or (mode and "standard"),
+                at=at,
+            )
+        echo_comparison(compared, output)
+        complete = not any(model.unpriced for model in compared.models)
+    else:
+        usage = read_usage(counts, charges)
+        found = _estimates(runtime.catalog, named, usage, calls or 1, served, at or datetime.now(UTC))
+        _echo(found, calls or 1, output)
+        complete = all(each.is_complete for each in found)
+    if not complete:
         sys.exit(1)
+
+
+def _check(first: date | None, last: date | None, only: str | None, *, typed_in: bool) -> None:
+    if first is None and (last is not None or only is not None):
+        raise click.UsageError("--to and --of need --from, as in --from 2026-11-01 --to 2026-11-22.")
+    if first is not None and typed_in:
+        raise click.UsageError("--from takes the recorded calls: leave --calls and all quantities out.")
 
 
 def _named(text: str, provider: str | None) -> Named:

@@ -15,6 +15,7 @@ from ..maintenance import LEFT
 from ..maintenance import Repricing
 from ..maintenance import RepricingResult
 from ..maintenance import Selection
+from ..maintenance import count_selected
 from ..maintenance.repricing import BATCH_SIZE
 from ..maintenance.repricing import Command
 from ..runtime import Runtime
@@ -154,7 +155,7 @@ class _Run:
 
     def _run(self, ledger: Ledger, work: Repricing, *, dry_run: bool) -> RepricingResult:
         label = "Looking at calls" if dry_run else "Pricing calls"
-        with progress(work.count(ledger), label) as reached:
+        with progress(count_selected(ledger, work.selection), label) as reached:
             return work.run(ledger, dry_run=dry_run, on_progress=reached)
 
     def _print(self, result: RepricingResult) -> None:

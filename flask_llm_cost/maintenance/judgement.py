@@ -28,7 +28,8 @@ LEFT: Mapping[Left, str] = {
     "not_rebuilt": "the quantities cannot be told from the line items",
 }
 
-_TOLD = ("provider", "caller")
+#: Sources of a cost that no price list changes.
+TOLD = ("provider", "caller")
 Call = Mapping[str, Any]
 
 
@@ -56,7 +57,7 @@ def judge(recorded: Recorded, catalog: Catalog, *, fill_only: bool) -> Repriced 
     :param fill_only: change only calls of which a part gets a price that had none.
     """
     call, items = recorded.call, recorded.items
-    if call["cost_source"] in _TOLD:
+    if call["cost_source"] in TOLD:
         return "told"
     if not items:
         return "no_usage"

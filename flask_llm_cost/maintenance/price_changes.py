@@ -22,6 +22,7 @@ from sqlalchemy import or_
 from sqlalchemy import select
 from sqlalchemy import update
 
+from ..ledger import Ledger
 from ..ledger.rollups import add_to_rollups
 from ..ledger.rollups import rollup_changes
 from ..ledger.rows import CALLS
@@ -77,9 +78,10 @@ def bounded(connection: Connection, selection: Selection) -> Selection:
     return replace(selection, up_to_id=connection.execute(select(func.max(_CALL.id))).scalar() or 0)
 
 
-def count_calls(connection: Connection, selection: Selection) -> int:
-    """How many calls are selected."""
-    return connection.execute(select(func.count(_CALL.id)).where(*selection.conditions())).scalar_one()
+def count_selected(ledger: Ledger, selection: Selection) -> int:
+    """How many calls are selected now."""
+    with ledger.engine.connect() as connection:
+        return connection.execute(select(func.count(_CALL.id)).where(*selection.conditions())).scalar_one()
 
 
 def next_places(connection: Connection, selection: Selection, after: Place | None, size: int) -> list[Place]:

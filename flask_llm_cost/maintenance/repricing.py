@@ -33,7 +33,6 @@ from .judgement import Repriced
 from .judgement import judge
 from .price_changes import Selection
 from .price_changes import bounded
-from .price_changes import count_calls
 from .price_changes import next_places
 from .price_changes import read_calls
 from .price_changes import write_prices
@@ -139,11 +138,6 @@ class Repricing:
         for moment in (self.selection.start, self.selection.end):
             if moment is not None and moment.utcoffset() is None:
                 raise ConfigurationError(f"{self.command}: a time needs a time zone.")
-
-    def count(self, ledger: Ledger) -> int:
-        """How many calls are selected now."""
-        with ledger.engine.connect() as connection:
-            return count_calls(connection, self.selection)
 
     def run(
         self,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import UTC
+from datetime import datetime
 from decimal import Decimal
 
 import pytest
@@ -73,6 +75,10 @@ def test_csv_is_exact(app: CommandApp) -> None:
         (["--model", "openai/gpt-5", "--compare", "gpt-5"], "write PROVIDER/NAME"),
         (["--model", "openai/gpt-5", "--calls", "0"], "--calls"),
         (["--model", "openai/gpt-5", "--charge", "coffee=1"], "coffee"),
+        (["--model", "openai/gpt-5", "--to", "2026-03-01"], "need --from"),
+        (["--model", "openai/gpt-5", "--from", "2026-03-01", "--calls", "2"], "leave --calls"),
+        (["--model", "openai/gpt-5", "--from", "2026-03-01", "--of", "gpt-5"], "PROVIDER/NAME"),
+        (["--model", "openai/gpt-5", "--from", "2026-03-02", "--to", "2026-03-01"], ""),
         (["--model", "openai/gpt-5", "--output-tokens", "1", "--reasoning-tokens", "2"], "cannot exceed"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -81,3 +87,44 @@ def test_wrong_arguments_are_a_usage_error(app: CommandApp, arguments: list[str]
     result = app.run("prices", "estimate", *arguments)
     assert result.exit_code == 2
     assert told in result.stderr
+
+
+MARCH = datetime(2026, 3, 14, 12, tzinfo=UTC)
+DAYS = ["--from", "2026-03-01", "--to", "2026-03-31"]
+
+
+def test_recorded_calls_are_priced_at_another_model_one_by_one(stored: CommandApp) -> None:
+    """gpt-5 was 0.00225 a call, gpt-5-mini is 0.00045; in batch mode 0.000125 + 0.0002."""
+    stored.call(at=MARCH)
+    stored.call(at=MARCH, pricing_mode="batch", input_tokens=1_000)
+    stored.call(at=MARCH, cost=Decimal("0.5"))
+    stored.call(at=datetime(2026, 4, 1, tzinfo=UTC))
+    both = ["--model", "openai/gpt-5-mini", "--model", "anthropic/claude-sonnet-5"]
+    result = stored.run("prices", "estimate", *DAYS, *both, "--mode", "standard", "--format", "json")
+    document = json.loads(result.stdout)
+
+    assert result.exit_code == 0, result.output
+    assert (document["calls"], document["left"]["told"]) == (2, 1)
+    assert document["recorded_unknown"] == 1, "gpt-5 has no batch rates here"
+    assert [(model["model"], Decimal(model["total_cost"])) for model in document["models"]] == [
+        ("gpt-5-mini", Decimal("0.0007")),
+        ("claude-sonnet-5", Decimal("0.0075")),
+    ]
+    own = json.loads(stored.run("prices", "estimate", *DAYS, *both[:2], "--format", "json").stdout)
+    assert Decimal(own["models"][0]["total_cost"]) == Decimal("0.000575")
+
+
+def test_the_difference_is_to_what_they_have_cost(app: CommandApp) -> None:
+    for model in ("gpt-5", "gpt-5", "gpt-5-mini"):
+        app.call(model, at=MARCH)
+    lines = table(app, *DAYS, "--of", "openai/gpt-5", "--model", "openai/gpt-5-mini")
+    assert lines[0] == "2 recorded calls, which cost $0.0045"
+    assert lines[2] == "openai gpt-5-mini $0.0009 -$0.0036 0.2 0"
+
+
+def test_a_model_that_cannot_price_every_call_has_no_total(app: CommandApp) -> None:
+    app.call(at=MARCH)
+    result = app.run("prices", "estimate", *DAYS, "--model", "openai/half-known", "--format", "csv")
+    (row,) = csv.DictReader(io.StringIO(result.stdout))
+    assert result.exit_code == 1
+    assert (row["total_cost"], row["difference"], row["unpriced"]) == ("", "", "1")
