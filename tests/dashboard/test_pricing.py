@@ -159,6 +159,7 @@ def test_an_unknown_model_shows_its_nearest_names_and_no_amount(app: Flask) -> N
         ("model=m&charges=coffee%3D1", "coffee"),
         ("model=m&charges=page", "is not COMPONENT=N"),
         ("model=m&at=soon", "is not a date or time such as 2026-11-22"),
+        ("call=1&model=m", "call: stands alone"),
         ("model=m&nonsense=1", "there is no such parameter"),
         ("model=m&model=n", "more than once"),
         (f"model={'m' * 256}", "at most 255 characters"),

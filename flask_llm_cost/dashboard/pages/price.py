@@ -60,6 +60,8 @@ def price() -> Response:
     given = read_parameters((*_QUESTION, "call"))
     call_id = whole_number(given, "call", 2**63 - 1)
     if call_id is not None:
+        if len(given) > 1:
+            raise InvalidFilterError("call", "stands alone: the call has a model and quantities of its own.")
         return _of_call(call_id)
     question = _read(given)
     found = runtime().catalog.explain(
