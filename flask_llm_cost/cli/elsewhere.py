@@ -47,6 +47,7 @@ def compare_recorded(
 
     :param only: the provider and model whose calls are taken; all where it is not given.
     """
+    runtime.flush_quietly()
     first, last = days
     calls = runtime.calls
     span = calls.days(first, last or calls.now().astimezone(calls.zone).date()).range
@@ -73,17 +74,12 @@ def _rows(found: Comparison) -> list[dict[str, Cell]]:
     rows: list[dict[str, Cell]] = []
     for each in sorted(found.models, key=lambda model: (model.unpriced > 0, model.total_cost)):
         total = None if each.unpriced else each.total_cost
-        both = total is not None and known is not None
-        rows.append(
-            {
-                "provider": each.provider,
-                "model": each.model,
-                "total_cost": total,
-                "difference": total - known if both and total is not None and known is not None else None,
-                "ratio": EXACT.divide(total, known) if both and total is not None and known else None,
-                "unpriced": each.unpriced,
-            }
-        )
+        row: dict[str, Cell] = {"provider": each.provider, "model": each.model, "unpriced": each.unpriced}
+        row |= {"total_cost": total, "difference": None, "ratio": None}
+        if total is not None and known is not None:
+            row["difference"] = total - known
+            row["ratio"] = EXACT.divide(total, known) if known else None
+        rows.append({column.name: row[column.name] for column in _COLUMNS})
     return rows
 
 

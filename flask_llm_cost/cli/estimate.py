@@ -99,8 +99,16 @@ class Estimate:
     help="The recorded ones up to and with this day.  [default: today]",
 )
 @click.option("--of", "only", metavar="PROVIDER/NAME", help="Of the recorded ones only those of this model.")
-@click.option("--mode", help="The pricing mode, such as batch, flex or priority.  [default: standard]")
-@click.option("--at", type=read_moment, metavar="TIME", help="The moment whose prices apply.  [default: now]")
+@click.option(
+    "--mode",
+    help="The pricing mode, such as batch or flex.  [default: standard; with --from each call's own]",
+)
+@click.option(
+    "--at",
+    type=read_moment,
+    metavar="TIME",
+    help="The moment whose prices apply.  [default: now; with --from each call's own]",
+)
 @quantity_options
 @format_option
 @with_appcontext
