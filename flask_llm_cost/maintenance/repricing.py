@@ -38,8 +38,8 @@ from .price_changes import read_calls
 from .price_changes import write_prices
 from .prune import PAUSE
 
-#: Calls per transaction. On SQLite a writer waits for as long as one takes: about half of what writing as many
-#: new calls would.
+#: Calls per transaction. On SQLite a writer waits for as long as one takes, about half of what writing as
+#: many new calls would.
 BATCH_SIZE = 200
 Command = Literal["backfill", "reprice"]
 
