@@ -68,7 +68,10 @@ def test_calls_without_a_price_are_counted_and_named(stored: CommandApp) -> None
     assert check.status == "warn"
     assert "3 of 4 (75.0 %)" in check.evidence
     assert "openai/nobody-knows (2), openai/half-known (1)" in check.evidence
-    assert check.fix == "flask llm-cost prices explain --provider openai --model nobody-knows"
+    assert check.fix == (
+        "flask llm-cost prices explain --provider openai --model nobody-knows; "
+        "once there is a price, flask llm-cost backfill."
+    )
 
 
 def test_calls_that_told_no_usage_need_no_price_but_are_counted(stored: CommandApp) -> None:
