@@ -49,28 +49,33 @@ class ModelChange:
     """What changes for the calls of one model, in USD.
 
     :param changed: how many calls get another price; ``newly_priced`` of them had none at all.
-    :param old_cost: the known costs of the changed calls before; ``new_cost`` after.
+    :param old_cost: the known costs of the changed calls before, ``new_cost`` after; ``None`` where none of
+        them is known.
     """
 
     provider: str
     model: str
     changed: int = 0
     newly_priced: int = 0
-    old_cost: Decimal = Decimal(0)
-    new_cost: Decimal = Decimal(0)
+    old_cost: Decimal | None = None
+    new_cost: Decimal | None = None
 
     @property
     def difference(self) -> Decimal:
         """By how much the totals move."""
-        return self.new_cost - self.old_cost
+        return (self.new_cost or Decimal(0)) - (self.old_cost or Decimal(0))
 
     def add(self, change: Repriced) -> None:
         """Count one call."""
         old, new = change.recorded.call["total_cost"], change.price.total_cost
         self.changed += 1
         self.newly_priced += old is None
-        self.old_cost += old or 0
-        self.new_cost += new or 0
+        self.old_cost = _sum(self.old_cost, old)
+        self.new_cost = _sum(self.new_cost, new)
+
+
+def _sum(known: Decimal | None, cost: Decimal | None) -> Decimal | None:
+    return known if cost is None else (known or 0) + cost
 
 
 @dataclass(slots=True)

@@ -57,7 +57,7 @@ def test_prices_are_corrected_with_a_table_and_a_trail(stored: CommandApp, make_
 
     assert result.exit_code == 0, result.output
     assert "openai gpt-5 3 0 $0.00675 $0.0105 +$0.00375" in lines
-    assert "openai gpt-6 1 1 $0.00 $0.0011 +$0.0011" in lines
+    assert "openai gpt-6 1 1 unknown $0.0011 +$0.0011" in lines
     assert "5 calls looked at, 4 changed: +$0.00485 in all." in lines
     assert "Left as they are: 1, because the provider or the caller told the cost." in lines
     assert costs(app) == [Decimal("0.0035")] * 3 + [Decimal("0.0011"), Decimal("0.5")]

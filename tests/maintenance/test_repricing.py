@@ -61,7 +61,9 @@ def test_a_call_without_a_price_gets_one_once_it_exists(ledger: Ledger) -> None:
     assert (trail.new_total_cost, trail.new_cost_status) == (Decimal("0.002"), "complete")
     assert datetime.now(UTC) - trail.changed_at < timedelta(minutes=1)
     (model,) = result.by_model()
-    assert (model.changed, model.newly_priced, model.old_cost, model.new_cost) == (1, 1, 0, Decimal("0.002"))
+    assert (model.changed, model.newly_priced, model.old_cost, model.new_cost) == (
+        1, 1, None, Decimal("0.002"),
+    )  # fmt: skip
     with ledger.session() as session:
         rollup = session.scalars(select(Rollup)).one()
         assert (rollup.calls, rollup.unknown_cost_calls, rollup.priced_calls) == (1, 0, 1)
