@@ -41,6 +41,8 @@ from .prune import PAUSE
 #: Calls per transaction. On SQLite a writer waits for as long as one takes, about half of what writing as
 #: many new calls would.
 BATCH_SIZE = 200
+#: Seconds to wait for somebody else's lock: nobody waits for a run, and it should outlast a busy hour.
+LOCK_WAIT = 30.0
 Command = Literal["backfill", "reprice"]
 
 
@@ -177,7 +179,7 @@ class Repricing:
         if result.dry_run:
             with ledger.engine.connect() as connection:
                 return self._judged(read_calls(connection, ids, self.selection, lock=False))
-        return ledger.transaction(lambda connection: self._change(connection, ids, result.run_id))
+        return ledger.transaction(lambda connection: self._change(connection, ids, result.run_id), LOCK_WAIT)
 
     def _change(self, connection: Connection, ids: list[int], run_id: str) -> _Batch:
         batch = self._judged(read_calls(connection, ids, self.selection, lock=True))

@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import re
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from flask_llm_cost.ledger import LineItem
 from flask_llm_cost.maintenance import Repricing
 from flask_llm_cost.maintenance import Selection
 from flask_llm_cost.pricing import Catalog
+from flask_llm_cost.pricing.watch import FILE_CHECK_INTERVAL
 from tests.dashboard.conftest import AppMaker
 from tests.dashboard.html_pages import read
 from tests.dashboard.ledgers import UNPRICED
@@ -100,22 +102,21 @@ def test_a_prices_file_that_broke_is_named_and_the_last_good_one_stays(
     assert "cannot be used" not in text(app, "/pricing?search=filed")
     file.write_text('openai/filed: {inptu: "7"}\n')
     os.utime(file, ns=(1, 1))
-    _look_again(runtime_of(app).catalog)
+    _wait_for_the_next_look()
     shown = text(app, "/pricing?search=filed")
     assert "The prices file cannot be used as it is now" in shown
     assert "Did you mean 'input'?" in shown
     assert "openai/filed $7.00" in shown
     file.write_text('openai/filed: {input: "8"}\n')
-    _look_again(runtime_of(app).catalog)
+    _wait_for_the_next_look()
     shown = text(app, "/pricing?search=filed")
     assert "cannot be used" not in shown
     assert "openai/filed $8.00" in shown
 
 
-def _look_again(catalog: Catalog) -> None:
-    """The file is looked at once a second; its next look is now."""
-    assert catalog._watch is not None
-    catalog._watch._next_look = 0.0
+def _wait_for_the_next_look() -> None:
+    """The file is looked at once a second."""
+    time.sleep(FILE_CHECK_INTERVAL + 0.1)
 
 
 def test_a_model_is_explained_by_record_step_rates_and_arithmetic(app: Flask) -> None:
@@ -170,7 +171,8 @@ def test_what_cannot_be_read_is_named(app: Flask, query: str, told: str) -> None
 
 
 def test_a_recorded_call_is_explained_by_its_own_quantities(app: Flask) -> None:
-    write(app, [event(model="house", **UNPRICED), event()])
+    write(app, [event(model="house", **UNPRICED)])
+    write(app, [event()])
     page = get(app, "/calls/1").text
     assert 'href="/llm-costs/pricing/model?call=1"' in page
     shown = text(app, "/pricing/model?call=2")
