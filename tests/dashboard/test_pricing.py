@@ -194,6 +194,14 @@ def test_another_price_of_a_call_is_told_with_the_command(app: Flask) -> None:
     )
 
 
+def test_a_known_cost_is_said_to_stay_where_its_price_is_gone(app: Flask) -> None:
+    write(app, [event(model="retired")])
+    shown = text(app, "/pricing/model?call=1")
+    assert (
+        "Frozen on the call: $0.00098, which stays. By the prices in force now it would be unknown." in shown
+    )
+
+
 def test_a_call_that_was_priced_again_shows_what_it_cost_before(app: Flask) -> None:
     write(app, [event()])
     ledger = runtime_of(app).ledger

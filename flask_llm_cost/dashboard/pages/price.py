@@ -120,9 +120,11 @@ def _verdict(call: LlmCall, found: Explanation) -> str:
         return f"The {call.cost_source} told the cost of this call; no price list changes it."
     if not found.lines:
         return "What this call used cannot be told from its line items, so it cannot be priced again."
+    now, frozen = _told(found.total_cost), _told(call.total_cost)
+    if found.total_cost is None:
+        return f"Frozen on the call: {frozen}, which stays. By the prices in force now it would be unknown."
     if call.total_cost == found.total_cost and call.cost_status == found.cost_status:
         return "By the prices in force now the call costs what is frozen on it."
-    now, frozen = _told(found.total_cost), _told(call.total_cost)
     command = "backfill" if call.cost_status in ("unknown", "partial") else "reprice"
     return (
         f"Frozen on the call: {frozen}. By the prices in force now: {now}. "
