@@ -90,6 +90,27 @@ class Usage:
                 found["cache_read_input"] -= found[name]
         return found
 
+    @classmethod
+    def of_quantities(cls, billed: Mapping[str, Decimal]) -> Usage:
+        """The usage whose :meth:`quantities` are ``billed``, for pricing a recorded call again.
+
+        What is not billed (reasoning tokens, the provider's total) is not told by it.
+
+        :raises ValueError: a component is unknown, or a number of tokens is not whole.
+        """
+        fields_of = dict(_token_components())
+        counts = {name: billed[component] for component, name in fields_of.items() if component in billed}
+        for component in _CACHED_MEDIA:
+            if component in billed:
+                whole = counts.get("cache_read_input_tokens", Decimal(0))
+                counts["cache_read_input_tokens"] = whole + billed[component]
+        if any(count != int(count) for count in counts.values()):
+            raise ValueError("a number of tokens is not whole")
+        return cls(
+            **{name: int(count) for name, count in counts.items()},
+            charges={name: quantity for name, quantity in billed.items() if name not in fields_of},
+        )
+
     def __add__(self, other: Usage) -> Usage:
         """Both usages in one, for a call that was billed in several iterations."""
         sums = {name: _add(getattr(self, name), getattr(other, name)) for name in TOKEN_FIELDS}

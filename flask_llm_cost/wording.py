@@ -26,6 +26,11 @@ def plain_digits(amount: Decimal) -> str:
     return f"{amount.normalize(EXACT):f}"
 
 
+def amount_digits(quantity: Decimal) -> str:
+    """A quantity with thousands separators and no needless zeros: ``1,200``, ``0.333333``."""
+    return f"{quantity.normalize(EXACT):,f}"
+
+
 def money_digits(size: Decimal) -> str:
     """US dollars to be read: two decimals from 1 on, four below, six significant digits below 0.01.
 

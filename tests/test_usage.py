@@ -89,3 +89,29 @@ def test_every_token_component_names_a_usage_field_and_every_part_a_component() 
     for component in components().values():
         assert component.usage is None or component.usage in TOKEN_FIELDS
         assert component.part_of is None or component.part_of in components()
+
+
+@given(counts, counts, st.integers(0, 10**6), st.integers(0, 10**6))
+def test_what_is_billed_tells_the_usage_again(
+    fresh: int | None, out: int | None, audio: int, rest: int
+) -> None:
+    """But for what is not billed: reasoning tokens, and the provider's total."""
+    usage = Usage(
+        input_tokens=fresh,
+        cache_read_input_tokens=audio + rest,
+        cache_read_audio_input_tokens=audio,
+        output_tokens=out,
+        charges={"transcription_minute": Decimal("0.25")},
+    )
+    told = Usage.of_quantities(usage.quantities())
+    assert told == usage
+
+
+@pytest.mark.parametrize(
+    "billed",
+    [{"coffee": Decimal(1)}, {"input": Decimal("1.5")}, {"input": Decimal(-1)}, {"page": Decimal("NaN")}],
+    ids=["component", "part of a token", "negative", "no number"],
+)
+def test_nonsense_tells_no_usage(billed: dict[str, Decimal]) -> None:
+    with pytest.raises(ValueError, match=r"component|whole|between"):
+        Usage.of_quantities(billed)

@@ -18,6 +18,7 @@ from .values import BreakdownRow
 from .values import Bucket
 from .values import ComponentCost
 from .values import Costs
+from .values import DataQuality
 from .values import Latency
 from .values import Page
 from .values import Series
@@ -42,6 +43,7 @@ __all__ = [
     "Latency",
     "Page",
     "ComponentCost",
+    "DataQuality",
     "TagKey",
     "UnpricedModel",
     "Report",

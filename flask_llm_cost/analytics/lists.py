@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from sqlalchemy import ColumnElement
 from sqlalchemy import func
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -12,6 +14,7 @@ from ..components import components as declared
 from ..ledger import CallTag
 from ..ledger import LineItem
 from ..ledger import LlmCall
+from ..usage import INPUT_FIELDS
 from .dimensions import dimension
 from .filters import Filters
 from .filters import in_range
@@ -19,6 +22,7 @@ from .measures import count_where
 from .planner import plan
 from .planner import read_tags
 from .ranking import check_limit
+from .values import OUTPUT_FIELDS
 from .values import ComponentCost
 from .values import TagKey
 from .values import UnpricedModel
@@ -92,7 +96,16 @@ def unpriced_models(session: Session, filters: Filters, limit: int) -> tuple[Unp
     unknown = count_where(LlmCall.cost_status == "unknown").label("unknown_count")
     partial = count_where(LlmCall.cost_status == "partial").label("partial_count")
     statement = (
-        select(LlmCall.provider, LlmCall.model, unknown, partial)
+        select(
+            LlmCall.provider,
+            LlmCall.model,
+            unknown,
+            partial,
+            func.min(LlmCall.occurred_at).label("first_seen"),
+            func.max(LlmCall.occurred_at).label("last_seen"),
+            _tokens(INPUT_FIELDS).label("tokens_in"),
+            _tokens(OUTPUT_FIELDS).label("tokens_out"),
+        )
         .where(
             *filters.conditions(),
             LlmCall.cost_status.in_(("unknown", "partial")),
@@ -108,6 +121,19 @@ def unpriced_models(session: Session, filters: Filters, limit: int) -> tuple[Unp
             model=row.model,
             unknown_cost_calls=row.unknown_count,
             partial_cost_calls=row.partial_count,
+            first_seen=row.first_seen,
+            last_seen=row.last_seen,
+            tokens_in=int(row.tokens_in),
+            tokens_out=int(row.tokens_out),
         )
         for row in session.execute(statement)
     )
+
+
+def _tokens(names: Sequence[str]) -> ColumnElement[int]:
+    """All tokens of one side."""
+    sums = [func.coalesce(func.sum(getattr(LlmCall, name)), 0) for name in names]
+    total: ColumnElement[int] = sums[0]
+    for each in sums[1:]:
+        total = total + each
+    return total

@@ -29,6 +29,7 @@ from . import latency
 from . import lists
 from . import paging
 from . import periods
+from . import quality
 from . import series
 from . import spend
 from .dimensions import choice
@@ -40,6 +41,7 @@ from .measures import totals_of
 from .planner import plan
 from .values import Breakdown
 from .values import ComponentCost
+from .values import DataQuality
 from .values import Latency
 from .values import Page
 from .values import Series
@@ -218,6 +220,14 @@ class CallQuery:
         """The models with most calls that lack a price, in whole or in part, though their usage is known."""
         return self._read(lambda session: lists.unpriced_models(session, self.filters, limit))
 
+    def data_quality(self) -> DataQuality:
+        """How many calls have numbers that are missing or doubtful."""
+        return self._read(lambda session: quality.data_quality(session, self.filters))
+
+    def disagreeing_calls(self, limit: int = 20) -> tuple[LlmCall, ...]:
+        """The latest calls whose token counts do not add up to the provider's own total."""
+        return self._read(lambda session: quality.disagreeing_calls(session, self.filters, limit))
+
     def distinct(self, column: str, limit: int = 100) -> tuple[str, ...]:
         """The most frequent values of a column or tag, in alphabetical order, for a filter's options."""
         return self._read(lambda session: lists.distinct(session, self.filters, column, limit))
@@ -250,7 +260,9 @@ class CallQuery:
         if call_id not in _IDS:
             return None
         statement = self.statement.where(LlmCall.id == call_id).options(
-            selectinload(LlmCall.line_items), selectinload(LlmCall.call_tags)
+            selectinload(LlmCall.line_items),
+            selectinload(LlmCall.call_tags),
+            selectinload(LlmCall.repricings),
         )
         return self._read(lambda session: session.scalars(statement).one_or_none())
 

@@ -223,12 +223,37 @@ class TagKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnpricedModel:
-    """A model with calls whose cost is not, or not wholly, known."""
+    """A model with calls whose cost is not, or not wholly, known.
+
+    :param first_seen: when the first of these calls occurred; ``last_seen`` the last one.
+    """
 
     provider: str
     model: str
     unknown_cost_calls: int
     partial_cost_calls: int
+    first_seen: datetime
+    last_seen: datetime
+    tokens_in: int
+    tokens_out: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataQuality:
+    """How many calls have numbers that are missing or doubtful.
+
+    :param unpriced: usage is known, its cost is not; of the ``partial`` ones a part has no price.
+    :param untold: no usage was told, so their cost is unknown whatever the prices are.
+    :param estimated: the usage was estimated.
+    :param disagreeing: the token counts do not add up to the provider's own total.
+    """
+
+    calls: int
+    unpriced: int
+    partial: int
+    untold: int
+    estimated: int
+    disagreeing: int
 
 
 def add_costs(costs: Iterable[Decimal | None]) -> Decimal | None:

@@ -105,4 +105,8 @@ def unpriced_row(model: UnpricedModel) -> dict[str, Cell]:
         "model": model.model,
         "unknown_cost_calls": model.unknown_cost_calls,
         "partial_cost_calls": model.partial_cost_calls,
+        "tokens_in": model.tokens_in,
+        "tokens_out": model.tokens_out,
+        "first_seen": model.first_seen,
+        "last_seen": model.last_seen,
     }

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from shlex import quote
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -42,10 +43,11 @@ def echo_answer(answer: Answer, tags: Sequence[tuple[str, str]], pending: int) -
         echo_table(_calls_table(answer))
     if answer.unpriced:
         click.echo()
-        echo_table(_unpriced_table(answer.unpriced))
+        echo_table(_unpriced_table(answer.unpriced, answer.zone))
         first = answer.unpriced[0]
         named = f"--provider {quote(plain(first.provider))} --model {quote(plain(first.model))}"
         click.echo(f"flask llm-cost prices explain {named}")
+        click.echo("Once they have a price, flask llm-cost backfill prices these calls.")
 
 
 def _span(answer: Answer) -> str:
@@ -135,12 +137,23 @@ def _calls_table(answer: Answer) -> Table:
     return Table("top_calls", "Dearest calls", columns, rows)
 
 
-def _unpriced_table(models: Sequence[UnpricedModel]) -> Table:
+def _unpriced_table(models: Sequence[UnpricedModel], zone: ZoneInfo) -> Table:
     columns = (
         Column("provider", "Provider"),
         Column("model", "Model"),
         Column("unknown_cost_calls", "Unknown", words.count, number=True),
         Column("partial_cost_calls", "Partial", words.count, number=True),
+        Column("tokens_in", "Tokens in", words.count, number=True),
+        Column("tokens_out", "Tokens out", words.count, number=True),
+        Column("first_seen", "First seen", words.moment),
+        Column("last_seen", "Last seen", words.moment),
     )
-    rows = [unpriced_row(model) for model in models]
+    rows = [
+        {
+            **unpriced_row(model),
+            "first_seen": model.first_seen.astimezone(zone),
+            "last_seen": model.last_seen.astimezone(zone),
+        }
+        for model in models
+    ]
     return Table("unpriced", "Models without a complete price", columns, rows)

@@ -8,12 +8,14 @@ from werkzeug.utils import import_string
 
 #: Each command's name, and where it is defined in this room.
 _COMMANDS = {
+    "backfill": "repricing:backfill",
     "doctor": "doctor:doctor",
     "migrations": "migrations:migrations",
     "prices": "prices:prices",
     "prune": "prune:prune",
     "rebuild-rollups": "rollups:rebuild_rollups",
     "report": "report:report",
+    "reprice": "repricing:reprice",
     "verify-capture": "verify:verify_capture",
 }
 

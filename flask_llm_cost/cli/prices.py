@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from collections.abc import Mapping
 from collections.abc import Sequence
 from datetime import UTC
 from datetime import datetime
@@ -15,10 +13,8 @@ from flask.cli import AppGroup
 
 from ..pricing import Explanation
 from ..providers import normalise_mode
-from ..usage import TOKEN_FIELDS
-from ..usage import Usage
 from . import words
-from .options import charge as read_charge
+from .estimate import estimate
 from .options import format_option
 from .options import moment as read_moment
 from .output import Cell
@@ -34,30 +30,17 @@ from .output import plain
 from .price_list import list_prices
 from .price_refresh import check_prices
 from .price_refresh import refresh_prices
+from .quantities import quantity_options
+from .quantities import read_usage
 from .state import current_runtime
-
-_COUNTS = tuple(name for name in TOKEN_FIELDS if name != "total_tokens")
-#: What is explained where no count is given.
-_EXAMPLE = Usage(input_tokens=1_000, output_tokens=1_000)
 
 prices = AppGroup(
     "prices",
     help="Which prices are in force, and why a call costs what it costs.",
     short_help="Prices in force, and how a cost comes about.",
 )
-for command in (list_prices, refresh_prices, check_prices):
+for command in (list_prices, estimate, refresh_prices, check_prices):
     prices.add_command(command)
-
-
-def _count_options(command: Callable[..., None]) -> Callable[..., None]:
-    """One option per token count, named like the ledger's columns."""
-    for name in reversed(_COUNTS):
-        flag = f"--{name.replace('_', '-')}"
-        words_of = name.removesuffix("_tokens").replace("_", " ")
-        command = click.option(
-            flag, type=click.IntRange(0, 10**12), metavar="N", help=f"Tokens: {words_of}."
-        )(command)
-    return command
 
 
 @prices.command("explain", short_help="Why a call costs what it costs.")
@@ -65,15 +48,7 @@ def _count_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--model", required=True, help="As in the ledger, such as gpt-5-mini.")
 @click.option("--mode", help="The pricing mode, such as batch, flex or priority.  [default: standard]")
 @click.option("--at", type=read_moment, metavar="TIME", help="The moment whose prices apply.  [default: now]")
-@_count_options
-@click.option(
-    "--charge",
-    "charges",
-    type=read_charge,
-    multiple=True,
-    metavar="COMPONENT=N",
-    help="Other billed quantities, such as web_search_request=2. Can be repeated.",
-)
+@quantity_options
 @format_option
 def explain(
     provider: str,
@@ -92,7 +67,7 @@ def explain(
     found = current_runtime().catalog.explain(
         provider=provider,
         model=model,
-        usage=_usage(counts, charges),
+        usage=read_usage(counts, charges),
         pricing_mode=normalise_mode(mode),
         at=at or datetime.now(UTC),
     )
@@ -104,16 +79,6 @@ def explain(
         _echo_explanation(found)
     if not found.is_complete:
         sys.exit(1)
-
-
-def _usage(counts: Mapping[str, int | None], charges: Sequence[tuple[str, Decimal]]) -> Usage:
-    told = {name: count for name, count in counts.items() if count is not None}
-    if not told and not charges:
-        return _EXAMPLE
-    try:
-        return Usage(**told, charges=dict(charges))
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
 
 
 _LINES = (
@@ -132,6 +97,13 @@ def _lines(found: Explanation) -> list[dict[str, Cell]]:
     return [{column.name: getattr(line, column.name) for column in _LINES} for line in found.lines]
 
 
+def _exact_lines(found: Explanation) -> list[dict[str, JSONValue]]:
+    return [
+        {**{name: exact(value) for name, value in row.items()}, "arithmetic": line.arithmetic}
+        for row, line in zip(_lines(found), found.lines, strict=True)
+    ]
+
+
 def _document(found: Explanation) -> dict[str, JSONValue]:
     return {
         "provider": found.provider,
@@ -144,9 +116,14 @@ def _document(found: Explanation) -> dict[str, JSONValue]:
         "version": found.version,
         "provenance": dict(found.provenance),
         "tier": found.tier,
+        "thresholds": list(found.thresholds),
+        "known_modes": list(found.known_modes),
+        "valid_from": exact(found.valid_from),
+        "valid_until": exact(found.valid_until),
+        "time_windows": list(found.time_windows),
         "discount": exact(found.discount),
         "rates": dict(found.rates),
-        "lines": [{name: exact(value) for name, value in line.items()} for line in _lines(found)],
+        "lines": _exact_lines(found),
         "total_cost": exact(found.total_cost),
         "cost_status": found.cost_status,
         "missing": list(found.missing),
@@ -166,6 +143,8 @@ def _echo_explanation(found: Explanation) -> None:
     else:
         click.secho(title, bold=True)
     click.echo()
+    if len(found.lines) > 1:
+        click.echo("Sum: " + " + ".join(words.rate(line.cost) for line in found.lines))
     click.echo(f"Total: {words.rate(found.total_cost)} ({found.cost_status})")
     for note in found.notes:
         click.echo(plain(note))

@@ -23,6 +23,15 @@ def money(value: Cell) -> str:
     return f"{'-' if amount < 0 else ''}${money_digits(abs(amount))}"
 
 
+def signed_money(value: Cell) -> str:
+    """As :func:`money`, with its sign: a difference.
+
+    >>> signed_money(Decimal("1.5")), signed_money(Decimal("-0.02")), signed_money(Decimal(0))
+    ('+$1.50', '-$0.0200', '$0.00')
+    """
+    return f"+{money(value)}" if isinstance(value, Decimal) and value > 0 else money(value)
+
+
 def rate(value: Cell) -> str:
     """A rate in full: it is compared with a provider's price list, digit by digit."""
     return UNKNOWN if value is None else f"${plain_digits(Decimal(str(value)))}"
@@ -56,6 +65,15 @@ def duration(value: Cell) -> str:
 def share(value: Cell) -> str:
     """A part of one as a percentage."""
     return UNKNOWN if value is None else f"{Decimal(str(value)) * 100:.1f} %"
+
+
+def ratio(value: Cell) -> str:
+    """How many times as much, in three digits.
+
+    >>> ratio(Decimal("12.345")), ratio(Decimal("0.0333"))
+    ('12.3', '0.0333')
+    """
+    return UNKNOWN if value is None else f"{Decimal(str(value)):.3g}"
 
 
 def moment(value: Cell) -> str:

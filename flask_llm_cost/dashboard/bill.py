@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import cast
+from zoneinfo import ZoneInfo
 
 from ..components import RateBasis
 from ..ledger import LineItem
@@ -14,6 +15,7 @@ from ..pricing import STEPS
 from ..usage import BUCKET_FIELDS
 from ..wording import plural
 from .formats import Shown
+from .formats import moment
 from .formats import money
 from .formats import number
 from .formats import rate
@@ -23,7 +25,7 @@ from .tables import Row
 from .tables import Table
 from .tables import aligned
 
-_PER = {
+PER = {
     RateBasis.PER_MILLION: "1,000,000",
     RateBasis.PER_THOUSAND: "1,000",
     RateBasis.PER_UNIT: "1",
@@ -76,7 +78,7 @@ def _line(item: LineItem, snapshot: Snapshot) -> Row:
         Cell(text=item.component.replace("_", " "), title=item.provider_field or ""),
         Cell.of(number(item.quantity), title=f"{number(item.quantity)} {unit}"),
         Cell.of(rate(item.rate), "" if item.rate is not None else "#why"),
-        Cell(text=_PER.get(RateBasis(item.rate_basis), item.rate_basis)),
+        Cell(text=PER.get(RateBasis(item.rate_basis), item.rate_basis)),
         Cell.of(_exact(item.cost), "" if item.cost is not None else "#why"),
         Cell(text=_origin(item, snapshot)),
     )
@@ -170,8 +172,43 @@ def _missing_price(call: LlmCall) -> Iterator[str]:
         if item.rate is None and item.cost is None
     ]
     name = f"{call.provider}/{call.model}"
-    if call.pricing_snapshot and missing:
+    if (call.pricing_snapshot or {}).get("key") and missing:
         yield f"The price entry of {name} has no rate for {', '.join(missing)}, so a part is unknown."
     else:
         yield f"No price is known for {name}."
-    yield "Add it to LLM_COST_PRICING_OVERRIDES or LLM_COST_PRICES_FILE; calls from then on are priced."
+    yield (
+        "Add it to LLM_COST_PRICING_OVERRIDES or LLM_COST_PRICES_FILE: calls from then on are priced, and "
+        "flask llm-cost backfill prices those before."
+    )
+
+
+def history_table(call: LlmCall, zone: ZoneInfo) -> Table | None:
+    """What the call cost before it was priced again, by whom that was done and why; ``None`` if never."""
+    if not call.repricings:
+        return None
+    columns = (
+        Column(label="Changed", unit=zone.key),
+        Column(label="Cost before", unit="USD", numeric=True),
+        Column(label="after", unit="USD", numeric=True),
+        Column(label="By"),
+        Column(label="Why"),
+        Column(label="Price entry before"),
+    )
+    rows = tuple(
+        (
+            Cell(text=moment(each.changed_at, zone), moment=each.changed_at.isoformat()),
+            Cell.of(_exact(each.old_total_cost), at_least=each.old_cost_status == "partial"),
+            Cell.of(_exact(each.new_total_cost), at_least=each.new_cost_status == "partial"),
+            Cell(text=each.changed_by, title=f"{each.command}, run {each.run_id}"),
+            Cell(text=each.reason or "not told", title=each.reason or "", muted=not each.reason),
+            Cell(text=_entry_before(each.old_pricing_snapshot), code=bool(each.old_pricing_snapshot)),
+        )
+        for each in call.repricings
+    )
+    return aligned(Table(name="history", caption="Priced again", columns=columns, rows=rows))
+
+
+def _entry_before(snapshot: Snapshot | None) -> str:
+    if not snapshot or "key" not in snapshot:
+        return "none"
+    return f"{snapshot['key']} ({snapshot.get('version', '')})"

@@ -22,6 +22,10 @@ from .pages.call import call
 from .pages.calls import calls
 from .pages.calls import export
 from .pages.overview import overview
+from .pages.price import price
+from .pages.pricing import export_prices
+from .pages.pricing import pricing
+from .pages.quality import quality
 from .responses import max_age
 from .responses import page
 from .responses import protected
@@ -31,6 +35,8 @@ log = logging.getLogger("flask_llm_cost")
 
 #: Rules that show no data and so need no permission: the stylesheet and the icon.
 PUBLIC = frozenset({"static"})
+#: Rules whose answer does not come from the ledger.
+WITHOUT_LEDGER = frozenset({"pricing", "export_prices", "price"})
 
 
 class Dashboard(Blueprint):
@@ -66,6 +72,10 @@ def create_blueprint(config: Config) -> Blueprint:
         ("/calls", calls),
         ("/calls.csv", export),
         ("/calls/<int:call_id>", call),
+        ("/pricing", pricing),
+        ("/pricing.csv", export_prices),
+        ("/pricing/model", price),
+        ("/quality", quality),
     ):
         blueprint.add_url_rule(rule, view_func=view, methods=["GET"])
     blueprint.before_request(lambda: _admit(blueprint))
@@ -79,10 +89,12 @@ def create_blueprint(config: Config) -> Blueprint:
 
 def _admit(blueprint: Dashboard) -> Response | None:
     """Decide on access first; then whether there is a ledger with tables to read."""
-    if _is_public():
+    if _endpoint() in PUBLIC:
         return None
     if (answer := check_access(runtime().authorize)) is not None:
         return answer
+    if _endpoint() in WITHOUT_LEDGER:
+        return None
     ledger = runtime().ledger
     if ledger is None:
         return _no_ledger()
@@ -94,8 +106,8 @@ def _admit(blueprint: Dashboard) -> Response | None:
     return None
 
 
-def _is_public() -> bool:
-    return (request.endpoint or "").rpartition(".")[2] in PUBLIC
+def _endpoint() -> str:
+    return (request.endpoint or "").rpartition(".")[2]
 
 
 def _state(

@@ -38,6 +38,7 @@ class Input:
     value: str
     options: tuple[str, ...]
     closed: bool = False
+    placeholder: str = "any"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,8 @@ def page(template: str, context: Mapping[str, object], status: int = 200) -> Res
         icon_url=_asset_url(ICON),
         overview_url=url_for(".overview"),
         calls_url=url_for(".calls"),
+        pricing_url=url_for(".pricing"),
+        quality_url=url_for(".quality"),
         **context,
     )
     return protected(current_app.response_class(html, status, mimetype="text/html"))

@@ -6,7 +6,18 @@ from .advice import database_advice
 from .check import Check
 from .check import healthy
 from .examination import examine
+from .setup import prices as prices_check
+from .stored import quarantined
 from .verify import Step
 from .verify import verify_capture
 
-__all__ = ["Check", "Step", "database_advice", "examine", "healthy", "verify_capture"]
+__all__ = [
+    "Check",
+    "Step",
+    "database_advice",
+    "examine",
+    "healthy",
+    "prices_check",
+    "quarantined",
+    "verify_capture",
+]

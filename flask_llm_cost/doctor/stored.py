@@ -79,7 +79,8 @@ def unpriced(session: Session, recorded: int) -> Check:
     return warn(
         "unpriced",
         f"Calls without a complete price: {_share(count, recorded)}, so totals are too low: {named}{more}.",
-        f"flask llm-cost prices explain --provider {quote(provider)} --model {quote(model)}",
+        f"flask llm-cost prices explain --provider {quote(provider)} --model {quote(model)}; "
+        "once there is a price, flask llm-cost backfill.",
     )
 
 
@@ -119,7 +120,8 @@ def line_items(session: Session, sample: int | None) -> Check:
     for start in range(first, last, _BATCH):
         for call_id, total, cost in _sums(session, start, min(start + _BATCH, last)):
             added += 1
-            if total != cost:
+            # Lines that cost nothing beside one that is unknown: then the whole is unknown, not 0.
+            if (total or 0) != (cost or 0):
                 wrong.append(call_id)
     scope = "all" if sample is None else "the latest"
     if wrong:

@@ -12,6 +12,7 @@ from .models import LineItem
 from .models import LlmCall
 from .models import Meta
 from .models import Quarantine
+from .models import Repricing
 from .models import Rollup
 from .rollups import Drift
 from .rollups import rollup_drift
@@ -28,6 +29,7 @@ __all__ = [
     "LlmCall",
     "Meta",
     "Quarantine",
+    "Repricing",
     "Rollup",
     "attach_tables",
     "create_ledger_engine",

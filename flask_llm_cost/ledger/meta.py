@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 from sqlalchemy import select
 
+from .models import SCHEMA_VERSION
 from .rows import META
 from .statements import insert_replacing
 
@@ -24,6 +25,13 @@ def write_meta(connection: Connection, key: str, value: str) -> None:
     connection.execute(
         insert_replacing(META, "key", "value", connection.dialect.name), {"key": key, "value": value}
     )
+
+
+def tell_schema_version(connection: Connection) -> None:
+    """Note that this version's tables are written to; a newer version that did so before stays."""
+    told = read_meta(connection, SCHEMA_VERSION_KEY)
+    if told is None or int(told) < SCHEMA_VERSION:
+        write_meta(connection, SCHEMA_VERSION_KEY, str(SCHEMA_VERSION))
 
 
 def pruned_before(connection: Connection) -> datetime | None:

@@ -37,7 +37,7 @@ from .types import id_column
 from .types import key_column
 
 #: Counts up with every change of a table; ``llm_cost_meta`` holds the database's own.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 TAG_KEY_LENGTH = 64
 TAG_VALUE_LENGTH = 255
@@ -124,6 +124,9 @@ class LlmCall(Base):
 
     line_items: Mapped[list[LineItem]] = relationship(order_by="LineItem.position", viewonly=True)
     call_tags: Mapped[list[CallTag]] = relationship(order_by="CallTag.key", viewonly=True)
+    repricings: Mapped[list[Repricing]] = relationship(
+        order_by="(Repricing.changed_at, Repricing.run_id)", viewonly=True
+    )
 
 
 class LineItem(Base):
@@ -169,6 +172,36 @@ class CallTag(Base):
     value: Mapped[str] = mapped_column(key_column(TAG_VALUE_LENGTH))
     occurred_at: Mapped[datetime] = mapped_column(UTCDateTime())
     total_cost: Mapped[Decimal | None] = mapped_column(Money())
+
+
+class Repricing(Base):
+    """What a call's price was before it was priced again: the audit trail, in the change's own transaction.
+
+    One row per call and run of ``backfill`` or ``reprice``; the price that replaced it is the call's own, or
+    the old one of the next change.
+    """
+
+    __tablename__ = "llm_cost_repricings"
+    __table_args__ = (
+        PrimaryKeyConstraint("call_id", "run_id", name="pk_llm_cost_repricings"),
+        ForeignKeyConstraint(
+            ["call_id"], ["llm_cost_calls.id"], ondelete="CASCADE", name="fk_llm_cost_repricings_call_id"
+        ),
+        Index("ix_llm_cost_repricings_changed", "changed_at"),
+        _MYSQL,
+    )
+
+    call_id: Mapped[int] = mapped_column(BigInteger())
+    run_id: Mapped[str] = mapped_column(key_column(36))
+    changed_at: Mapped[datetime] = mapped_column(UTCDateTime())
+    command: Mapped[str] = mapped_column(key_column(16))
+    changed_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    reason: Mapped[str | None] = mapped_column(String(REASON_LENGTH))
+    old_total_cost: Mapped[Decimal | None] = mapped_column(Money())
+    old_cost_status: Mapped[str] = mapped_column(key_column(16))
+    old_pricing_snapshot: Mapped[dict[str, Any] | None] = mapped_column(_json())
+    new_total_cost: Mapped[Decimal | None] = mapped_column(Money())
+    new_cost_status: Mapped[str] = mapped_column(key_column(16))
 
 
 class Rollup(Base):

@@ -104,6 +104,18 @@ def rollups_of(calls: Iterable[Mapping[str, Any] | RowMapping], sign: int = 1) -
     return [_rollup_row(key, values) for key, values in sorted(sums.items())]
 
 
+def rollup_changes(before: Iterable[Row], after: Iterable[Row]) -> list[Row]:
+    """What calls that change in place, not in time or model, add to the rollups; in the order of locks."""
+    taken = {(row["bucket"], row["dim"]): row for row in rollups_of(before)}
+    changes = []
+    for row in rollups_of(after):
+        old = taken[row["bucket"], row["dim"]]
+        change = {**row, **{name: row[name] - old[name] for name in SUMS}}
+        if any(change[name] for name in SUMS):
+            changes.append(change)
+    return changes
+
+
 def _counts_of(call: Mapping[str, Any] | RowMapping) -> dict[str, Number]:
     return {
         "calls": 1,

@@ -39,9 +39,12 @@ Row = dict[str, Any]
 CALLS = Base.metadata.tables["llm_cost_calls"]
 LINE_ITEMS = Base.metadata.tables["llm_cost_line_items"]
 TAGS = Base.metadata.tables["llm_cost_tags"]
+REPRICINGS = Base.metadata.tables["llm_cost_repricings"]
 ROLLUPS = Base.metadata.tables["llm_cost_rollups"]
 QUARANTINE = Base.metadata.tables["llm_cost_quarantine"]
 META = Base.metadata.tables["llm_cost_meta"]
+#: What goes with its call.
+CHILDREN = (LINE_ITEMS, TAGS, REPRICINGS)
 
 _INTEGER_LIMIT = 2**31
 _BIGINT_LIMIT = 2**63

@@ -27,16 +27,15 @@ from .engine import LOCK_WAIT
 from .engine import WRITE_LOCK_WAIT
 from .failures import EventRefused
 from .failures import retrying
-from .meta import SCHEMA_VERSION_KEY
 from .meta import pruned_before
-from .models import SCHEMA_VERSION
+from .meta import tell_schema_version
 from .quarantine import PRUNED
 from .quarantine import quarantine_row
 from .rollups import add_to_rollups
 from .rollups import rollups_of
 from .rows import CALLS
+from .rows import CHILDREN
 from .rows import LINE_ITEMS
-from .rows import META
 from .rows import QUARANTINE
 from .rows import TAGS
 from .rows import CallRows
@@ -156,8 +155,7 @@ class Ledger:
         _insert_children(connection, new, ids)
         add_to_rollups(connection, rollups_of(row.call for row in new))
         if not self._stamped:
-            version = {"key": SCHEMA_VERSION_KEY, "value": str(SCHEMA_VERSION)}
-            connection.execute(insert_ignoring(META, "key", dialect), version)
+            tell_schema_version(connection)
         return len(new)
 
 
@@ -195,7 +193,7 @@ def _delete(connection: Connection, event_ids: Sequence[str], keep_rollups: bool
     ).mappings()
     calls = found.all()
     ids = [call["id"] for call in calls]
-    for table in (LINE_ITEMS, TAGS):
+    for table in CHILDREN:
         connection.execute(delete(table).where(table.columns.call_id.in_(ids)))
     connection.execute(delete(CALLS).where(CALLS.columns.id.in_(ids)))
     if not keep_rollups:

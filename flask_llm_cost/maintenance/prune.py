@@ -26,6 +26,7 @@ from ..ledger.meta import pruned_before
 from ..ledger.meta import write_meta
 from ..ledger.rollups import hour_of
 from ..ledger.rows import CALLS
+from ..ledger.rows import CHILDREN
 from ..ledger.rows import LINE_ITEMS
 from ..ledger.rows import QUARANTINE
 from ..ledger.rows import ROLLUPS
@@ -163,8 +164,8 @@ def _delete_after(connection: Connection, after: int, horizon: datetime, size: i
     if last_id is None:
         return None
     doomed = (call.id > after, call.id <= last_id, call.occurred_at < horizon)
-    line_items, tags = (
-        _delete_children(connection, table, select(call.id).where(*doomed)) for table in (LINE_ITEMS, TAGS)
+    line_items, tags, _ = (
+        _delete_children(connection, table, select(call.id).where(*doomed)) for table in CHILDREN
     )
     deleted = connection.execute(delete(CALLS).where(*doomed)).rowcount
     return _Batch(last_id=last_id, calls=deleted, line_items=line_items, tags=tags)

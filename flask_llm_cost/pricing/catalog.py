@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -39,8 +38,6 @@ from .tables import bundled_table
 from .tables import check_references
 from .tables import override_table
 from .watch import FileWatch
-
-logger = logging.getLogger(__name__)
 
 #: Providers that report what they charge for each call; their word stands above any table.
 AUTHORITATIVE_PROVIDERS = frozenset({"openrouter", "perplexity", "xai"})
@@ -183,6 +180,18 @@ class Catalog:
         """The tables, the one that wins first."""
         return self._current().tables
 
+    @property
+    def file_problem(self) -> str:
+        """Why the prices file as it is now is not used, and the last good one stays; empty where it is."""
+        self._current()
+        return self._watch.problem if self._watch else ""
+
+    @property
+    def file_changed_at(self) -> datetime | None:
+        """When the prices file in force was last changed; ``None`` without one."""
+        self._current()
+        return self._watch.changed_at if self._watch else None
+
     def _bills(
         self,
         provider: str,
@@ -210,19 +219,20 @@ class Catalog:
         if watch is not None and watch.is_due():
             table = watch.changed_table()
             if table is not None:
-                self._replace(watch.position, table)
+                self._replace(watch, table)
         return self._lookup
 
-    def _replace(self, position: int, table: PriceTable) -> None:
+    def _replace(self, watch: FileWatch, table: PriceTable) -> None:
         tables = list(self._lookup.tables)
-        tables[position] = table
+        tables[watch.position] = table
         changed = Lookup(tuple(tables))
         try:
             _check(changed)
         except ConfigurationError as error:
-            logger.warning("The changed prices file is not used, the old prices stay: %s", error)
+            watch.refused(error)
         else:
             self._lookup = changed
+            watch.accepted()
 
 
 def _check(lookup: Lookup) -> None:

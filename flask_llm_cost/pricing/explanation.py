@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from ..components import RateBasis
 from ..events import CostSource
 from ..events import CostStatus
 from ..events import PricedItem
+from ..wording import amount_digits
 from ..wording import plain_digits
 from .calculate import Bill
 from .calculate import Terms
 from .calculate import find_level
+from .dates import Dated
+from .dates import dates_of
 from .lookup import STEPS
 from .lookup import Lookup
 from .modes import mode_name
@@ -34,6 +38,15 @@ class ExplainedLine:
     cost: Decimal | None
     note: str | None = None
 
+    @property
+    def arithmetic(self) -> str:
+        """The line as it is computed: ``1,200 x 0.25 / 1,000,000 = 0.0003``."""
+        told = [f"{amount_digits(self.quantity)} x"]
+        divisor = RateBasis(self.rate_basis).divisor
+        told.append("unknown" if self.rate is None else plain_digits(self.rate))
+        told += [f"/ {divisor:,}"] if divisor > 1 else []
+        return f"{' '.join(told)} = {'unknown' if self.cost is None else plain_digits(self.cost)}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
@@ -41,7 +54,9 @@ class Explanation:
 
     ``rates`` are the list rates in force for this model, mode, moment and size, used or not. ``missing``
     names the used components without a rate, ``nearest`` price keys that look alike where nothing matched,
-    ``notes`` are full sentences.
+    ``notes`` are full sentences. ``valid_from`` and ``valid_until`` bound the dated prices that hold at this
+    moment, ``time_windows`` are the daily intervals in UTC that it lies in. ``known_modes`` and
+    ``thresholds`` (total input tokens from which a tier holds) are what the entry knows of.
     """
 
     provider: str
@@ -54,6 +69,11 @@ class Explanation:
     version: str | None = None
     provenance: Mapping[str, str]
     tier: int | None = None
+    thresholds: tuple[int, ...] = ()
+    known_modes: tuple[str, ...] = ()
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+    time_windows: tuple[str, ...] = ()
     discount: Decimal
     rates: Mapping[str, str]
     lines: tuple[ExplainedLine, ...] = ()
@@ -80,6 +100,7 @@ def explain(lookup: Lookup, bills: Sequence[Bill], terms: Terms, price: Price, *
     lines = tuple(_line(bill, item) for bill in bills for item in bill.items)
     missing = tuple(dict.fromkeys(line.component for line in lines if line.rate is None))
     nearest = () if match else tuple(lookup.nearest(given, main.model))
+    dated = dates_of(match.entry, terms.at) if match else Dated()
     return Explanation(
         provider=terms.provider or "unknown",
         model=main.model,
@@ -91,6 +112,11 @@ def explain(lookup: Lookup, bills: Sequence[Bill], terms: Terms, price: Price, *
         version=match.version if match else None,
         provenance=match.entry.provenance if match else {},
         tier=level.over if level else None,
+        thresholds=_thresholds(bill=main, terms=terms),
+        known_modes=tuple(mode_name(mode) for mode in match.entry.modes()) if match else (),
+        valid_from=dated.start,
+        valid_until=dated.end,
+        time_windows=dated.windows,
         discount=terms.discount,
         rates={name: rate.text for name, rate in level.rates.items()} if level else {},
         lines=lines,
@@ -105,7 +131,11 @@ def explain(lookup: Lookup, bills: Sequence[Bill], terms: Terms, price: Price, *
 
 def _line(bill: Bill, item: PricedItem) -> ExplainedLine:
     rate = bill.level.rates.get(item.component) if bill.level else None
-    note = f"no rate of its own: billed at the {rate.lent_by} rate" if rate and rate.lent_by else None
+    notes = []
+    if rate and rate.lent_by:
+        notes.append(f"no rate of its own: billed at the {rate.lent_by} rate")
+    if rate and item.rate is not None and rate.amount != item.rate:
+        notes.append(f"list rate {rate.text}")
     return ExplainedLine(
         model=bill.model,
         component=item.component,
@@ -114,7 +144,7 @@ def _line(bill: Bill, item: PricedItem) -> ExplainedLine:
         rate=item.rate,
         rate_basis=item.rate_basis,
         cost=item.cost,
-        note=note,
+        note="; ".join(notes) or None,
     )
 
 
@@ -128,7 +158,10 @@ def _notes(
 ) -> list[str]:
     notes: list[str] = []
     for bill in bills:
-        notes += _bill_notes(bill) if bill.match else _no_match_notes(lookup, bill, terms, nearest)
+        if bill.match is None:
+            notes += _no_match_notes(lookup, bill, terms, nearest)
+        else:
+            notes += [*_bill_notes(bill), *dates_of(bill.match.entry, terms.at).sentences()]
     if missing:
         notes.append(f"No rate for {', '.join(missing)}: that part of the cost is unknown.")
     if not all(bill.told for bill in bills):
@@ -138,6 +171,11 @@ def _notes(
     if price.cost_source == "provider":
         notes.append("The provider told its own charge, which stands above the computed lines.")
     return list(dict.fromkeys(notes))
+
+
+def _thresholds(bill: Bill, terms: Terms) -> tuple[int, ...]:
+    card = bill.match.entry.card(terms.mode, terms.at) if bill.match else None
+    return card.thresholds if card else ()
 
 
 def _bill_notes(bill: Bill) -> list[str]:

@@ -18,13 +18,19 @@ _SURELY_SMALL = 6
 
 
 def take_snapshot(bills: Sequence[Bill], discount: Decimal) -> dict[str, Any] | None:
-    """The reasons of a computed cost; ``None`` where no entry matched anything."""
-    if all(bill.match is None for bill in bills):
+    """The reasons of a computed cost; ``None`` where no entry matched a call of one bill.
+
+    Of several bills it always tells the models and ``lines``, how many line items each has (``None`` where
+    its usage was not told): without them nobody could price the call again.
+    """
+    matched = any(bill.match is not None for bill in bills)
+    if len(bills) == 1 and not matched:
         return None
-    snapshot = _reasons(bills[0]) if bills[0].match is not None else {}
-    if discount:
+    snapshot = _reasons(bills[0])
+    if discount and matched:
         snapshot["discount"] = plain_digits(discount)
     if len(bills) > 1:
+        snapshot["lines"] = [len(bill.items) if bill.told else None for bill in bills]
         snapshot["iterations"] = [{"model": bill.model[:100], **_reasons(bill)} for bill in bills[1:]]
     elif len(bills[0].items) <= _SURELY_SMALL:
         return snapshot
@@ -89,14 +95,15 @@ def _add_rates(found: dict[str, Any], bill: Bill) -> None:
 def _fitted(snapshot: dict[str, Any]) -> dict[str, Any]:
     """The snapshot, without its least needed parts where it would be too large.
 
-    Of many iterations only their number remains.
+    Of many iterations only their models remain, of very many only their number.
     """
     iterations = snapshot.get("iterations")
-    if iterations and _size(snapshot) > SIZE_LIMIT:
-        kept = ("model", "key", "rates")
-        snapshot["iterations"] = [{key: item[key] for key in kept if key in item} for item in iterations]
+    for kept in (("model", "key", "rates"), ("model",)):
+        if iterations and _size(snapshot) > SIZE_LIMIT:
+            snapshot["iterations"] = [{key: item[key] for key in kept if key in item} for item in iterations]
     if iterations and _size(snapshot) > SIZE_LIMIT:
         snapshot["iterations"] = len(iterations)
+        snapshot.pop("lines", None)
     for key in ("estimate", "missing", "lent", "same_as", "rates"):
         if key in snapshot and _size(snapshot) > SIZE_LIMIT:
             del snapshot[key]

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
+from datetime import UTC
+from datetime import datetime
 from pathlib import Path
 
 from ..errors import ConfigurationError
@@ -27,11 +29,15 @@ class FileWatch:
 
     :param position: where the file's table stands among the catalog's tables.
     :param clock: seconds that only ever grow.
+    :param problem: why the file as it is now is not used; empty where it is.
+    :param changed_at: when the file whose prices are in force was last changed.
     """
 
     path: Path
     position: int
     clock: Callable[[], float]
+    problem: str = ""
+    changed_at: datetime | None = None
     _signature: Signature | None = None
     _next_look: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -43,7 +49,19 @@ class FileWatch:
         """
         self._signature = file_signature(self.path)
         self._next_look = self.clock() + FILE_CHECK_INTERVAL
-        return file_table(self.path)
+        table = file_table(self.path)
+        self.accepted()
+        return table
+
+    def accepted(self) -> None:
+        """The file as it is now is in force."""
+        self.problem = ""
+        self.changed_at = datetime.fromtimestamp(self._signature[0] / 1e9, UTC) if self._signature else None
+
+    def refused(self, error: ConfigurationError) -> None:
+        """The file as it is now is not used. Said once in the log, and kept for those who ask."""
+        self.problem = str(error)
+        logger.warning("The changed prices file is not used, the old prices stay: %s", error)
 
     def is_due(self) -> bool:
         """Whether it is time for another look."""
@@ -61,7 +79,7 @@ class FileWatch:
             self._signature = signature
             return file_table(self.path)
         except ConfigurationError as error:
-            logger.warning("The changed prices file is not used, the old prices stay: %s", error)
+            self.refused(error)
             return None
         finally:
             self._lock.release()

@@ -100,7 +100,16 @@ def test_tag_keys_are_counted_within_the_filter() -> None:
 
 def test_unpriced_models_are_those_whose_usage_has_no_complete_price() -> None:
     events = [
-        *[call(model="new", usage_source="response") for _ in range(3)],
+        *[
+            call(
+                START + timedelta(hours=n),
+                model="new",
+                input_tokens=100,
+                cache_read_input_tokens=n,
+                output_tokens=7,
+            )
+            for n in (2, 0, 1)
+        ],
         call(model="half", cost_status="partial", total_cost=Decimal(1), usage_source="response"),
         call(model="priced", total_cost=Decimal(1), usage_source="response"),
         call(model="refused", cost_status="free"),
@@ -108,7 +117,25 @@ def test_unpriced_models_are_those_whose_usage_has_no_complete_price() -> None:
     ]
     with memory_ledger(events) as ledger:
         assert query(ledger).unpriced_models() == (
-            UnpricedModel(provider="openai", model="new", unknown_cost_calls=3, partial_cost_calls=0),
-            UnpricedModel(provider="openai", model="half", unknown_cost_calls=0, partial_cost_calls=1),
+            UnpricedModel(
+                provider="openai",
+                model="new",
+                unknown_cost_calls=3,
+                partial_cost_calls=0,
+                first_seen=START,
+                last_seen=START + timedelta(hours=2),
+                tokens_in=303,
+                tokens_out=21,
+            ),
+            UnpricedModel(
+                provider="openai",
+                model="half",
+                unknown_cost_calls=0,
+                partial_cost_calls=1,
+                first_seen=START,
+                last_seen=START,
+                tokens_in=0,
+                tokens_out=0,
+            ),
         )
         assert len(query(ledger).unpriced_models(limit=1)) == 1

@@ -24,8 +24,11 @@ def addresses(app: Flask) -> list[str]:
     """One address for each rule of the blueprint, taken from the app's own map."""
     adapter = app.url_map.bind("localhost")
     values = {"call_id": 1, "filename": "llm_cost.css"}
+    queries = {"llm_cost.price": {"model": "gpt-5"}}
     return [
-        adapter.build(rule.endpoint, {name: values[name] for name in rule.arguments})
+        adapter.build(
+            rule.endpoint, {name: values[name] for name in rule.arguments} | queries.get(rule.endpoint, {})
+        )
         for rule in app.url_map.iter_rules()
         if rule.endpoint.startswith("llm_cost.") and rule.endpoint.split(".")[1] not in PUBLIC
     ]
@@ -80,7 +83,7 @@ def filled(new_app: AppMaker) -> Callable[..., Flask]:
 def test_every_page_opens_for(filled: Callable[..., Flask], authorize: Callable[[], object]) -> None:
     app = filled(authorize=authorize)
     client = app.test_client()
-    assert len(addresses(app)) == 4
+    assert len(addresses(app)) == 8
     for address in addresses(app):
         assert client.get(address).status_code == 200, address
 

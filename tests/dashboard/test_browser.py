@@ -127,7 +127,10 @@ def test_pages_are_drawn_without_a_violation_and_fit_every_screen(
     Talisman(app, force_https=False)
     events = list(SCENES[scene]())
     write(app, events)
-    paths = ("/", "/calls", "/calls/1") if events else ("/", "/calls")
+    paths = ("/", "/calls", "/quality", *(("/calls/1",) if events else ()))
+    if scene == "a normal month":
+        explained = ("/pricing/model?provider=openai&model=gpt-5", "/pricing/model?model=none")
+        paths = (*paths, "/pricing", "/pricing?search=none", *explained, "/pricing/model?call=1")
     with served(app) as root:
         for width in (DESK, PHONE):
             for scheme in ("light", "dark"):

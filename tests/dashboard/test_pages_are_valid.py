@@ -65,6 +65,17 @@ ADDRESSES = (
     "/calls?sort=cost&direction=asc&size=100",
     "/calls?model=nothing-like-it",
     "/calls/1",
+    "/pricing",
+    "/pricing?search=gpt-5&provider=openai&source=bundled",
+    "/pricing?page=3",
+    "/pricing?search=nothing-like-it",
+    "/pricing/model?provider=openai&model=gpt-5",
+    "/pricing/model?provider=openai&model=gpt-5-minni",
+    "/pricing/model?model=none&input_tokens=1%2C200&charges=web_search_request%3D2",
+    "/pricing/model?call=1",
+    "/quality",
+    "/quality?period=today",
+    "/quality?model=nothing-like-it",
 )
 
 
@@ -88,6 +99,13 @@ def test_every_page_is_valid(new_app: AppMaker, fill: Callable[[], Iterable[Even
         f"/?status={HOSTILE}",
         "/calls?cursor=x",
         "/calls/99",
+        "/pricing?page=999",
+        f"/pricing?source={HOSTILE}",
+        "/pricing/model",
+        "/pricing/model?call=99",
+        "/pricing/model?model=m&input_tokens=-1",
+        "/pricing/model?model=m&charges=coffee",
+        "/pricing/model?model=m&at=soon",
     ],
 )
 def test_the_pages_for_mistakes_are_valid_too(new_app: AppMaker, address: str) -> None:

@@ -29,6 +29,7 @@ from flask_llm_cost.ledger import LineItem
 from flask_llm_cost.ledger import LlmCall
 from flask_llm_cost.ledger import Quarantine
 from flask_llm_cost.ledger import Rollup
+from flask_llm_cost.usage import Usage
 from tests.cli.apps import CommandApp
 from tests.cli.apps import MakeCommandApp
 
@@ -69,7 +70,10 @@ def test_calls_without_a_price_are_counted_and_named(stored: CommandApp) -> None
     assert check.status == "warn"
     assert "3 of 4 (75.0 %)" in check.evidence
     assert "openai/nobody-knows (2), openai/half-known (1)" in check.evidence
-    assert check.fix == "flask llm-cost prices explain --provider openai --model nobody-knows"
+    assert check.fix == (
+        "flask llm-cost prices explain --provider openai --model nobody-knows; "
+        "once there is a price, flask llm-cost backfill."
+    )
 
 
 def test_calls_that_told_no_usage_need_no_price_but_are_counted(stored: CommandApp) -> None:
@@ -106,6 +110,16 @@ def test_a_cost_that_is_not_the_sum_of_its_lines_is_an_error(stored: CommandApp)
     assert found["line items"].status == "error"
     assert "1 of the latest 2 " in found["line items"].evidence
     assert not healthy(found.values())
+
+
+def test_lines_that_cost_nothing_beside_an_unknown_one_are_no_difference(
+    make_app: MakeCommandApp, tmp_path: Path
+) -> None:
+    prices = {"openai/gratis-in": {"input": "0", "output": "1"}}
+    app = make_app(f"sqlite:///{tmp_path / 'a.sqlite'}", LLM_COST_PRICING_OVERRIDES=prices).create_tables()
+    app.call("gratis-in", usage=Usage(input_tokens=10, charges={"page": Decimal(1)}))
+
+    assert checks(app)["line items"].status == "ok"
 
 
 def test_a_line_item_that_was_lost_is_an_error(stored: CommandApp) -> None:

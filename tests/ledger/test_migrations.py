@@ -96,11 +96,13 @@ class Host:
     def revisions(self) -> list[Path]:
         return sorted((self.migrations / "versions").glob("*.py"))
 
-    def add_revision(self, bind_key: str | None = None) -> NextRevision:
-        found = next_revision(self.migrations, bind_key=bind_key)
-        assert found is not None
-        found.write()
-        return found
+    def add_revisions(self, bind_key: str | None = None) -> list[NextRevision]:
+        """Every revision that the host lacks, in their order."""
+        added: list[NextRevision] = []
+        while (found := next_revision(self.migrations, bind_key=bind_key)) is not None:
+            found.write()
+            added.append(found)
+        return added
 
 
 def _host(directory: Path, url: str, **environment: str) -> Host:
@@ -143,16 +145,18 @@ def test_migrate_upgrade_and_downgrade_are_clean(tmp_path: Path, database_url: s
     assert _our_tables(database_url) == set()
 
 
-def test_the_reviewed_revision_equals_the_models(tmp_path: Path, database_url: str) -> None:
-    """It goes on top of the host's head, and afterwards ``flask db check`` finds no difference."""
+def test_the_reviewed_revisions_equal_the_models(tmp_path: Path, database_url: str) -> None:
+    """They go on top of the host's head, and afterwards ``flask db check`` finds no difference."""
     host = _host(tmp_path, database_url, NAMED="1")
     host.flask_db("init")
     head = host.migrations / "versions" / "0a_notes.py"
     head.write_text(NOTES)
-    added = host.add_revision()
-    assert added.down_revision == "0a"
+    added = host.add_revisions()
+    assert [revision.down_revision for revision in added] == ["0a", added[0].revision]
     assert "No new upgrade operations detected" in host.flask_db("upgrade", "check")[-1]
     _check_ledger(database_url)
+    host.flask_db("downgrade")
+    assert _our_tables(database_url) == set(Base.metadata.tables) - {"llm_cost_repricings"}
     host.flask_db("downgrade")
     assert _our_tables(database_url) == set()
 
@@ -187,7 +191,7 @@ def test_a_bind_key_gets_the_tables_into_its_own_database(tmp_path: Path, way: s
     host = _host(tmp_path, default, BIND="costs", BIND_URL=costs)
     host.flask_db("init --multidb")
     if way == "reviewed":
-        host.add_revision("costs")
+        host.add_revisions("costs")
         host.flask_db("upgrade")
     *_, again = host.flask_db("migrate -m all", "upgrade", "migrate")
     assert "No changes in schema detected" in again
@@ -220,6 +224,10 @@ def test_the_first_revision_of_a_host_has_none_below(migrations: Path) -> None:
     assert not found.path.exists()
     compile(found.source, str(found.path), "exec")
     found.write()
+    second = next_revision(migrations)
+    assert second is not None
+    assert second.down_revision == found.revision
+    second.write()
     assert next_revision(migrations) is None
     with pytest.raises(FileExistsError):
         found.write()
@@ -230,6 +238,24 @@ def test_a_renamed_revision_is_still_known(migrations: Path) -> None:
     assert found is not None
     found.write()
     found.path.rename(found.path.with_name("2026_renamed.py"))
+    second = next_revision(migrations)
+    assert second is not None
+    assert second.path.name.endswith("_llm_cost_add_repricings.py")
+
+
+def test_a_table_that_the_host_generated_itself_needs_no_revision_of_ours(migrations: Path) -> None:
+    """It had the tables of the first version, and ``flask db migrate`` has added that of the second."""
+    found = next_revision(migrations)
+    assert found is not None
+    found.write()
+    (migrations / "versions" / "own.py").write_text(
+        f"""revision = 'own'\ndown_revision = {found.revision!r}
+
+
+def upgrade():
+    op.create_table('llm_cost_repricings')
+"""
+    )
     assert next_revision(migrations) is None
 
 
@@ -252,7 +278,10 @@ def test_a_bind_key_needs_migrations_for_several_databases(migrations: Path) -> 
 
 def test_each_template_is_found_and_names_no_module_of_ours() -> None:
     templates = sorted(template_directory().glob("*.template"))
-    assert [template.name for template in templates] == ["0001_create_ledger.py.template"]
+    assert [template.name for template in templates] == [
+        "0001_create_ledger.py.template",
+        "0002_add_repricings.py.template",
+    ]
     for template in templates:
         assert "import flask_llm_cost" not in template.read_text()
         assert "from flask_llm_cost" not in template.read_text()

@@ -6,10 +6,12 @@ import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import create_engine
+from sqlalchemy import select
 from sqlalchemy import text
 
 from flask_llm_cost.ledger import Base
 from flask_llm_cost.ledger import Ledger
+from flask_llm_cost.ledger import Meta
 from flask_llm_cost.ledger import create_ledger_engine
 from tests.made_events import event
 
@@ -53,6 +55,23 @@ def test_a_newer_schema_asks_for_a_newer_package(ledger: Ledger) -> None:
     report = ledger.check_schema()
     assert "version 99" in report.problems[0]
     assert report.fix == "pip install --upgrade flask-llm-cost"
+
+
+def test_a_ledger_of_the_version_before_lacks_the_audit_trail_only(ledger: Ledger) -> None:
+    """Calls are written as before, and the version that is noted goes up but never down."""
+    _run(
+        ledger,
+        "DROP TABLE llm_cost_repricings",
+        "INSERT INTO llm_cost_meta VALUES ('schema_version', '1')",
+    )
+    assert ledger.check_schema().problems == ("Table llm_cost_repricings is missing.",)
+    assert ledger.write([event()]) == 1
+    with ledger.session() as session:
+        assert session.scalars(select(Meta.value)).all() == ["2"]
+    _run(ledger, "UPDATE llm_cost_meta SET value = '99'")
+    Ledger(ledger.engine).write([event()])
+    with ledger.session() as session:
+        assert session.scalars(select(Meta.value)).all() == ["99"]
 
 
 def test_an_unknown_column_that_must_be_filled_is_named(ledger: Ledger) -> None:

@@ -286,7 +286,7 @@ def test_a_connection_that_the_server_closed_is_replaced(ledger: Ledger) -> None
 def test_the_schema_version_is_written_with_the_first_call(ledger: Ledger) -> None:
     ledger.write([event()])
     with ledger.session() as session:
-        assert session.execute(select(Meta.key, Meta.value)).all() == [("schema_version", "1")]
+        assert session.execute(select(Meta.key, Meta.value)).all() == [("schema_version", "2")]
 
 
 def test_deleted_calls_leave_the_rollups_too(ledger: Ledger) -> None:

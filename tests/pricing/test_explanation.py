@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
+
+import pytest
 
 from flask_llm_cost.events import Iteration
 from flask_llm_cost.pricing import Catalog
@@ -101,3 +104,55 @@ def test_it_shows_discounts_and_every_model_of_a_call() -> None:
     text = " ".join(told.notes)
     assert "A discount of 15% is taken off" in text
     assert "this model is free" in text
+
+
+@pytest.mark.parametrize(
+    ("at", "rate", "notes"),
+    [
+        ("2026-03-13T12:00:00+00:00", "1", ["Dated prices: these hold until 2026-03-14."]),
+        ("2026-03-14T00:00:00+00:00", "4", ["Dated prices: these hold from 2026-03-14 until 2026-05-01."]),
+        (
+            "2026-05-04T03:30:00+02:00",
+            "6",
+            [
+                "Dated prices: these hold from 2026-05-01.",
+                "The rates of the hours 01:00 to 04:00 UTC, Mon Tue apply.",
+            ],
+        ),
+        ("2026-05-06T02:00:00+00:00", "5", ["Dated prices: these hold from 2026-05-01."]),
+    ],
+    ids=["before", "first day", "in the window", "another weekday"],
+)
+def test_it_names_the_dates_and_hours_that_hold(at: str, rate: str, notes: list[str]) -> None:
+    entry = {
+        "input": "1",
+        "periods": [
+            {"from": "2026-03-14", "input": "4"},
+            {
+                "from": "2026-05-01",
+                "input": "5",
+                "time_windows": [{"from": "01:00", "until": "04:00", "days": ["mon", "tue"], "input": "6"}],
+            },
+        ],
+    }
+    told = explain(catalog({"acme/m1": entry}), Usage(input_tokens=1), at=datetime.fromisoformat(at))
+
+    assert told.rates["input"] == rate
+    assert [note for note in told.notes if "hold" in note or "hours" in note] == notes
+
+
+def test_the_arithmetic_of_a_line_can_be_checked_by_hand() -> None:
+    prices = catalog({"acme/m1": {"input": "1.25", "page": "0.5"}}, discounts={"acme": Decimal("0.2")})
+    usage = Usage(input_tokens=1_234_567, output_tokens=3, charges={"page": Decimal(2)})
+    told = explain(prices, usage)
+
+    assert [(line.arithmetic, line.note) for line in told.lines] == [
+        ("1,234,567 x 1 / 1,000,000 = 1.234567", "list rate 1.25"),
+        ("3 x unknown / 1,000,000 = unknown", None),
+        ("2 x 0.4 = 0.8", "list rate 0.5"),
+    ]
+
+
+def test_it_names_thresholds_and_modes_of_the_entry() -> None:
+    told = explain(catalog({"acme/m1": ENTRY}), Usage(input_tokens=1))
+    assert (told.thresholds, told.known_modes) == ((1001,), ("batch",))

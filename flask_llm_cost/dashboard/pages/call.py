@@ -19,6 +19,7 @@ from ...usage import INPUT_FIELDS
 from .. import charts
 from .. import formats
 from ..bill import bill_table
+from ..bill import history_table
 from ..bill import price_facts
 from ..bill import why_unknown
 from ..costs import shown_cost
@@ -127,6 +128,8 @@ def call(call_id: int) -> Response:
         "mixes": tuple(mix for mix in (_token_mix(found), _cost_mix(found)) if mix.spans),
         "bill": bill_table(found),
         "price": price_facts(found),
+        "history": history_table(found, _zone()),
+        "explain_url": link(".price", {"call": str(found.id)}),
         "why": why_unknown(found),
         "facts": tuple(_facts(found)),
         "tags": tuple(_tags(found)),

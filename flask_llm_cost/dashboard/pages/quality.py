@@ -1,0 +1,219 @@
+"""Data quality: what is missing from the numbers, and the command that mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from shlex import quote
+
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.wrappers import Response
+
+from ...analytics import DataQuality
+from ...analytics import UnpricedModel
+from ...doctor import quarantined
+from ...ledger import LlmCall
+from ...usage import BUCKET_FIELDS
+from ...wording import plural
+from .. import formats
+from ..asking import Asked
+from ..asking import ask
+from ..asking import canonical
+from ..filter_bar import filter_bar
+from ..formats import Shown
+from ..freshness import freshness
+from ..responses import link
+from ..responses import page
+from ..responses import runtime
+from ..responses import send_to
+from ..tables import Cell
+from ..tables import Column
+from ..tables import Table
+from ..tables import aligned
+
+_MAX_TAG_KEYS = 100
+_MODELS = 100
+_CALLS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One kind of calls whose numbers are missing or doubtful.
+
+    :param href: leads to these calls; empty where no filter names them.
+    """
+
+    name: str
+    label: str
+    value: Shown
+    share: str
+    explains: str
+    href: str = ""
+
+
+def quality() -> Response:
+    """``GET /quality``."""
+    asked = ask()
+    if address := canonical(".quality", asked.filters):
+        return send_to(address)
+    fresh = freshness(runtime())
+    if fresh.last is None:
+        return page("first_run.html", {"current": "quality", "fresh": fresh})
+    keys = tuple(key.key for key in asked.query.tag_keys(limit=_MAX_TAG_KEYS))
+    shared: dict[str, object] = {
+        "current": "quality",
+        "fresh": fresh,
+        "bar": filter_bar(".quality", asked, keys),
+    }
+    found = asked.query.data_quality()
+    models = asked.query.unpriced_models(limit=_MODELS) if found.unpriced or found.partial else ()
+    disagreeing = asked.query.disagreeing_calls(_CALLS) if found.disagreeing else ()
+    measured = {
+        "calls": found.calls,
+        "findings": tuple(_findings(found, asked)),
+        "is_complete": not (found.unpriced or found.partial or found.untold),
+        "models": _models_table(models, asked) if models else None,
+        "commands": tuple(_commands(models)),
+        "disagreeing": _disagreeing_table(disagreeing, asked) if disagreeing else None,
+        "waiting": tuple(_waiting()),
+    }
+    return page("quality.html", shared | measured)
+
+
+def _findings(found: DataQuality, asked: Asked) -> Iterator[Finding]:
+    def one(name: str, label: str, count: int, explains: str, href: str = "") -> Finding:
+        share = str(formats.percent(count, found.calls)) if count else ""
+        return Finding(
+            name=name, label=label, value=formats.number(count), share=share, explains=explains, href=href
+        )
+
+    yield one(
+        "unpriced",
+        "without a price",
+        found.unpriced,
+        "Their usage is known, the price of their model is not.",
+        _calls(asked, price="unknown"),
+    )
+    yield one("partial", "priced in part", found.partial, "One of their components has no rate.",
+              _calls(asked, price="partial"))  # fmt: skip
+    yield one(
+        "untold",
+        "without usage",
+        found.untold,
+        "They failed, were left early, or streamed without include_usage.",
+        _calls(asked, price="unknown", usage="unknown"),
+    )
+    yield one("estimated", "estimated", found.estimated, "Their usage was estimated, not told.",
+              _calls(asked, usage="estimated"))  # fmt: skip
+    yield one(
+        "disagreeing",
+        "with another total",
+        found.disagreeing,
+        "Their token counts do not add up to the provider's own total.",
+        "#totals" if found.disagreeing else "",
+    )
+
+
+def _calls(asked: Asked, **narrowed: str) -> str:
+    filters = asked.filters
+    for name, value in narrowed.items():
+        filters = filters.narrowed(name, value)
+    return link(".calls", filters.arguments())
+
+
+def _models_table(models: tuple[UnpricedModel, ...], asked: Asked) -> Table:
+    columns = (
+        Column(label="Model"),
+        Column(label="Provider"),
+        Column(label="No price", unit="calls", numeric=True),
+        Column(label="In part", unit="calls", numeric=True),
+        Column(label="Input", unit="tokens", numeric=True),
+        Column(label="Output", unit="tokens", numeric=True),
+        Column(label="First seen"),
+        Column(label="Last seen"),
+    )
+    zone = asked.filters.period.zone
+    rows = tuple(
+        (
+            Cell(
+                text=each.model,
+                title=each.model,
+                code=True,
+                href=link(".price", {"provider": each.provider, "model": each.model}),
+            ),
+            Cell(text=each.provider),
+            Cell.of(
+                formats.number(each.unknown_cost_calls),
+                _calls(asked, provider=each.provider, model=each.model, price="unknown"),
+            ),
+            Cell.of(
+                formats.number(each.partial_cost_calls),
+                _calls(asked, provider=each.provider, model=each.model, price="partial"),
+            ),
+            Cell.of(formats.tokens(each.tokens_in)),
+            Cell.of(formats.tokens(each.tokens_out)),
+            Cell(text=formats.moment(each.first_seen, zone), moment=each.first_seen.isoformat()),
+            Cell(text=formats.moment(each.last_seen, zone), moment=each.last_seen.isoformat()),
+        )
+        for each in models
+    )
+    return aligned(
+        Table(name="models", caption="Models without a complete price", columns=columns, rows=rows)
+    )
+
+
+def _commands(models: tuple[UnpricedModel, ...]) -> Iterator[str]:
+    """What mends the first model; the rest goes alike."""
+    for each in models[:1]:
+        named = f"--provider {quote(each.provider)} --model {quote(each.model)}"
+        yield f"flask llm-cost prices explain {named}"
+        yield "flask llm-cost backfill --dry-run"
+
+
+def _disagreeing_table(calls: tuple[LlmCall, ...], asked: Asked) -> Table:
+    columns = (
+        Column(label="Call", unit=asked.filters.period.zone.key),
+        Column(label="Model"),
+        Column(label="Counted", unit="tokens", numeric=True),
+        Column(label="Provider's total", unit="tokens", numeric=True),
+        Column(label="Difference", unit="tokens", numeric=True),
+    )
+    rows = []
+    for each in calls:
+        counted = sum(getattr(each, name) or 0 for name in BUCKET_FIELDS)
+        total = each.total_tokens or 0
+        difference = formats.signed(total - counted, formats.number(abs(total - counted)))
+        rows.append(
+            (
+                Cell(
+                    text=formats.moment(each.occurred_at, asked.filters.period.zone),
+                    moment=each.occurred_at.isoformat(),
+                    href=link(".call", {}, call_id=each.id),
+                ),
+                Cell(text=each.model, title=each.model, code=True),
+                Cell.of(formats.number(counted)),
+                Cell.of(formats.number(total)),
+                Cell(text=difference),
+            )
+        )
+    return aligned(
+        Table(name="totals", caption="Calls whose totals disagree", columns=columns, rows=tuple(rows))
+    )
+
+
+def _waiting() -> Iterator[tuple[str, str, bool]]:
+    """What is not in the numbers at all: name, words, and whether it is bad."""
+    state = runtime()
+    yield "Waiting to be written", plural(state.pending, "call"), False
+    for name, label in (("dropped", "Dropped"), ("lost", "Lost")):
+        count = state.counters[name]
+        yield f"{label} in this process", plural(count, "call"), count > 0
+    ledger = state.ledger
+    if ledger is not None:
+        try:
+            with ledger.session() as session:
+                check = quarantined(session)
+        except SQLAlchemyError:
+            yield "Quarantine", formats.NOT_KNOWN.text, True
+        else:
+            yield "Quarantine", check.evidence, check.status != "ok"
