@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import threading
 import time
 import weakref
@@ -36,8 +35,6 @@ GATHERED_SECONDS = 5.0
 #: Seconds that the end of a request, or a test, waits for somebody else's lock on the database.
 SHORT_LOCK_WAIT = 0.1
 
-_SERVERLESS = ("AWS_LAMBDA_FUNCTION_NAME", "K_SERVICE", "FUNCTIONS_WORKER_RUNTIME", "VERCEL")
-
 
 class _Primitives:
     """What the threads of one process share.
@@ -56,34 +53,30 @@ class InlineIngest:
     """A bounded buffer in front of the ledger.
 
     :param source: makes the app's ledger at the first write.
+    :param catch_up: called before each write: brings along what finalizers have left.
     """
 
     mode = "inline"
+    #: Why events are written this way, in words for the log and doctor.
+    reason = "calls are written when their request ends"
 
-    def __init__(self, app: Flask, config: Config, source: LedgerSource, counters: Counters) -> None:
+    def __init__(
+        self,
+        app: Flask,
+        config: Config,
+        source: LedgerSource,
+        counters: Counters,
+        catch_up: Callable[[], None],
+    ) -> None:
         self._app = weakref.ref(app)
         self._config = config
         self._source = source
         self._counters = counters
         self._waiting: deque[Event] = deque()
         self._writing: list[Event] = []
-        self._announced = False
-        #: Called before each write: brings along what finalizers have left.
-        self.before_flush: Callable[[], None] = _nothing
+        self._catch_up = catch_up
         self._thread: threading.Thread | None = None
         self._reset_threads()
-
-    @property
-    def reason(self) -> str:
-        """Why events are written this way, in words for the log and doctor."""
-        if self._testing:
-            return "the app is testing"
-        if shared_connection(self._source.get().engine):
-            return "the database is in memory, on one connection shared with the app"
-        for name in _SERVERLESS:
-            if os.environ.get(name):
-                return f"serverless environment ({name} is set)"
-        return "calls are written when their request ends"
 
     @property
     def pending(self) -> int:
@@ -107,7 +100,7 @@ class InlineIngest:
         return self._flush(timeout, SHORT_LOCK_WAIT if self._testing else timeout)
 
     def _flush(self, timeout: float | None, lock_wait: float | None) -> bool:
-        self.before_flush()
+        self._catch_up()
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         # Whoever holds the lock takes along what waits now; without a timeout there is nothing to hurry for.
         if not self._primitives.flushing.acquire(timeout=-1 if timeout is None else max(timeout, 0)):
@@ -162,7 +155,6 @@ class InlineIngest:
         """Write the oldest events; ``False`` when they have to wait. The caller holds the flush lock."""
         try:
             ledger = self._source.get()
-            self._announce()
             if host_transaction_open(ledger.engine):
                 return False
             self._take()
@@ -178,12 +170,6 @@ class InlineIngest:
         self._counters.add("written", len(self._writing))
         self._writing = []
         return True
-
-    def _announce(self) -> None:
-        """Say once how calls are stored, and why."""
-        if not self._announced:
-            self._announced = True
-            log.info("LLM calls are stored %s: %s", self.mode, self.reason)
 
     def _take(self) -> None:
         while self._waiting and len(self._writing) < BATCH:
@@ -233,10 +219,6 @@ class InlineIngest:
         self._writing = []
         self._reset_threads()
         self._source.forked()
-
-
-def _nothing() -> None:
-    return None
 
 
 def _event_loop_runs() -> bool:
