@@ -26,6 +26,8 @@ from .writer import Writer
 
 BATCH = 500
 
+_Recorded = tuple[bytes, Event]
+
 
 class JournalIngest:
     """Appends events to the journal and has them written, those of dead processes included.
@@ -92,12 +94,13 @@ class JournalIngest:
     def close(self, timeout: float) -> None:
         self._closed = True
         began = time.monotonic()
-        if self._writer.stop(timeout):
+        over = self._writer.stop(timeout)
+        if waiting := self.journal.pending:
+            log.warning("%d calls wait in %s; the next process writes them", waiting, self.journal.folder)
+        if over:
             self.journal.close()  # else the thread still reads: the end of the process closes the files
         if self._overflow.pending:
             self._overflow.close(max(0.0, timeout - (time.monotonic() - began)))
-        if waiting := self.journal.pending:
-            log.warning("%d calls wait in %s; the next process writes them", waiting, self.journal.folder)
 
     def forked(self) -> None:
         self.journal.forget()
@@ -156,43 +159,46 @@ class JournalIngest:
             events, unread = _decoded(found.records)
             refused = self._store(events)
             self._counters.add("written", len(events) - len(refused))
-            aside = [data for _, data in found.damage]
-            aside += [frame(record) for record in [*unread, *map(encode, refused)]]
-            self._keep_aside(segment, aside)
+            pieces = [data for _, data in found.damage]
+            pieces += [frame(record) for record in (*unread, *refused)]
+            self._keep_aside(segment, pieces)
             self._advance(segment, found)
 
-    def _store(self, events: list[Event]) -> list[Event]:
-        """Write a batch; those that no attempt can write come back.
+    def _store(self, events: list[_Recorded]) -> list[bytes]:
+        """Write a batch; the records that no attempt can write come back.
 
         :raises LLMCostError: the database cannot take any now.
         """
-        if not events:
-            return []
-        ledger = self._source.get()
         try:
-            ledger.write_or_quarantine(events)
+            self._write([event for _, event in events])
         except LLMCostError:
             raise
         except Exception:
             # Not an outage as far as we know them. If it is, single calls fail as well, all of them.
-            refused = []
-            for event in events:
-                try:
-                    ledger.write_or_quarantine([event])
-                except LLMCostError:
-                    raise
-                except Exception:
-                    refused.append(event)
+            refused = [record for record, event in events if not self._written_alone(event)]
             if len(refused) == len(events):
                 raise
             return refused
         return []
 
+    def _written_alone(self, event: Event) -> bool:
+        try:
+            self._write([event])
+        except LLMCostError:
+            raise
+        except Exception:
+            return False
+        return True
+
+    def _write(self, events: list[Event]) -> None:
+        if events:
+            self._source.get().write_or_quarantine(events)
+
     def _keep_aside(self, segment: Segment, pieces: list[bytes]) -> None:
         if not pieces:
             return
         self._counters.add("journal_damaged", len(pieces))
-        log.error("%d records of %s cannot be read or stored and are set aside", len(pieces), segment.path)
+        log.warning("%d records of %s cannot be read or stored and are set aside", len(pieces), segment.path)
         try:
             segment.keep_aside(b"".join(pieces))
         except OSError as error:
@@ -205,16 +211,16 @@ class JournalIngest:
             log_failure(self._counters, "journal_errors", "A checkpoint could not be written", error)
 
 
-def _decoded(records: list[bytes]) -> tuple[list[Event], list[bytes]]:
-    """The events, and the records that are none.
+def _decoded(records: list[bytes]) -> tuple[list[_Recorded], list[bytes]]:
+    """The events with their records, and the records that are no events.
 
     :raises NewerRecord: a later version has written this.
     """
-    events: list[Event] = []
+    events: list[_Recorded] = []
     unread: list[bytes] = []
     for record in records:
         try:
-            events.append(decode(record))
+            events.append((record, decode(record)))
         except BadRecord:
             unread.append(record)
     return events, unread
