@@ -5,11 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 5000
 PYTEST_ARGS ?=
+SEEDS ?= 200
 FUZZ_TIMES ?= 10
 STACKS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-stacks check lint types docs fuzz bench prices screenshots help clean
+.PHONY: demo test test-faults test-stacks check lint types docs fuzz bench prices screenshots help clean
 
 demo: $(VENV)/.demo  ## Serve the example app with 60 days of made-up history (PORT=5000)
 	@cd examples && PORT=$(PORT) exec ../$(BIN)/python -m support_desk
@@ -36,6 +37,11 @@ docs: $(VENV)/.dev  ## Build the documentation; a warning is an error
 
 fuzz: $(VENV)/.dev  ## Throw more than 100,000 malformed answers at the readers (FUZZ_TIMES=10)
 	FUZZ_TIMES=$(FUZZ_TIMES) $(BIN)/python -m pytest -n auto --dist load -q tests/providers/test_fuzz.py
+
+test-faults: $(VENV)/.dev  ## Kill processes at named points and compare the ledger with what had returned (SEEDS=200)
+	@for url in sqlite "$$LLM_COST_TEST_POSTGRESQL_URL" "$$LLM_COST_TEST_MARIADB_URL"; do \
+	  test -z "$$url" || $(BIN)/python -m tests.faults.crash --seeds $(SEEDS) "$$url" || exit 1; \
+	done
 
 bench: $(VENV)/.dev  ## Measure what the tracker adds to a call (prints numbers, asserts nothing)
 	$(BIN)/python -m tests.benchmarks.bench_overhead

@@ -9,6 +9,7 @@ from werkzeug.utils import import_string
 #: Each command's name, and where it is defined in this room.
 _COMMANDS = {
     "doctor": "doctor:doctor",
+    "flush": "flush:flush",
     "migrations": "migrations:migrations",
     "prices": "prices:prices",
     "prune": "prune:prune",

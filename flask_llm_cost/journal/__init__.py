@@ -14,6 +14,7 @@ from .records import BadRecord
 from .records import NewerRecord
 from .records import decode
 from .records import encode
+from .segment import DAMAGED_SUFFIX
 from .segment import Segment
 from .segment import Slice
 from .survey import Survey
@@ -22,6 +23,7 @@ from .survey import workable
 
 __all__ = [
     "BadRecord",
+    "DAMAGED_SUFFIX",
     "Journal",
     "JournalFull",
     "NewerRecord",

@@ -1,6 +1,6 @@
 """Kill processes at named points, let another one go on, and compare the ledger with what was acknowledged.
 
-``python -m tests.faults.crash --seeds 200 sqlite:///...`` prints one row per point. A worker of each seed
+``python -m tests.faults.crash --seeds 200 sqlite`` prints one row per point. A worker of each seed
 makes calls, tells this process through a pipe which of them have returned, and kills itself with SIGKILL at
 its point. Then a process that is not killed starts and ends, as after a restart. All of them are forked from
 this process, which imports everything once and has no connection of its own by then.
@@ -20,7 +20,9 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
@@ -345,20 +347,33 @@ def report(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
+@contextmanager
+def own_database(given: str, folder: Path) -> Iterator[str]:
+    """A database that nobody else uses: a file in ``folder``, or one on the server, dropped afterwards."""
+    if given == "sqlite":
+        yield f"sqlite:///{folder}/crash.sqlite"
+        return
+    server = create_engine(given, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    name = f"llm_cost_crash_{os.getpid()}"
+    with server.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    try:
+        yield server.url.set(database=name).render_as_string(hide_password=False)
+    finally:
+        with server.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name}"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "url", nargs="?", help="an empty database; SQLite in a temporary directory by default"
-    )
-    parser.add_argument("--seeds", type=int, default=len(POINTS) * 2)
-    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("database", help='"sqlite", or the URL of a server that lets us create a database')
+    parser.add_argument("--seeds", type=int, default=len(POINTS))
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        url = given.url or f"sqlite:///{folder}/crash.sqlite"
-        results = run(url, Path(folder), range(given.first, given.first + given.seeds))
-    print(report(results))
+    with tempfile.TemporaryDirectory() as name, own_database(given.database, Path(name)) as url:
+        results = run(url, Path(name), range(given.seeds))
+        print(f"{given.database.partition(':')[0]}, {given.seeds} seeds\n{report(results)}\n", flush=True)
     sys.exit(not all(result.passed for result in results))
 
 
