@@ -9,6 +9,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -204,6 +205,8 @@ def begin_request(
         requested_mode=facts.pricing_mode,
         stream=facts.stream,
     )
+    if not scope:
+        return CapturedCall(runtime, route, runtime.recorder.begin(start))
     with with_tags(scope):
         return CapturedCall(runtime, route, facts, runtime.recorder.begin(start))
 
@@ -243,14 +246,13 @@ def asked_of_stainless(client: Any, options: Any, streamed: bool) -> Asked:
     Cloud clients rewrite the URL when they build the request; the options still hold the SDK's own path.
     """
     base = client.base_url
-    names = [heir.__name__ for heir in type(client).__mro__]
     return Asked(
         method=str(options.method),
         host=f"{base.host}:{base.port}" if base.port else str(base.host),
         path=joined(base.path, str(options.url)),
         body=_body(options),
         streamed=streamed,
-        provider=next((PROVIDER_OF_CLIENT[name] for name in names if name in PROVIDER_OF_CLIENT), None),
+        provider=_provider_of_client(type(client).__mro__),
     )
 
 
@@ -259,6 +261,12 @@ def joined(base_path: str, path: str) -> str:
     providers apart by the latter. A whole URL stays what it is.
     """
     return path if "://" in path else f"{base_path.rstrip('/')}/{path.lstrip('/')}"
+
+
+@cache
+def _provider_of_client(heirs: tuple[type, ...]) -> str | None:
+    names = (heir.__name__ for heir in heirs)
+    return next((PROVIDER_OF_CLIENT[name] for name in names if name in PROVIDER_OF_CLIENT), None)
 
 
 def _body(options: Any) -> Mapping[str, Any] | None:
