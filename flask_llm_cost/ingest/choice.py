@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from .inline import InlineIngest
 from .journal import JournalIngest
 
 _SERVERLESS = ("AWS_LAMBDA_FUNCTION_NAME", "K_SERVICE", "FUNCTIONS_WORKER_RUNTIME", "VERCEL")
+_CHOSEN = "here"
 _IN_MEMORY = "the database is in memory, on one connection shared with the app"
 
 
@@ -55,8 +55,13 @@ class DatabaseIngest:
         #: Called before each write: brings along what finalizers have left.
         self.before_flush: Callable[[], None] = _nothing
         self._inline = InlineIngest(app, config, source, counters, self._catch_up)
-        self._chosen: InlineIngest | JournalIngest | None = None
-        self._choosing = threading.Lock()
+        # Without a lock, and made anew in a forked child: a lock that is older than gevent's patches would
+        # hold up all greenlets of the process.
+        self._made: dict[str, InlineIngest | JournalIngest] = {}
+
+    @property
+    def _chosen(self) -> InlineIngest | JournalIngest | None:
+        return self._made.get(_CHOSEN)
 
     @property
     def mode(self) -> str:
@@ -83,7 +88,7 @@ class DatabaseIngest:
         return self._chosen.pending if self._chosen else self._inline.pending
 
     def accept(self, event: Event) -> None:
-        (self._chosen or self._choose()).accept(event)
+        (self._made.get(_CHOSEN) or self._choose()).accept(event)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Write what waits; ``False`` where something is still pending. What dead processes left comes along.
@@ -103,20 +108,23 @@ class DatabaseIngest:
         (self._chosen or self._inline).close(timeout)
 
     def forked(self) -> None:
-        self._choosing = threading.Lock()
         self._inline.forked()
-        if isinstance(self._chosen, JournalIngest):
-            self._chosen.forked()
+        chosen, self._made = self._chosen, {}
+        if isinstance(chosen, JournalIngest):
+            chosen.forked()
 
     def _catch_up(self) -> None:
         self.before_flush()
 
     def _choose(self) -> InlineIngest | JournalIngest:
-        with self._choosing:
-            if self._chosen is None:
-                self._chosen = self._made(self._decide())
-                log.info("LLM calls are stored %s: %s", self._chosen.mode, self._chosen.reason)
-            return self._chosen
+        choice = self._decide()
+        mine = self._ingest_of(choice)
+        chosen = self._made.setdefault(_CHOSEN, mine)
+        if chosen is mine:
+            log.info("LLM calls are stored %s: %s", choice.mode, choice.reason)
+            if choice.trouble:
+                log.warning("LLM calls wait in memory until they are written: %s", choice.reason)
+        return chosen
 
     def _decide(self) -> Choice:
         """The choice, put to the test. Never raises: it is made within a call of the host's."""
@@ -130,11 +138,9 @@ class DatabaseIngest:
             choice = Choice(
                 "inline", f"no journal ({type(error).__name__}); flask llm-cost doctor", trouble=True
             )
-        if choice.trouble:
-            log.warning("LLM calls wait in memory until they are written: %s", choice.reason)
         return choice
 
-    def _made(self, choice: Choice) -> InlineIngest | JournalIngest:
+    def _ingest_of(self, choice: Choice) -> InlineIngest | JournalIngest:
         if choice.mode == "inline":
             self._inline.reason = choice.reason
             return self._inline

@@ -103,9 +103,8 @@ class JournalIngest:
             self._overflow.close(max(0.0, timeout - (time.monotonic() - began)))
 
     def forked(self) -> None:
+        """In a forked child: this is the parent's. The child has one of its own made when it needs it."""
         self.journal.forget()
-        self._writer.reset()
-        self._adopt_next = 0.0
 
     def _round(self) -> bool:
         """Store what waits; whether all of it is stored. In one thread at a time."""

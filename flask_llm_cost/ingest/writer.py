@@ -26,10 +26,6 @@ class Writer:
 
     def __init__(self, work: Callable[[], bool]) -> None:
         self._work = weakref.WeakMethod(work)
-        self.reset()
-
-    def reset(self) -> None:
-        """As new. In a forked child: the thread and whoever held a lock did not come along."""
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._working = threading.Lock()

@@ -119,7 +119,6 @@ class Journal:
 
     def forget(self) -> None:
         """Close the segments without another look: to be called in a forked child, whose parent goes on."""
-        self._lock = threading.Lock()
         segments, self._segments = self._segments, deque()
         for segment in segments:
             segment.close()

@@ -22,12 +22,14 @@ def test_what_another_process_left_is_written(make_app: MakeCommandApp, tmp_path
         gone.tracker.track(provider="openai", model="gpt-5", input_tokens=1)
     gone.tracker.shutdown()  # there are no tables yet
 
-    failed = journaling(make_app, tmp_path).run("flush")
+    early = journaling(make_app, tmp_path)
+    failed = early.run("flush")
     assert failed.exit_code == 1
     assert failed.output.splitlines()[-1].startswith(
         "Error: Some calls still wait. Run flask llm-cost doctor"
     )
 
+    early.tracker.shutdown()
     app = journaling(make_app, tmp_path).create_tables()
     result = app.run("flush")
     assert (result.exit_code, result.output) == (0, "3 calls written.\n")
