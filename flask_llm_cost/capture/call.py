@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from dataclasses import replace
 from functools import cache
@@ -205,9 +206,7 @@ def begin_request(
         requested_mode=facts.pricing_mode,
         stream=facts.stream,
     )
-    if not scope:
-        return CapturedCall(runtime, route, runtime.recorder.begin(start))
-    with with_tags(scope):
+    with with_tags(scope) if scope else nullcontext():
         return CapturedCall(runtime, route, facts, runtime.recorder.begin(start))
 
 
