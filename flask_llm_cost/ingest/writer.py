@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 import weakref
 from collections.abc import Callable
 
@@ -67,12 +68,13 @@ class Writer:
 
     def stop(self, timeout: float) -> bool:
         """Run a last round, for at most ``timeout`` seconds; whether nobody works any more."""
+        deadline = time.monotonic() + timeout
         self._stopped = True
         self.run(timeout)
         thread = self._thread
         if thread is None or thread is threading.current_thread():
             return thread is None
-        thread.join(timeout)
+        thread.join(max(0.0, deadline - time.monotonic()))
         return not thread.is_alive()
 
     def _start(self) -> None:
@@ -124,6 +126,7 @@ def _run(reference: weakref.ref[Writer]) -> None:
         hurry.clear()
         if (writer := reference()) is None:
             return
+        stopping = writer._stopped  # asked before: who stops a round that is under way wants another one
         writer._work_once()
-        if writer._stopped:
+        if stopping:
             return

@@ -367,6 +367,27 @@ def test_many_threads_append_to_one_segment(make: Callable[..., Host], tmp_path:
     assert rollups_agree(host)
 
 
+def test_a_stop_in_the_middle_of_a_write_writes_what_came_meanwhile(
+    make: Callable[..., Host], tmp_path: Path
+) -> None:
+    host = make(f"sqlite:///{tmp_path / 'app.db'}", LLM_COST_SHUTDOWN_TIMEOUT=20)
+    writing = threading.Event()
+
+    @event.listens_for(host.runtime.ledger.engine, "commit")  # type: ignore[union-attr]
+    def slow(connection: Connection) -> None:
+        writing.set()
+        time.sleep(0.3)
+
+    host.call()
+    assert writing.wait(10)
+    host.call()
+    began = time.monotonic()
+    host.tracker.shutdown()
+    assert time.monotonic() - began < 10
+    assert host.stored() == 2
+    assert files(host) == []
+
+
 def test_nothing_private_is_in_the_journal(make: Callable[..., Host], tmp_path: Path) -> None:
     host = make(f"sqlite:///{tmp_path / 'app.db'}", LLM_COST_JOURNAL_FSYNC="never")
     with host.app.app_context():
