@@ -5,11 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 5000
 PYTEST_ARGS ?=
+SEEDS ?= 200
 FUZZ_TIMES ?= 10
 STACKS ?=
+OTEL := opentelemetry-instrumentation-openai-v2==2.4b0 opentelemetry-util-genai==1.0b0 opentelemetry-sdk \
+  opentelemetry-api opentelemetry-instrumentation opentelemetry-semantic-conventions wrapt
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-sdks test-oldest-sdks test-stacks check lint types docs fuzz bench prices screenshots help clean
+.PHONY: demo test test-sdks test-oldest-sdks test-faults test-stacks check lint types docs fuzz bench prices screenshots help clean
 
 demo: $(VENV)/.demo  ## Serve the example app with 60 days of made-up history (PORT=5000)
 	@cd examples && PORT=$(PORT) exec ../$(BIN)/python -m support_desk
@@ -44,9 +47,17 @@ docs: $(VENV)/.dev  ## Build the documentation; a warning is an error
 fuzz: $(VENV)/.dev  ## Throw more than 100,000 malformed answers at the readers (FUZZ_TIMES=10)
 	FUZZ_TIMES=$(FUZZ_TIMES) $(BIN)/python -m pytest -n auto --dist load -q tests/providers/test_fuzz.py
 
-bench: $(VENV)/.dev  ## Measure what the tracker adds to a call (prints numbers, asserts nothing)
+test-faults: $(VENV)/.dev  ## Kill processes at named points and compare the ledger with what had returned (SEEDS=200)
+	@for url in sqlite "$$LLM_COST_TEST_POSTGRESQL_URL" "$$LLM_COST_TEST_MARIADB_URL"; do \
+	  test -z "$$url" || $(BIN)/python -m tests.faults.crash --seeds $(SEEDS) "$$url" || exit 1; \
+	done
+
+# OpenTelemetry's instrumentation is the yardstick: beside the environment, so that nothing else sees it.
+bench: $(VENV)/.dev  ## Measure what the tracker adds to a call, beside OpenTelemetry's (prints numbers)
+	@test -d $(VENV)/.otel || $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps \
+	  --target $(VENV)/.otel $(OTEL) || echo "OpenTelemetry could not be installed: no yardstick." >&2
 	$(BIN)/python -m tests.benchmarks.bench_pricing
-	$(BIN)/python -m tests.benchmarks.bench_overhead
+	PYTHONPATH=$(VENV)/.otel $(BIN)/python -m tests.benchmarks.bench_overhead
 
 prices: $(VENV)/.dev  ## Regenerate the bundled price list from the published sources (network)
 	$(BIN)/python -m flask_llm_cost.pricing.build

@@ -17,8 +17,8 @@ from .counters import Counters
 from .errors import ConfigurationError
 from .events import Event
 from .ingest import CallableIngest
+from .ingest import DatabaseIngest
 from .ingest import Ingest
-from .ingest import InlineIngest
 from .ingest import LogIngest
 from .ledger import LedgerSource
 from .ledger import attach_tables
@@ -66,7 +66,7 @@ def build_runtime(app: Flask, db: SQLAlchemy | None, options: Options) -> Runtim
         else options.default_tags,
         user_loader=options.user_loader,
     )
-    if isinstance(ingest, InlineIngest):
+    if isinstance(ingest, DatabaseIngest):
         ingest.before_flush = recorder.catch_up
     return Runtime(
         config=config,
@@ -101,7 +101,7 @@ def _ingest(
         return CallableIngest(options.storage, config.storage_error, counters)
     if source is None:
         return LogIngest(app.logger)
-    ingest = InlineIngest(app, config, source, counters)
+    ingest = DatabaseIngest(app, config, source, counters)
     # Flask runs teardown functions last to first: the first one runs when the host's session is gone,
     # whichever of the extensions was initialised first.
     app.teardown_appcontext_funcs.insert(0, lambda error: ingest.context_ended())

@@ -54,7 +54,10 @@ class Config:
 
     enabled: bool = True
     instrument: Literal["auto"] | tuple[str, ...] = "auto"
-    ingestion: Literal["auto", "inline"] = "auto"
+    ingestion: Literal["auto", "journal", "inline"] = "auto"
+    journal_dir: str | None = None
+    journal_fsync: Literal["never", "interval", "always"] = "interval"
+    journal_max_bytes: int = 268_435_456
     storage: Literal["database", "log"] = "database"
     storage_error: Literal["warn", "ignore", "raise"] = "warn"
     bind_key: str | None = None
@@ -234,7 +237,10 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = MappingProxyType(
     {
         "LLM_COST_ENABLED": _boolean,
         "LLM_COST_INSTRUMENT": _instrument,
-        "LLM_COST_INGESTION": _one_of("auto", "inline"),
+        "LLM_COST_INGESTION": _one_of("auto", "journal", "inline"),
+        "LLM_COST_JOURNAL_DIR": _optional_path,
+        "LLM_COST_JOURNAL_FSYNC": _one_of("never", "interval", "always"),
+        "LLM_COST_JOURNAL_MAX_BYTES": _integer(1 << 20, 1 << 40),
         "LLM_COST_STORAGE": _one_of("database", "log"),
         "LLM_COST_STORAGE_ERROR": _one_of("warn", "ignore", "raise"),
         "LLM_COST_BIND_KEY": _optional_text,

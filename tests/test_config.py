@@ -88,7 +88,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(key: str, nearest:
         ("LLM_COST_INSTRUMENT", "opanai", "Did you mean 'openai'"),
         ("LLM_COST_INSTRUMENT", 3, "list of names"),
         ("LLM_COST_STORAGE", "redis", "'database', 'log'"),
-        ("LLM_COST_INGESTION", "async", "'auto', 'inline'"),
+        ("LLM_COST_INGESTION", "async", "'auto', 'journal', 'inline'"),
         ("LLM_COST_TIMEZONE", "Mars/Olympus", "IANA time zone"),
         ("LLM_COST_TIMEZONE", "../../etc/passwd", "IANA time zone"),
         ("LLM_COST_CURRENCY", "EUR", "'USD'"),

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -34,8 +35,8 @@ def provider() -> Iterator[LoopbackProvider]:
 
 
 @pytest.fixture
-def shop(database_url: str, provider: LoopbackProvider) -> Iterator[Flask]:
-    app = Flask("shop")
+def shop(database_url: str, provider: LoopbackProvider, tmp_path: Path) -> Iterator[Flask]:
+    app = Flask("shop", instance_path=str(tmp_path))
     app.config.update(SQLALCHEMY_DATABASE_URI=database_url, LLM_COST_TIMEZONE="Europe/Berlin")
     db = SQLAlchemy(app)
     tracker = LLMCostTracker(app, authorize=lambda: True)
@@ -83,9 +84,12 @@ def shop(database_url: str, provider: LoopbackProvider) -> Iterator[Flask]:
 
 @pytest.fixture
 def sql(shop: Flask) -> Callable[[str], list[Any]]:
-    """Ask the database in plain SQL, as a user of the ledger would."""
+    """Ask the database in plain SQL, as a user of the ledger would, once what waits is written."""
 
     def ask(statement: str) -> list[Any]:
+        runtime = runtime_of(shop)
+        assert runtime is not None
+        assert runtime.flush(10)
         with shop.app_context():
             engine = shop.extensions["sqlalchemy"].engine
         with engine.connect() as connection:
@@ -103,7 +107,7 @@ def test_unchanged_sdk_calls_reach_ledger_dashboard_and_command_line(
 
     rows = sql(
         "SELECT provider, model, operation, status, user_id, endpoint, cost_status, usage_source, total_cost "
-        "FROM llm_cost_calls ORDER BY id"
+        "FROM llm_cost_calls ORDER BY occurred_at"
     )
     assert [tuple(row[:8]) for row in rows] == [
         ("openai", "gpt-4o-mini", "chat", "ok", "7", "chat", "complete", "response"),
@@ -143,6 +147,9 @@ def test_nothing_of_the_conversation_is_stored(
 ) -> None:
     client = shop.test_client()
     client.get("/chat")
+    journal = "".join(path.read_text() for path in Path(shop.instance_path).rglob("*.seg"))
+    assert "gpt-4o-mini" in journal
+    client.get("/chat")
     assert client.get("/stream").text
     provider.fail(
         400, {"error": {"message": "harbour master is not allowed", "type": "invalid_request_error"}}
@@ -154,6 +161,7 @@ def test_nothing_of_the_conversation_is_stored(
             for table in ("llm_cost_calls", "llm_cost_line_items", "llm_cost_tags")
         ]
     )
+    stored += journal
     ours = [record.getMessage() for record in caplog.records if record.name.startswith("flask_llm_cost")]
     for secret in ("harbour", "tide", "127.0.0.1", "Bearer", "not allowed"):
         assert secret not in stored

@@ -31,6 +31,7 @@ FLOORS = (
     ("analytics",),
     ("ingest",),
     ("ledger",),
+    ("journal",),
     ("pricing",),
     ("providers",),
     GROUND,

@@ -7,8 +7,10 @@ import threading
 import time
 from collections.abc import Callable
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from dataclasses import replace
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -252,7 +254,7 @@ def begin_request(
         stream=facts.stream,
         regional=route.regional,
     )
-    with with_tags(scope):
+    with with_tags(scope) if scope else nullcontext():
         return CapturedCall(runtime, route, facts, runtime.recorder.begin(start))
 
 
@@ -300,14 +302,13 @@ def asked_of_stainless(client: Any, options: Any, streamed: bool) -> Asked:
     Cloud clients rewrite the URL when they build the request; the options still hold the SDK's own path.
     """
     base = client.base_url
-    names = [heir.__name__ for heir in type(client).__mro__]
     return Asked(
         method=str(options.method),
         host=f"{base.host}:{base.port}" if base.port else str(base.host),
         path=joined(base.path, str(options.url)),
         body=_body(options),
         streamed=streamed,
-        provider=next((PROVIDER_OF_CLIENT[name] for name in names if name in PROVIDER_OF_CLIENT), None),
+        provider=_provider_of_client(type(client).__mro__),
     )
 
 
@@ -316,6 +317,12 @@ def joined(base_path: str, path: str) -> str:
     providers apart by the latter. A whole URL stays what it is.
     """
     return path if "://" in path else f"{base_path.rstrip('/')}/{path.lstrip('/')}"
+
+
+@cache
+def _provider_of_client(heirs: tuple[type, ...]) -> str | None:
+    names = (heir.__name__ for heir in heirs)
+    return next((PROVIDER_OF_CLIENT[name] for name in names if name in PROVIDER_OF_CLIENT), None)
 
 
 def _body(options: Any) -> Mapping[str, Any] | None:

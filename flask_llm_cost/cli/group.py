@@ -10,6 +10,7 @@ from werkzeug.utils import import_string
 _COMMANDS = {
     "backfill": "repricing:backfill",
     "doctor": "doctor:doctor",
+    "flush": "flush:flush",
     "migrations": "migrations:migrations",
     "prices": "prices:prices",
     "prune": "prune:prune",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from collections.abc import Sequence
+from typing import Any
 
 from flask import Blueprint
 from flask import Response as FlaskResponse
 from flask import request
 from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.utils import import_string
 from werkzeug.wrappers import Response
 
 from ..config import Config
@@ -17,15 +20,7 @@ from ..ledger import LedgerUnavailable
 from ..ledger import SchemaReport
 from .access import AccessRefused
 from .access import check_access
-from .pages.call import CallNotFound
-from .pages.call import call
-from .pages.calls import calls
-from .pages.calls import export
-from .pages.overview import overview
-from .pages.price import price
-from .pages.pricing import export_prices
-from .pages.pricing import pricing
-from .pages.quality import quality
+from .responses import CallNotFound
 from .responses import max_age
 from .responses import page
 from .responses import protected
@@ -37,6 +32,19 @@ log = logging.getLogger("flask_llm_cost")
 PUBLIC = frozenset({"static"})
 #: Rules whose answer does not come from the ledger.
 WITHOUT_LEDGER = frozenset({"pricing", "export_prices", "price"})
+
+
+#: Each page's address, and where it is defined below this room.
+_PAGES = (
+    ("/", "overview:overview"),
+    ("/calls", "calls:calls"),
+    ("/calls.csv", "calls:export"),
+    ("/calls/<int:call_id>", "call:call"),
+    ("/pricing", "pricing:pricing"),
+    ("/pricing.csv", "pricing:export_prices"),
+    ("/pricing/model", "price:price"),
+    ("/quality", "quality:quality"),
+)
 
 
 class Dashboard(Blueprint):
@@ -67,17 +75,9 @@ def create_blueprint(config: Config) -> Blueprint:
         template_folder="templates",
     )
     # A list of methods leaves out nothing that Flask adds by itself: HEAD and OPTIONS.
-    for rule, view in (
-        ("/", overview),
-        ("/calls", calls),
-        ("/calls.csv", export),
-        ("/calls/<int:call_id>", call),
-        ("/pricing", pricing),
-        ("/pricing.csv", export_prices),
-        ("/pricing/model", price),
-        ("/quality", quality),
-    ):
-        blueprint.add_url_rule(rule, view_func=view, methods=["GET"])
+    for rule, place in _PAGES:
+        name = place.rpartition(":")[2]
+        blueprint.add_url_rule(rule, endpoint=name, view_func=_late(place), methods=["GET"])
     blueprint.before_request(lambda: _admit(blueprint))
     blueprint.register_error_handler(InvalidFilterError, _on_invalid_filter)
     blueprint.register_error_handler(AccessRefused, _on_refused)
@@ -85,6 +85,16 @@ def create_blueprint(config: Config) -> Blueprint:
     blueprint.register_error_handler(SQLAlchemyError, _on_database_error)
     blueprint.register_error_handler(LedgerUnavailable, _on_database_error)
     return blueprint
+
+
+def _late(place: str) -> Callable[..., Response]:
+    """A view whose page is imported when somebody asks for it: most workers never show one."""
+
+    def view(**arguments: Any) -> Response:
+        shown: Callable[..., Response] = import_string(f"{__package__}.pages.{place}")
+        return shown(**arguments)
+
+    return view
 
 
 def _admit(blueprint: Dashboard) -> Response | None:

@@ -17,6 +17,7 @@ from flask import redirect
 from flask import render_template
 from flask import request
 from flask import url_for
+from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
 from ..runtime import Runtime
@@ -29,6 +30,10 @@ _YEAR_SECONDS = 31_536_000
 
 STYLESHEET = "llm_cost.css"
 ICON = "icon.svg"
+
+
+class CallNotFound(NotFound):
+    """There is no such call, or it was pruned."""
 
 
 def runtime() -> Runtime:

@@ -22,6 +22,7 @@ from .check import ok
 from .setup import captures
 from .setup import configuration
 from .setup import dashboard
+from .setup import journal
 from .setup import prices
 from .setup import provider_packages
 from .setup import waiting
@@ -41,7 +42,16 @@ def examine(runtime: Runtime, *, deep: bool = False, debug: bool = False) -> Ite
     yield prices(runtime, datetime.now(UTC).date())
     yield dashboard(runtime, debug=debug)
     yield waiting(runtime)
+    yield from journal_checks(runtime)
     yield from database(runtime, deep=deep)
+
+
+def journal_checks(runtime: Runtime) -> Iterator[Check]:
+    """The journal's, where the database is configured well enough to know which journal."""
+    try:
+        yield from journal(runtime, datetime.now(UTC))
+    except LLMCostError:
+        return  # the check of the configuration says so
 
 
 def database(runtime: Runtime, *, deep: bool) -> Iterator[Check]:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from datetime import datetime
+from datetime import timedelta
 
 from .. import capture
 from ..errors import LLMCostError
+from ..ingest import DatabaseIngest
+from ..journal import DAMAGED_SUFFIX
+from ..journal import survey
 from ..providers import plugins
 from ..runtime import Runtime
 from .check import Check
@@ -22,12 +27,16 @@ _TROUBLES = (
     "dropped",
     "lost",
     "storage_errors",
+    "journal_errors",
+    "journal_damaged",
     "capture_errors",
     "signal_errors",
     "celery_errors",
     "background_forgotten",
 )
 
+#: A call that has waited for longer was not written by the next process either.
+JOURNAL_AGE = timedelta(minutes=5)
 _KEYS = {"overrides": "LLM_COST_PRICING_OVERRIDES", "file": "LLM_COST_PRICES_FILE"}
 
 
@@ -126,6 +135,37 @@ def dashboard(runtime: Runtime, *, debug: bool) -> Check:
         f"Nobody can see {config.url_prefix}: there is no authorize, and the app is not in debug mode.",
         "Pass authorize= to LLMCostTracker or init_app.",
     )
+
+
+def journal(runtime: Runtime, now: datetime) -> Iterator[Check]:
+    """What waits on this machine's disk for the ledger, of running processes and of those that are gone."""
+    ingest = runtime.ingest
+    if not isinstance(ingest, DatabaseIngest) or ingest.mode != "journal":
+        return
+    found = survey(ingest.journal_folder)
+    waits = f"{found.pending:,} pending" if found.pending else "nothing pending"
+    if found.oldest is not None:
+        waits += f", the oldest for {_duration(now - found.oldest)}"
+    evidence = (
+        f"{ingest.journal_folder}: {waits}, {found.segments - found.orphans:,} files of running processes, "
+        f"{found.orphans:,} of others, {found.damaged:,} bytes set aside."
+    )
+    if found.unreadable:
+        yield warn("journal", f"{evidence} Not readable: {found.unreadable:,}.", "Run it as the app's user.")
+    elif found.oldest is not None and now - found.oldest > JOURNAL_AGE:
+        yield warn("journal", evidence, "flask llm-cost flush")
+    elif found.damaged:
+        fix = f"Look at the files *{DAMAGED_SUFFIX} in that directory, and delete them."
+        yield warn("journal", evidence, fix)
+    else:
+        yield ok("journal", evidence)
+
+
+def _duration(passed: timedelta) -> str:
+    seconds = max(0, int(passed.total_seconds()))
+    if seconds < 120:
+        return f"{seconds} s"
+    return f"{seconds // 60:,} min" if seconds < 7200 else f"{seconds // 3600:,} h"
 
 
 def waiting(runtime: Runtime) -> Check:

@@ -1,10 +1,10 @@
-"""Where finished events go: the database by way of a buffer, the log, or the host's own callable."""
+"""Where finished events go: the database by way of a journal or a buffer, the log, or a callable."""
 
 from __future__ import annotations
 
 from .base import Ingest
-from .inline import InlineIngest
+from .choice import DatabaseIngest
 from .sinks import CallableIngest
 from .sinks import LogIngest
 
-__all__ = ["CallableIngest", "Ingest", "InlineIngest", "LogIngest"]
+__all__ = ["CallableIngest", "DatabaseIngest", "Ingest", "LogIngest"]

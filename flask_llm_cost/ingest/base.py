@@ -10,8 +10,9 @@ from ..events import Event
 class Ingest(Protocol):
     """Takes events and sees that they are stored."""
 
-    #: The mode's name, for the log and doctor.
-    mode: str
+    @property
+    def mode(self) -> str:
+        """The mode's name, for the log and doctor."""
 
     @property
     def reason(self) -> str:

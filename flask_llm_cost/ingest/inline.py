@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import threading
 import time
 import weakref
@@ -38,8 +37,6 @@ SHORT_LOCK_WAIT = 0.1
 #: Seconds that a large answer waits for the calls it has brought already to be written.
 ROOM_WAIT = 2.0
 
-_SERVERLESS = ("AWS_LAMBDA_FUNCTION_NAME", "K_SERVICE", "FUNCTIONS_WORKER_RUNTIME", "VERCEL")
-
 
 class _Primitives:
     """What the threads of one process share.
@@ -58,35 +55,31 @@ class InlineIngest:
     """A bounded buffer in front of the ledger.
 
     :param source: makes the app's ledger at the first write.
+    :param catch_up: called before each write: brings along what finalizers have left.
     """
 
     mode = "inline"
+    #: Why events are written this way, in words for the log and doctor.
+    reason = "calls are written when their request ends"
 
-    def __init__(self, app: Flask, config: Config, source: LedgerSource, counters: Counters) -> None:
+    def __init__(
+        self,
+        app: Flask,
+        config: Config,
+        source: LedgerSource,
+        counters: Counters,
+        catch_up: Callable[[], None],
+    ) -> None:
         self._app = weakref.ref(app)
         self._config = config
         self._source = source
         self._counters = counters
         self._waiting: deque[Event] = deque()
         self._writing: list[Event] = []
-        self._announced = False
         self._crowded_after = 0.0
-        #: Called before each write: brings along what finalizers have left.
-        self.before_flush: Callable[[], None] = _nothing
+        self._catch_up = catch_up
         self._thread: threading.Thread | None = None
         self._reset_threads()
-
-    @property
-    def reason(self) -> str:
-        """Why events are written this way, in words for the log and doctor."""
-        if self._testing:
-            return "the app is testing"
-        if shared_connection(self._source.get().engine):
-            return "the database is in memory, on one connection shared with the app"
-        for name in _SERVERLESS:
-            if os.environ.get(name):
-                return f"serverless environment ({name} is set)"
-        return "calls are written when their request ends"
 
     @property
     def pending(self) -> int:
@@ -128,7 +121,7 @@ class InlineIngest:
         return self._flush(timeout, SHORT_LOCK_WAIT if self._testing else timeout)
 
     def _flush(self, timeout: float | None, lock_wait: float | None) -> bool:
-        self.before_flush()
+        self._catch_up()
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         # Whoever holds the lock takes along what waits now; without a timeout there is nothing to hurry for.
         if not self._primitives.flushing.acquire(timeout=-1 if timeout is None else max(timeout, 0)):
@@ -183,7 +176,6 @@ class InlineIngest:
         """Write the oldest events; ``False`` when they have to wait. The caller holds the flush lock."""
         try:
             ledger = self._source.get()
-            self._announce()
             if host_transaction_open(ledger.engine):
                 return False
             self._take()
@@ -199,12 +191,6 @@ class InlineIngest:
         self._counters.add("written", len(self._writing))
         self._writing = []
         return True
-
-    def _announce(self) -> None:
-        """Say once how calls are stored, and why."""
-        if not self._announced:
-            self._announced = True
-            log.info("LLM calls are stored %s: %s", self.mode, self.reason)
 
     def _take(self) -> None:
         while self._waiting and len(self._writing) < BATCH:
@@ -254,10 +240,6 @@ class InlineIngest:
         self._writing = []
         self._reset_threads()
         self._source.forked()
-
-
-def _nothing() -> None:
-    return None
 
 
 def _event_loop_runs() -> bool:

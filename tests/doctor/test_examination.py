@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from flask_llm_cost.doctor import Check
 from flask_llm_cost.doctor import examine
 from flask_llm_cost.doctor import healthy
+from flask_llm_cost.doctor.setup import journal
 from flask_llm_cost.doctor.setup import prices
 from flask_llm_cost.doctor.stored import line_items
 from flask_llm_cost.events import CallStart
@@ -362,3 +363,27 @@ def test_the_hosts_own_session_is_left_alone(app: CommandApp) -> None:
     with app.flask.app_context():
         list(examine(app.runtime, deep=True))
         assert not db.session.registry.has()
+
+
+def test_what_waits_in_the_journal_is_shown(make_app: MakeCommandApp, tmp_path: Path) -> None:
+    def make() -> CommandApp:
+        url = f"sqlite:///{tmp_path / 'a.sqlite'}"
+        return make_app(url, LLM_COST_INGESTION="journal", LLM_COST_JOURNAL_DIR=str(tmp_path / "journal"))
+
+    app = make()  # without tables: nothing can be written
+    assert checks(app)["journal"].evidence.endswith(
+        ": nothing pending, 0 files of running processes, 0 of others, 0 bytes set aside."
+    )
+    assert not (tmp_path / "journal").exists(), "looking makes nothing"
+    app.tracker.track(provider="openai", model="gpt-5", input_tokens=1)
+    check = checks(app)["journal"]
+    assert check.status == "ok"
+    assert ": 1 pending, the oldest for " in check.evidence
+    assert check.evidence.endswith("1 files of running processes, 0 of others, 0 bytes set aside.")
+
+    (late,) = journal(app.runtime, datetime.now(UTC) + timedelta(hours=3))
+    assert (late.status, late.fix) == ("warn", "flask llm-cost flush")
+    assert "the oldest for 3 h" in late.evidence
+
+    app.tracker.shutdown()
+    assert "0 files of running processes, 1 of others" in checks(make())["journal"].evidence

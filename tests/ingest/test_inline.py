@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 from collections.abc import Callable
@@ -17,82 +13,16 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection
-from sqlalchemy import String
 from sqlalchemy import event
 from sqlalchemy import text
-from sqlalchemy.orm import Mapped
-from sqlalchemy.orm import mapped_column
 
-from flask_llm_cost import LLMCostTracker
 from flask_llm_cost import StorageError
 from flask_llm_cost import call_recorded
 from flask_llm_cost.events import Event
 from flask_llm_cost.runtime import runtime_of
-
-
-class Host:
-    """A host app with a table of its own."""
-
-    def __init__(self, url: str, **config: Any) -> None:
-        self.app = Flask("shop")
-        self.app.config.update(SQLALCHEMY_DATABASE_URI=url, **config)
-        self.db = SQLAlchemy()
-
-        class Note(self.db.Model):  # type: ignore[name-defined,misc]
-            id: Mapped[int] = mapped_column(primary_key=True)
-            body: Mapped[str] = mapped_column(String(50))
-
-        self.Note = Note
-        self.tracker = LLMCostTracker(db=self.db)
-        self.tracker.init_app(self.app)
-        self.db.init_app(self.app)  # after the tracker: its teardown still runs before ours
-        with self.app.app_context():
-            self.engine = self.db.engine
-            self.db.create_all()
-
-    def call(self) -> None:
-        self.tracker.track(provider="openai", model="gpt-4o-mini", input_tokens=1000, output_tokens=10)
-
-    def stored(self) -> int:
-        """Rows in the ledger, read on a connection of its own."""
-        with self.engine.connect() as connection:
-            return int(connection.scalar(text("SELECT count(*) FROM llm_cost_calls")) or 0)
-
-    def notes(self) -> int:
-        with self.engine.connect() as connection:
-            return int(connection.scalar(text("SELECT count(*) FROM note")) or 0)
-
-    def close(self) -> None:
-        runtime = runtime_of(self.app)
-        assert runtime is not None
-        assert runtime.ledger is not None
-        self.tracker.shutdown()
-        runtime.ledger.engine.dispose()
-        self.engine.dispose()
-
-
-@pytest.fixture
-def make_host() -> Iterator[Callable[..., Host]]:
-    hosts: list[Host] = []
-
-    def make(url: str, **config: Any) -> Host:
-        hosts.append(Host(url, **config))
-        return hosts[-1]
-
-    yield make
-    for host in hosts:
-        host.close()
-
-
-def eventually(answer: Callable[[], bool], seconds: float = 10) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if answer():
-            return True
-        time.sleep(0.02)
-    return answer()
+from tests.ingest.hosts import Host
+from tests.ingest.hosts import eventually
 
 
 def test_a_call_is_written_when_its_request_ends(make_host: Callable[..., Host], database_url: str) -> None:
@@ -328,111 +258,6 @@ def test_a_database_that_is_away_does_not_reach_the_host(
     (tmp_path / "away.db").rename(tmp_path / "app.db")
     assert host.tracker.flush(timeout=10)
     assert host.stored() == 1
-
-
-SCRIPT = """
-    import os, sys, time
-    from flask import Flask
-    from flask_sqlalchemy import SQLAlchemy
-    from flask_llm_cost import LLMCostTracker, track
-
-    app = Flask("script")
-    app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:///" + sys.argv[1]
-    db = SQLAlchemy(app)
-    tracker = LLMCostTracker(app)
-    with app.app_context():
-        db.create_all()
-"""
-
-
-def run(path: Path, body: str) -> int:
-    """Run a script that uses the tracker and count the rows it left."""
-    script = textwrap.dedent(SCRIPT) + textwrap.dedent(body)
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script, str(path)], capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
-    with sqlite3.connect(path) as connection:
-        count = int(connection.execute("SELECT count(*) FROM llm_cost_calls").fetchone()[0])
-    connection.close()
-    return count
-
-
-def test_a_script_without_any_context_is_written_at_exit(tmp_path: Path) -> None:
-    rows = run(tmp_path / "app.db", 'track(provider="openai", model="gpt-4o-mini", input_tokens=1)')
-    assert rows == 1
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_parent_and_forked_children_each_write_their_own_calls_once(tmp_path: Path) -> None:
-    body = """
-        def call():
-            track(provider="openai", model="gpt-4o-mini", input_tokens=1)
-        call()
-        children = []
-        for _ in range(3):
-            pid = os.fork()
-            if pid == 0:
-                call()
-                os._exit(0 if tracker.flush(timeout=20) else 1)
-            children.append(pid)
-        for pid in children:
-            os.waitpid(pid, 0)
-    """
-    assert run(tmp_path / "app.db", body) == 4
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
-def test_workers_of_multiprocessing_write_their_calls_when_they_end(tmp_path: Path, method: str) -> None:
-    worker = """
-        import sys
-        from flask import Flask
-        from flask_llm_cost import LLMCostTracker, track
-        from flask_sqlalchemy import SQLAlchemy
-        app = Flask("shop")
-        app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{sys.argv[1]}"
-        tracker = LLMCostTracker(app, SQLAlchemy(app))
-        def call():
-            track(provider="openai", model="gpt-4o-mini", input_tokens=1)
-    """
-    (tmp_path / "worker.py").write_text(textwrap.dedent(worker))
-    body = f"""
-        import multiprocessing
-        sys.path.insert(0, {str(tmp_path)!r})
-        tracker.shutdown()
-        from worker import call
-        workers = [multiprocessing.get_context({method!r}).Process(target=call) for _ in range(2)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-    """
-    assert run(tmp_path / "app.db", body) == 2
-
-
-@pytest.mark.parametrize(
-    ("url", "testing", "reason"),
-    [
-        ("sqlite://", False, "the database is in memory, on one connection shared with the app"),
-        ("sqlite:///{path}/app.db", True, "the app is testing"),
-        ("sqlite:///{path}/app.db", False, "calls are written when their request ends"),
-    ],
-)
-def test_how_calls_are_stored_and_why_is_said_once(
-    make_host: Callable[..., Host],
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-    url: str,
-    testing: bool,
-    reason: str,
-) -> None:
-    host = make_host(url.format(path=tmp_path), TESTING=testing)
-    with caplog.at_level(logging.INFO, logger="flask_llm_cost"):
-        for _ in range(2):
-            with host.app.app_context():
-                host.call()
-    assert caplog.text.count(f"LLM calls are stored inline: {reason}") == 1
 
 
 def test_nothing_is_logged_when_all_is_well(

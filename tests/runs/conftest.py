@@ -33,6 +33,12 @@ def provider() -> Iterator[LoopbackProvider]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+def _instance(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where the shop of this test keeps its journal, also in processes that are started."""
+    monkeypatch.setenv("SHOP_INSTANCE", str(tmp_path))
+
+
 class LedgerReader:
     """The tables of the shop, read as one would from outside."""
 

@@ -50,7 +50,7 @@ def chat(**more: Any) -> Any:
 
 
 def create_app(config: Mapping[str, Any]) -> Flask:
-    app = Flask("shop")
+    app = Flask("shop", instance_path=os.environ["SHOP_INSTANCE"])
     app.config.from_mapping(config)
     db.init_app(app)
     tracker.init_app(app)

@@ -166,6 +166,8 @@ def test_an_eager_task_belongs_to_its_sender_and_leaves_nothing_behind(
             shop.ask.delay()
             shop.ask_twice.delay()
             shop.chat()
+    with app.app_context():
+        assert shop.tracker.flush(10)
     mail = {"tenant": "acme", "number": "1", "feature": "mail"}
     assert [(row["tags"], row["endpoint"]) for row in ledger.rows()] == [
         ({**mail, "step": "ask"}, "plain"),

@@ -85,7 +85,7 @@ PATCHED_AFTER_THE_FORK = """
 
     from flask_llm_cost import LLMCostTracker, track
 
-    app = Flask("shop")
+    app = Flask("shop", instance_path=os.environ["SHOP_INSTANCE"])
     app.config.from_mapping(json.loads(os.environ["SHOP_CONFIG"]))
     tracker = LLMCostTracker(app, SQLAlchemy(app))
 

@@ -22,7 +22,7 @@ SCRIPT = """
     from flask_llm_cost import LLMCostTracker, track, with_tags
     from flask_sqlalchemy import SQLAlchemy
 
-    app = Flask("shop")
+    app = Flask("shop", instance_path=os.environ["SHOP_INSTANCE"])
     app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["SHOP_DATABASE"]
     tracker = LLMCostTracker(app, SQLAlchemy(app))
 

@@ -10,7 +10,6 @@ from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
 from ...ledger import LlmCall
@@ -29,6 +28,7 @@ from ..filters import Filters
 from ..formats import Shown
 from ..periods import DEFAULT_PRESET
 from ..periods import preset_period
+from ..responses import CallNotFound
 from ..responses import link
 from ..responses import page
 from ..responses import runtime
@@ -76,10 +76,6 @@ _FILTER_OF = {field.column: name for name, field in FIELDS.items()}
 _OUTPUT_FIELDS = ("output_tokens", "audio_output_tokens", "image_output_tokens")
 #: Colours there are for named parts.
 _MAX_RANK = 8
-
-
-class CallNotFound(NotFound):
-    """There is no such call, or it was pruned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,10 +31,10 @@ from ..price_tables import SOURCE_NAMES
 from ..price_tables import model_link
 from ..price_tables import rate_tables
 from ..price_tables import resolved
+from ..responses import CallNotFound
 from ..responses import link
 from ..responses import page
 from ..responses import runtime
-from .call import CallNotFound
 from .call import Fact
 
 _COUNTS = tuple(name for name in TOKEN_FIELDS if name != "total_tokens")

@@ -1,0 +1,132 @@
+"""One daemon thread per process that stores what has gathered, round by round."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+import weakref
+from collections.abc import Callable
+
+#: Seconds in which calls gather before a round, and how many end the waiting.
+GATHER_SECONDS = 0.25
+GATHERED_CALLS = 500
+#: Seconds between two rounds of a process that has nothing to store: what others left is looked for.
+IDLE_SECONDS = 60.0
+#: Seconds before the second attempt after a failed round; doubled, with jitter, up to the last.
+BACKOFF = 0.5
+LONGEST_BACKOFF = 15.0
+
+
+class Writer:
+    """Runs rounds of work, in its thread or, where there can be none any more, in the caller's.
+
+    :param work: a bound method that stores what waits and answers whether all of it is stored; never raises.
+        Held weakly: the thread ends with the object it works for.
+    """
+
+    def __init__(self, work: Callable[[], bool]) -> None:
+        self._work = weakref.WeakMethod(work)
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._working = threading.Lock()
+        self._awake = threading.Event()
+        self._hurry = threading.Event()
+        self._rounds = threading.Condition()
+        self._begun = 0
+        self._done = 0
+        self._clean = True
+        self._failures = 0
+        self._gathered = 0
+        self._stopped = False
+
+    def wake(self) -> None:
+        """Something waits."""
+        if self._thread is None:
+            self._start()
+        self._gathered += 1
+        if not self._awake.is_set():
+            self._awake.set()
+        if self._gathered >= GATHERED_CALLS and not self._failures:
+            self._hurry.set()
+
+    def run(self, timeout: float | None) -> bool:
+        """Have a round begin now and wait for its end; whether everything that waited is stored."""
+        if self._thread is None:
+            self._start()
+        thread = self._thread
+        if thread is None or not thread.is_alive():
+            return self._work_once()
+        if thread is threading.current_thread():
+            return False  # a receiver of the host's flushes within a round
+        with self._rounds:
+            wanted = self._begun + 1
+            self._hurry.set()
+            self._awake.set()
+            over = self._rounds.wait_for(lambda: self._done >= wanted or not thread.is_alive(), timeout)
+            return over and self._clean
+
+    def stop(self, timeout: float) -> bool:
+        """Run a last round, for at most ``timeout`` seconds; whether nobody works any more."""
+        deadline = time.monotonic() + timeout
+        self._stopped = True
+        self.run(timeout)
+        thread = self._thread
+        if thread is None or thread is threading.current_thread():
+            return thread is None
+        thread.join(max(0.0, deadline - time.monotonic()))
+        return not thread.is_alive()
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is not None or self._stopped:
+                return
+            thread = threading.Thread(
+                target=_run, args=(weakref.ref(self),), name="llm-cost-writer", daemon=True
+            )
+            try:
+                thread.start()
+            except RuntimeError:
+                return  # the interpreter is shutting down: whoever flushes works
+            self._thread = thread
+
+    def _work_once(self) -> bool:
+        work = self._work()
+        if work is None:
+            return False
+        with self._working:
+            with self._rounds:
+                self._begun += 1
+                self._gathered = 0
+            clean = work()
+            self._failures = 0 if clean else self._failures + 1
+            with self._rounds:
+                self._done = self._begun
+                self._clean = clean
+                self._rounds.notify_all()
+        return clean
+
+    def _backoff(self) -> float:
+        longest = min(LONGEST_BACKOFF, BACKOFF * 2.0 ** min(self._failures - 1, 10))
+        return longest * random.uniform(0.5, 1)  # noqa: S311  # spreads processes, hides nothing
+
+
+def _run(reference: weakref.ref[Writer]) -> None:
+    """The thread. While it waits it holds nothing but what it waits for, so that the app can be collected."""
+    while (writer := reference()) is not None and writer._work() is not None:
+        awake, hurry = writer._awake, writer._hurry
+        backoff = writer._backoff() if writer._failures else None
+        del writer
+        if backoff is None:
+            awake.wait(IDLE_SECONDS)
+            hurry.wait(GATHER_SECONDS)
+        else:
+            hurry.wait(backoff)
+        awake.clear()
+        hurry.clear()
+        if (writer := reference()) is None:
+            return
+        stopping = writer._stopped  # asked before: who stops a round that is under way wants another one
+        writer._work_once()
+        if stopping:
+            return

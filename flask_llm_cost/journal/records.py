@@ -1,0 +1,117 @@
+"""An event as JSON and back: everything its row needs, amounts as exact decimal text.
+
+What is ``None`` is left out. Names are those of :class:`~flask_llm_cost.events.Event`; a record with others
+was written by a later version.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import datetime
+from decimal import Decimal
+from operator import attrgetter
+from typing import Any
+
+from ..events import Event
+from ..events import PricedItem
+
+#: Raised when a record means something else than before, and not for a field that older ones lack.
+FORMAT = 1
+
+#: Fields that JSON cannot hold as they are.
+_CONVERTED = {"occurred_at", "total_cost", "tags", "line_items"}
+_NAMES = tuple(item.name for item in fields(Event) if item.name not in _CONVERTED)
+_EVENT_FIELDS = {item.name for item in fields(Event)}
+_values = attrgetter(*_NAMES)
+
+_ITEM_NAMES = tuple(item.name for item in fields(PricedItem))
+_ITEM_AMOUNTS = ("quantity", "rate", "cost")
+_item_values = attrgetter(*_ITEM_NAMES)
+
+
+class BadRecord(ValueError):
+    """What was read is no record of an event."""
+
+
+class NewerRecord(ValueError):
+    """A later version has written this record; it is left for a process that knows it."""
+
+
+def encode(event: Event) -> bytes:
+    """The event as ASCII JSON.
+
+    :raises ValueError: a value cannot be told in JSON.
+    """
+    told = {name: value for name, value in zip(_NAMES, _values(event), strict=True) if value is not None}
+    told["occurred_at"] = event.occurred_at.isoformat()
+    if event.total_cost is not None:
+        told["total_cost"] = str(event.total_cost)
+    if event.tags:
+        told["tags"] = dict(event.tags)
+    if event.line_items:
+        told["line_items"] = [_item_values(item) for item in event.line_items]
+    return _to_json(told).encode("ascii")
+
+
+def decode(record: bytes) -> Event:
+    """The event of a record.
+
+    :raises NewerRecord: it has a field that this version does not know.
+    :raises BadRecord: it is none.
+    """
+    try:
+        told = json.loads(record)
+    except ValueError as error:
+        raise BadRecord("no JSON") from error
+    if not isinstance(told, dict):
+        raise BadRecord("no JSON object")
+    if not told.keys() <= _EVENT_FIELDS:
+        raise NewerRecord(f"unknown fields: {', '.join(sorted(told.keys() - _EVENT_FIELDS))}")
+    try:
+        told["occurred_at"] = datetime.fromisoformat(told["occurred_at"])
+        if "total_cost" in told:
+            told["total_cost"] = Decimal(told["total_cost"])
+        told["line_items"] = tuple(_item(values) for values in told.get("line_items", ()))
+        return Event(**told)
+    except NewerRecord:
+        raise
+    except (ArithmeticError, KeyError, TypeError, ValueError) as error:
+        raise BadRecord(f"no event ({type(error).__name__})") from error
+
+
+def _item(values: list[Any]) -> PricedItem:
+    if len(values) > len(_ITEM_NAMES):
+        raise NewerRecord(f"a line item of {len(values)} fields")
+    item = dict(zip(_ITEM_NAMES, values, strict=False))
+    for name in _ITEM_AMOUNTS:
+        if item[name] is not None:
+            item[name] = Decimal(item[name])
+    return PricedItem(**item)
+
+
+def _plain(value: object) -> object:
+    """What the JSON encoder does not know: amounts as text, read-only mappings as objects."""
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, set | frozenset):
+        return list(value)
+    return type(value).__name__
+
+
+#: Events are trees, made by us: nobody need look for circles.
+_strict = json.JSONEncoder(
+    allow_nan=False, check_circular=False, separators=(",", ":"), default=_plain
+).encode
+_lenient = json.JSONEncoder(separators=(",", ":"), default=_plain, skipkeys=True).encode
+
+
+def _to_json(told: Mapping[str, Any]) -> str:
+    try:
+        return _strict(told)
+    except (TypeError, ValueError):
+        # Infinities and NaN in details of the host's, or keys that are no text: left out, as the row does.
+        return _strict(json.loads(_lenient(told), parse_constant=lambda name: None))
