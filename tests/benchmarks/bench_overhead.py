@@ -217,15 +217,13 @@ def tracked_app(folder: Path) -> Iterator[tuple[Flask, LLMCostTracker]]:
     app = Flask("bench", instance_path=str(folder))
     app.config.update(
         SQLALCHEMY_DATABASE_URI=f"sqlite:///{folder / 'bench.sqlite'}",
-        LLM_COST_INSTRUMENT=(),
         LLM_COST_INGESTION="journal",
     )
     db = SQLAlchemy(app)
     tracker = LLMCostTracker(app, db)
     with app.app_context():
         db.create_all()
-    # The blocks install and uninstall the tap; which SDKs count for the app is its configuration.
-    object.__setattr__(app.extensions["llm_cost"].config, "instrument", "auto")
+    capture.uninstall("auto")  # the blocks tap the SDK themselves
     yield app, tracker
     tracker.flush(10)
 
