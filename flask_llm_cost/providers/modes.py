@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 DATA_RESIDENCY = "data_residency"
 
@@ -15,6 +16,8 @@ _SIZE = re.compile(r"[0-9]{2,5}x[0-9]{2,5}|[0-9]{1,4}[pk]|hd|high|medium|low")
 #: Further words that choose a rate: a container's memory, videos without sound, pages with annotations.
 _KIND = re.compile(r"[0-9]{1,4}g|silent|annotated")
 _WORD = re.compile(r"[a-z0-9][a-z0-9_]{0,62}")
+#: Longer texts are no names.
+_LONGEST = 128
 
 
 def normalise_mode(text: str | None) -> str | None:
@@ -24,14 +27,18 @@ def normalise_mode(text: str | None) -> str | None:
     ``data_residency_batch`` becomes ``batch_data_residency``. A tier that is not known here keeps its name,
     so that the price table may know it; what is no name at all counts as not told.
     """
-    if not isinstance(text, str):
-        return None
+    return _normalised(text) if isinstance(text, str) and len(text) <= _LONGEST else None
+
+
+@lru_cache(maxsize=256)
+def _normalised(text: str) -> str | None:
     word = text.strip().lower().replace("-", "_").replace(" ", "_")
     if word in _STANDARD or not _WORD.fullmatch(word):
         return None
     return join_modes(*_parts(word))
 
 
+@lru_cache(maxsize=256)
 def join_modes(*modes: str | None) -> str | None:
     """One mode made of several, for example ``priority`` served under data residency."""
     parts = {mode for mode in modes if mode}

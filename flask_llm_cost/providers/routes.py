@@ -203,11 +203,20 @@ def find_route(
     :param sdk: the SDK that sends it; its name is the provider's where the host is nobody's.
     :param provider_hosts: the app's own hosts (``LLM_COST_PROVIDER_HOSTS``).
     """
+    own = tuple(provider_hosts.items()) if provider_hosts else ()
+    # The paths of other requests hold ids, and would drive out those that come again and again.
+    find = _find_route if method.upper() == "POST" else _find_route.__wrapped__
+    return find(method.upper(), host, path, sdk, own)
+
+
+@lru_cache(maxsize=512)
+def _find_route(
+    method: str, host: str, path: str, sdk: str | None, provider_hosts: tuple[tuple[str, str], ...]
+) -> Route:
     url = urlsplit(path) if "://" in path else None
-    path = url.path if url else path.partition("?")[0]
-    told = provider_of_host(url.netloc if url else host, provider_hosts, path)
-    provider = told or sdk or UNKNOWN_PROVIDER
-    endpoint, model, resource = _classify(method.upper(), path, provider)
+    host, path = (url.netloc, url.path) if url else (host, path.partition("?")[0])
+    provider = provider_of_host(host, dict(provider_hosts), path) or sdk or UNKNOWN_PROVIDER
+    endpoint, model, resource = _classify(method, path, provider)
     return Route(
         provider=provider,
         operation=endpoint.operation,
@@ -216,7 +225,7 @@ def find_route(
         model=model,
         stream=endpoint.stream,
         resource=resource,
-        regional=is_regional(url.netloc if url else host),
+        regional=is_regional(host),
     )
 
 
@@ -239,7 +248,6 @@ def _classify(method: str, path: str, provider: str) -> tuple[Endpoint, str | No
     return GET_ROUTES["/".join(found)], None, segments[found.index("*") - len(found)]
 
 
-@lru_cache(maxsize=512)
 def _classify_post(path: str, provider: str) -> tuple[Endpoint, str | None]:
     segments = _segments(path)
     described = find_provider(provider)

@@ -280,6 +280,7 @@ def test_a_stream_that_is_open_at_exit_is_recorded(provider: LoopbackProvider) -
 def test_an_sdk_imported_by_another_thread_is_tapped_even_while_apps_are_made() -> None:
     script = INIT + (
         "import threading\n"
+        "threading.excepthook = print\n"
         "threads = [threading.Thread(target=__import__, args=('openai',)) for _ in range(3)]\n"
         "for thread in threads: thread.start()\n"
         "for number in range(30): LLMCostTracker(Flask(str(number)), storage=events.append)\n"
