@@ -68,12 +68,13 @@ def draw_up(model: str, match: Match | None, usage: Usage | None, terms: Terms) 
     if match is not None and not free:
         level = find_level(match, terms, usage)
     quantities = usage.quantities() if usage is not None else {}
-    items = tuple(
-        _line(name, quantity, _FREE if free else level.rates.get(name) if level else None, terms)
+    rates = level.rates if level is not None else {}
+    items = [
+        _line(name, quantity, _FREE if free else rates.get(name), terms)
         for name, quantity in quantities.items()
         if quantity
-    )
-    return Bill(model, match, level, terms.mode, items, free or _is_told(usage, quantities, items))
+    ]
+    return Bill(model, match, level, terms.mode, tuple(items), free or _is_told(usage, quantities, items))
 
 
 def find_level(match: Match, terms: Terms, usage: Usage | None) -> Level | None:
