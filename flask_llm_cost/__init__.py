@@ -46,7 +46,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    # The models are slow to import, and an app whose calls go to a log has none.
+    # The models are slow to import, and few apps name them.
     if name not in ("LlmCall", "LineItem", "CallTag"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from . import ledger

@@ -87,7 +87,7 @@ def _wants_ledger(config: Config, options: Options) -> bool:
 
 
 def _ledger_source(app: Flask, db: SQLAlchemy | None, config: Config) -> LedgerSource:
-    from .ledger import LedgerSource  # half of what there is to import: an app that logs only needs none
+    from .ledger import LedgerSource  # as slow to import as all else; not every app has one
     from .ledger import attach_tables
 
     found = db or app.extensions.get("sqlalchemy")
