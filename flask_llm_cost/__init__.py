@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .capture import track
 from .capture import track_stream
 from .context import copy_context
@@ -14,11 +16,13 @@ from .errors import LLMCostError
 from .errors import StorageError
 from .errors import UnknownPricingError
 from .extension import LLMCostTracker
-from .ledger import CallTag
-from .ledger import LineItem
-from .ledger import LlmCall
 from .signals import call_recorded
 from .usage import Usage
+
+if TYPE_CHECKING:
+    from .ledger import CallTag
+    from .ledger import LineItem
+    from .ledger import LlmCall
 
 __all__ = [
     "LLMCostTracker",
@@ -39,3 +43,12 @@ __all__ = [
     "UnknownPricingError",
     "InvalidFilterError",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # The models are slow to import, and few apps name them.
+    if name not in ("LlmCall", "LineItem", "CallTag"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import ledger
+
+    return getattr(ledger, name)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace
+from typing import TYPE_CHECKING
 from typing import Any
 
 from flask import Flask
@@ -17,15 +18,16 @@ from .counters import Counters
 from .errors import ConfigurationError
 from .events import Event
 from .ingest import CallableIngest
-from .ingest import DatabaseIngest
 from .ingest import Ingest
 from .ingest import LogIngest
-from .ledger import LedgerSource
-from .ledger import attach_tables
 from .pricing import Catalog
 from .recorder import Recorder
 from .runtime import Runtime
 from .scope import Scope
+
+if TYPE_CHECKING:
+    from .ingest.choice import DatabaseIngest
+    from .ledger import LedgerSource
 
 DefaultTags = Mapping[str, object] | Callable[[], Mapping[str, object]]
 
@@ -54,7 +56,8 @@ def build_runtime(app: Flask, db: SQLAlchemy | None, options: Options) -> Runtim
         discounts=config.discounts,
     )
     source = _ledger_source(app, db, config) if _wants_ledger(config, options) else None
-    ingest = _ingest(app, config, counters, source, options)
+    stored = None if source is None else _database_ingest(app, config, source, counters)
+    ingest = _other_ingest(app, config, counters, options) if stored is None else stored
     recorder = Recorder(
         app,
         config,
@@ -66,8 +69,8 @@ def build_runtime(app: Flask, db: SQLAlchemy | None, options: Options) -> Runtim
         else options.default_tags,
         user_loader=options.user_loader,
     )
-    if isinstance(ingest, DatabaseIngest):
-        ingest.before_flush = recorder.catch_up
+    if stored is not None:
+        stored.before_flush = recorder.catch_up
     return Runtime(
         config=config,
         catalog=catalog,
@@ -84,6 +87,9 @@ def _wants_ledger(config: Config, options: Options) -> bool:
 
 
 def _ledger_source(app: Flask, db: SQLAlchemy | None, config: Config) -> LedgerSource:
+    from .ledger import LedgerSource  # as slow to import as all else; not every app has one
+    from .ledger import attach_tables
+
     found = db or app.extensions.get("sqlalchemy")
     if found is None:
         raise ConfigurationError(
@@ -94,18 +100,20 @@ def _ledger_source(app: Flask, db: SQLAlchemy | None, config: Config) -> LedgerS
     return LedgerSource(app, found, config.bind_key)
 
 
-def _ingest(
-    app: Flask, config: Config, counters: Counters, source: LedgerSource | None, options: Options
-) -> Ingest:
-    if options.storage is not None:
-        return CallableIngest(options.storage, config.storage_error, counters)
-    if source is None:
-        return LogIngest(app.logger)
+def _database_ingest(app: Flask, config: Config, source: LedgerSource, counters: Counters) -> DatabaseIngest:
+    from .ingest.choice import DatabaseIngest
+
     ingest = DatabaseIngest(app, config, source, counters)
     # Flask runs teardown functions last to first: the first one runs when the host's session is gone,
     # whichever of the extensions was initialised first.
     app.teardown_appcontext_funcs.insert(0, lambda error: ingest.context_ended())
     return ingest
+
+
+def _other_ingest(app: Flask, config: Config, counters: Counters, options: Options) -> Ingest:
+    if options.storage is not None:
+        return CallableIngest(options.storage, config.storage_error, counters)
+    return LogIngest(app.logger)
 
 
 def _absolute(app: Flask, path: str | None) -> str | None:

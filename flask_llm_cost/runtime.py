@@ -22,13 +22,13 @@ from .context import current_flask_app
 from .counters import Counters
 from .errors import StorageError
 from .ingest import Ingest
-from .ledger import Ledger
-from .ledger import LedgerSource
 from .pricing import Catalog
 from .recorder import Recorder
 
 if TYPE_CHECKING:
     from .analytics import CallQuery
+    from .ledger import Ledger
+    from .ledger import LedgerSource
 
 #: Where an app keeps its runtime: ``app.extensions["llm_cost"]``.
 EXTENSION = "llm_cost"

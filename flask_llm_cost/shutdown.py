@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import atexit
-from multiprocessing import parent_process
-from multiprocessing.util import Finalize
-from multiprocessing.util import register_after_fork
+import sys
+from types import ModuleType
 
 from flask import Flask
 
 from . import capture
+from .capture.import_hook import ImportWatcher
 from .runtime import registry
 from .runtime import runtime_of
 
@@ -34,12 +34,22 @@ def close_all() -> None:
         close(app)
 
 
-def _close_at_worker_end(_: object = None) -> None:
-    Finalize(None, close_all, exitpriority=0)
+def _close_at_worker_end(util: ModuleType) -> None:
+    """A worker of multiprocessing ends without ``atexit``: it runs the finalizers that were made in it."""
+    from multiprocessing.process import parent_process  # loaded by ``util``, and by few apps
+
+    def finalize(_: object = None) -> None:
+        util.Finalize(None, close_all, exitpriority=0)
+
+    util.register_after_fork(close_all, finalize)
+    if parent_process() is not None:
+        finalize()
 
 
 atexit.register(close_all)
-# A worker of multiprocessing ends without atexit: it runs the finalizers that were made in it.
-register_after_fork(close_all, _close_at_worker_end)
-if parent_process() is not None:
-    _close_at_worker_end()
+
+_UTIL = "multiprocessing.util"
+_watcher = ImportWatcher(_close_at_worker_end)
+_watcher.watch([_UTIL])
+if _UTIL in sys.modules:
+    _close_at_worker_end(sys.modules[_UTIL])

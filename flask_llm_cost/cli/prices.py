@@ -11,7 +11,7 @@ from decimal import Decimal
 import click
 from flask.cli import AppGroup
 
-from ..pricing import Explanation
+from ..pricing.explanation import Explanation
 from ..providers import normalise_mode
 from . import words
 from .estimate import estimate

@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from ..components import RateBasis
-from ..pricing import ExplainedLine
-from ..pricing import Explanation
+from ..pricing.explanation import ExplainedLine
+from ..pricing.explanation import Explanation
 from .bill import PER
 from .formats import number
 from .formats import rate

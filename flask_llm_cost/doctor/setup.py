@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from .. import capture
 from ..errors import LLMCostError
-from ..ingest import DatabaseIngest
+from ..ingest.choice import DatabaseIngest
 from ..journal import DAMAGED_SUFFIX
 from ..journal import survey
 from ..providers import plugins

@@ -8,8 +8,6 @@ from __future__ import annotations
 from .catalog import AUTHORITATIVE_PROVIDERS
 from .catalog import Catalog
 from .entry import PriceEntry
-from .explanation import ExplainedLine
-from .explanation import Explanation
 from .lookup import STEPS
 from .lookup import Match
 from .price import Price
@@ -19,8 +17,6 @@ from .tables import PriceTable
 __all__ = [
     "Catalog",
     "Price",
-    "Explanation",
-    "ExplainedLine",
     "Match",
     "PriceEntry",
     "PriceTable",

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Any
 
-from ..components import components
 from ..errors import ConfigurationError
 from ..events import Iteration
 from ..money import MONEY_LIMIT
@@ -24,8 +24,6 @@ from .calculate import Terms
 from .calculate import add_up
 from .calculate import as_billed
 from .calculate import draw_up
-from .explanation import Explanation
-from .explanation import explain
 from .lookup import Lookup
 from .lookup import Match
 from .modes import mode_key
@@ -38,6 +36,9 @@ from .tables import bundled_table
 from .tables import check_references
 from .tables import override_table
 from .watch import FileWatch
+
+if TYPE_CHECKING:
+    from .explanation import Explanation
 
 #: Providers that report what they charge for each call; their word stands above any table.
 AUTHORITATIVE_PROVIDERS = frozenset({"openrouter", "perplexity", "xai"})
@@ -76,7 +77,6 @@ class Catalog:
         :param clock: says when to look at the file again, in seconds that only ever grow.
         :raises ConfigurationError: an entry, the file or a discount is malformed.
         """
-        components()  # read at start-up, so that the first call need not wait for it
         tables: list[PriceTable] = []
         watch = None
         if overrides:
@@ -143,6 +143,8 @@ class Catalog:
         provider_fields: Mapping[str, str] = _NO_FIELDS,
     ) -> Explanation:
         """Why :meth:`price` answers what it answers. Takes the same arguments."""
+        from .explanation import explain  # asked for by commands and pages only
+
         price = self.price(
             provider=provider,
             model=model,

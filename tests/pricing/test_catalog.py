@@ -235,7 +235,6 @@ def test_entries_lists_each_key_once_from_the_table_that_wins() -> None:
 def test_importing_pricing_reads_no_price_table() -> None:
     code = (
         "import sys, flask_llm_cost.pricing as p; from flask_llm_cost.pricing.tables import bundled_table;"
-        "from flask_llm_cost.components import components;"
         "assert bundled_table.cache_info().currsize == 0;"
         "assert 'flask_llm_cost.pricing.build' not in sys.modules"
     )

@@ -8,7 +8,7 @@ import pytest
 
 from flask_llm_cost.events import Iteration
 from flask_llm_cost.pricing import Catalog
-from flask_llm_cost.pricing import Explanation
+from flask_llm_cost.pricing.explanation import Explanation
 from flask_llm_cost.usage import Usage
 from tests.pricing.asking import AT
 from tests.pricing.asking import catalog

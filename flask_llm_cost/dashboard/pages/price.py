@@ -17,7 +17,7 @@ from ...ledger import LlmCall
 from ...maintenance import used_by
 from ...money import QUANTITY_LIMIT
 from ...pricing import STEPS
-from ...pricing import Explanation
+from ...pricing.explanation import Explanation
 from ...providers import normalise_mode
 from ...usage import TOKEN_FIELDS
 from ...usage import Usage
