@@ -68,6 +68,12 @@ def build_runtime(app: Flask, db: SQLAlchemy | None, options: Options) -> Runtim
     )
     if isinstance(ingest, DatabaseIngest):
         ingest.before_flush = recorder.catch_up
+        context_ended = ingest.context_ended
+    else:
+        context_ended = recorder.catch_up
+    # Flask runs teardown functions last to first: the first one runs when the host's session is gone,
+    # whichever of the extensions was initialised first.
+    app.teardown_appcontext_funcs.insert(0, lambda error: context_ended())
     return Runtime(
         config=config,
         catalog=catalog,
@@ -101,11 +107,7 @@ def _ingest(
         return CallableIngest(options.storage, config.storage_error, counters)
     if source is None:
         return LogIngest(app.logger)
-    ingest = DatabaseIngest(app, config, source, counters)
-    # Flask runs teardown functions last to first: the first one runs when the host's session is gone,
-    # whichever of the extensions was initialised first.
-    app.teardown_appcontext_funcs.insert(0, lambda error: ingest.context_ended())
-    return ingest
+    return DatabaseIngest(app, config, source, counters)
 
 
 def _absolute(app: Flask, path: str | None) -> str | None:
