@@ -69,8 +69,13 @@ def build_runtime(app: Flask, db: SQLAlchemy | None, options: Options) -> Runtim
         else options.default_tags,
         user_loader=options.user_loader,
     )
+    context_ended = recorder.catch_up
     if stored is not None:
         stored.before_flush = recorder.catch_up
+        context_ended = stored.context_ended
+    # Flask runs teardown functions last to first: the first one runs when the host's session is gone,
+    # whichever of the extensions was initialised first.
+    app.teardown_appcontext_funcs.insert(0, lambda error: context_ended())
     return Runtime(
         config=config,
         catalog=catalog,
@@ -103,11 +108,7 @@ def _ledger_source(app: Flask, db: SQLAlchemy | None, config: Config) -> LedgerS
 def _database_ingest(app: Flask, config: Config, source: LedgerSource, counters: Counters) -> DatabaseIngest:
     from .ingest.choice import DatabaseIngest
 
-    ingest = DatabaseIngest(app, config, source, counters)
-    # Flask runs teardown functions last to first: the first one runs when the host's session is gone,
-    # whichever of the extensions was initialised first.
-    app.teardown_appcontext_funcs.insert(0, lambda error: ingest.context_ended())
-    return ingest
+    return DatabaseIngest(app, config, source, counters)
 
 
 def _other_ingest(app: Flask, config: Config, counters: Counters, options: Options) -> Ingest:

@@ -291,7 +291,7 @@ def _begin(runtime: Runtime, sdk: str, asked: Asked) -> CapturedCall | None:
     if asked.provider is not None and route.provider == sdk:
         route = replace(route, provider=asked.provider)
     call = begin_request(runtime, route, asked.body)
-    if asked.streamed:
+    if asked.streamed and not call.is_bulk:  # results are read as a stream; their calls were none
         call.streams()
     return call
 

@@ -30,6 +30,8 @@ _TROUBLES = (
     "journal_errors",
     "journal_damaged",
     "capture_errors",
+    "answer_problems",
+    "unraised_errors",
     "signal_errors",
     "celery_errors",
     "background_forgotten",
@@ -172,7 +174,7 @@ def waiting(runtime: Runtime) -> Check:
     """What this process accepted and has not stored, or could not."""
     counts = runtime.counters.snapshot()
     listed = [f"{counts[name]:,} {name.replace('_', ' ')}" for name in _TROUBLES if counts.get(name)]
-    waiting = [f"{runtime.ingest.pending:,} pending"]
+    waiting = [f"{runtime.pending:,} pending"]
     if awaited := runtime.recorder.charges.awaited:
         waiting.append(f"{awaited:,} in the background whose end was not seen here")
     evidence = f"In this process: {', '.join([*waiting, *listed])}."

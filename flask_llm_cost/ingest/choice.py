@@ -58,6 +58,8 @@ class DatabaseIngest:
         # Without a lock, and made anew in a forked child: a lock that is older than gevent's patches would
         # hold up all greenlets of the process.
         self._made: dict[str, InlineIngest | JournalIngest] = {}
+        # To choose may take an app context, whose end must not bring calls along that need the choice.
+        self._choosing = False
 
     @property
     def _chosen(self) -> InlineIngest | JournalIngest | None:
@@ -108,7 +110,11 @@ class DatabaseIngest:
         return (self._chosen or self._choose()).flush(timeout)
 
     def context_ended(self) -> None:
-        """Write now what waits in memory, if that disturbs nobody. Never raises."""
+        """Take what finalizers have left, and write now what waits in memory, if that disturbs nobody. Never
+        raises.
+        """
+        if not self._choosing:
+            self._catch_up()
         if self._chosen is not None:
             self._chosen.context_ended()
 
@@ -125,7 +131,11 @@ class DatabaseIngest:
         self.before_flush()
 
     def _choose(self) -> InlineIngest | JournalIngest:
-        choice = self._decide()
+        self._choosing = True
+        try:
+            choice = self._decide()
+        finally:
+            self._choosing = False
         mine = self._ingest_of(choice)
         chosen = self._made.setdefault(_CHOSEN, mine)
         if chosen is mine:

@@ -21,10 +21,11 @@ from ..journal import encode
 from ..journal import frame
 from ..ledger import LedgerSource
 from .inline import InlineIngest
-from .writer import IDLE_SECONDS
 from .writer import Writer
 
 BATCH = 500
+#: Seconds between two looks for what dead processes left.
+ADOPT_SECONDS = 60.0
 
 _Recorded = tuple[bytes, Event]
 
@@ -144,7 +145,7 @@ class JournalIngest:
             self.journal.retire()
             for segment in self.journal.orphans():
                 self._adopt(segment)
-        self._adopt_next = now + IDLE_SECONDS
+        self._adopt_next = now + ADOPT_SECONDS
 
     def _adopt(self, segment: Segment) -> None:
         try:

@@ -11,8 +11,9 @@ from collections.abc import Callable
 #: Seconds in which calls gather before a round, and how many end the waiting.
 GATHER_SECONDS = 0.25
 GATHERED_CALLS = 500
-#: Seconds between two rounds of a process that has nothing to store: what others left is looked for.
-IDLE_SECONDS = 60.0
+#: Seconds between two rounds of a process that has nothing to store. A finalizer, which may run inside any
+#: lock, cannot wake the thread: what it left is found then.
+IDLE_SECONDS = 5.0
 #: Seconds before the second attempt after a failed round; doubled, with jitter, up to the last.
 BACKOFF = 0.5
 LONGEST_BACKOFF = 15.0

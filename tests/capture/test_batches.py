@@ -165,6 +165,7 @@ def test_each_succeeded_result_of_anthropic_is_one_row(
     event = app.events[0]
     assert (event.provider, event.operation, event.model) == ("anthropic", "messages", "claude-sonnet-4-6")
     assert (event.usage_source, event.pricing_mode, event.cost_status) == ("batch", "batch", "complete")
+    assert (event.stream, event.time_to_first_token_ms) == (False, None)
     assert (event.input_tokens, event.cache_read_input_tokens, event.output_tokens) == (100, 20, 48)
 
 

@@ -18,11 +18,14 @@ from sqlalchemy import insert
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from flask_llm_cost import StorageError
+from flask_llm_cost.capture.mute import ours
 from flask_llm_cost.doctor import Check
 from flask_llm_cost.doctor import examine
 from flask_llm_cost.doctor import healthy
 from flask_llm_cost.doctor.setup import journal
 from flask_llm_cost.doctor.setup import prices
+from flask_llm_cost.doctor.setup import waiting
 from flask_llm_cost.doctor.stored import line_items
 from flask_llm_cost.events import CallStart
 from flask_llm_cost.events import Observation
@@ -31,6 +34,7 @@ from flask_llm_cost.ledger import LlmCall
 from flask_llm_cost.ledger import Quarantine
 from flask_llm_cost.ledger import Rollup
 from flask_llm_cost.usage import Usage
+from tests import made_events
 from tests.cli.apps import CommandApp
 from tests.cli.apps import MakeCommandApp
 
@@ -317,6 +321,20 @@ def test_what_waits_and_what_was_lost_is_shown(make_app: MakeCommandApp, tmp_pat
 
     assert check.status == "warn"
     assert check.evidence == "In this process: 1 pending, 2 dropped."
+
+
+def test_answers_that_were_wrong_and_calls_of_finalizers_are_shown(
+    make_app: MakeCommandApp, tmp_path: Path
+) -> None:
+    app = make_app(f"sqlite:///{tmp_path / 'a.sqlite'}")
+    app.runtime.recorder.note_problem("openai", "a count is negative")
+    with ours(app.runtime.counters, "A call could not be recorded", silent=True):
+        raise StorageError("the disk is full")
+    app.runtime.recorder.record(made_events.event(), from_finalizer=True)
+    check = waiting(app.runtime)
+
+    assert check.status == "warn"
+    assert check.evidence == "In this process: 1 pending, 1 answer problems, 1 unraised errors."
 
 
 def test_calls_in_the_background_are_counted(make_app: MakeCommandApp, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from flask_llm_cost import StorageError
 from flask_llm_cost import call_recorded
 from flask_llm_cost.events import Event
+from flask_llm_cost.ingest import writer
 from flask_llm_cost.journal import encode
 from flask_llm_cost.journal import frame
 from flask_llm_cost.journal import survey
@@ -274,6 +275,41 @@ def test_an_abandoned_call_is_brought_along_by_the_writer(make: Callable[..., Ho
     assert host.runtime.pending >= 1
     assert host.tracker.flush(10)
     assert host.stored() == 2
+
+
+def test_an_abandoned_call_is_on_disk_when_its_request_ends(
+    make: Callable[..., Host], tmp_path: Path
+) -> None:
+    host = make(f"sqlite:///{tmp_path / 'app.db'}")
+    with host.app.app_context():
+        host.runtime.recorder.record(made_events.event(), from_finalizer=True)
+        assert host.runtime.recorder.pending == 1
+    assert host.runtime.recorder.pending == 0
+    assert survey(host.journal).segments == 1
+    assert eventually(lambda: host.stored() == 1)
+
+
+def test_many_abandoned_calls_before_any_other_are_taken_one_after_another(
+    make: Callable[..., Host], tmp_path: Path
+) -> None:
+    host = make(f"sqlite:///{tmp_path / 'app.db'}")
+    for _ in range(300):
+        host.runtime.recorder.record(made_events.event(), from_finalizer=True)
+    host.call()
+    assert host.tracker.flush(10)
+    assert host.stored() == 301
+
+
+def test_an_abandoned_call_outside_of_every_request_is_found_soon(
+    make: Callable[..., Host], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert writer.IDLE_SECONDS <= 5  # as docs/limits.md says
+    monkeypatch.setattr(writer, "IDLE_SECONDS", 0.05)
+    host = make(f"sqlite:///{tmp_path / 'app.db'}")
+    host.call()
+    assert eventually(lambda: host.stored() == 1)
+    host.runtime.recorder.record(made_events.event(), from_finalizer=True)
+    assert eventually(lambda: host.stored() == 2)
 
 
 def test_a_receiver_that_flushes_in_the_writer_does_not_wait_for_itself(

@@ -6,6 +6,8 @@ import pytest
 from flask import Flask
 
 from flask_llm_cost import LLMCostTracker
+from flask_llm_cost.runtime import runtime_of
+from tests import made_events
 
 
 @pytest.fixture
@@ -33,3 +35,16 @@ def test_what_people_can_name_cannot_begin_a_line_of_its_own(
         tracker.track(provider="ours", model="basic\r\nforged by a model", input_tokens=1)
     assert len(caplog.messages) == 2, "the call, and that it has no price"
     assert all(len(line.splitlines()) == 1 for line in caplog.messages)
+
+
+def test_the_line_of_an_abandoned_call_is_there_when_its_context_ends(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = Flask("shop")
+    app.config["LLM_COST_STORAGE"] = "log"
+    LLMCostTracker(app)
+    with app.app_context():
+        runtime_of(app).recorder.record(made_events.event(), from_finalizer=True)  # type: ignore[union-attr]
+        assert caplog.messages == []
+    (line,) = caplog.messages
+    assert line.startswith("llm call openai/")
