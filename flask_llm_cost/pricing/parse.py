@@ -7,6 +7,7 @@ entry, the key and the accepted form; nothing is guessed and nothing is ignored.
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -148,7 +149,7 @@ def _rates(place: Place, body: Mapping[str, object]) -> dict[str, Decimal]:
 
 
 def _money(place: Place, component: str, value: object) -> Decimal:
-    if isinstance(value, float):
+    if isinstance(value, float) and math.isfinite(value):
         raise place.refuse(
             f'{value!r} is a binary fraction, which money must not be; put it in quotes: "{value!r}"'
         )
