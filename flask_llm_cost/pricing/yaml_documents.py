@@ -74,5 +74,7 @@ def _refuse_bombs(path: Path, text: str) -> None:
             raise ConfigurationError(f"{path}: nested deeper than {DEPTH_LIMIT} levels{where}.")
 
 
-def _where(mark: yaml.Mark | None) -> str:
-    return f" (line {mark.line + 1})" if mark is not None else ""
+def _where(mark: object) -> str:
+    """The line of a mark, which is of another class in libyaml; nothing where there is none."""
+    line = getattr(mark, "line", None)
+    return f" (line {line + 1})" if line is not None else ""
