@@ -17,6 +17,7 @@ from .options import age as read_age
 from .options import days as read_days
 from .options import dry_run_option
 from .progress import progress
+from .questions import ask_whether
 from .state import current_runtime
 from .state import one_sentence_errors
 from .state import require_ledger
@@ -62,7 +63,7 @@ def prune(age: int | None, days: int | None, batch_size: int, dry_run: bool, yes
             click.echo(f"There is nothing from before {_moment(planned)}.")
             return
         if not yes:
-            click.confirm(f"Delete {_told(planned)}? The sums per hour and model stay", abort=True)
+            ask_whether(f"Delete {_told(planned)}? The sums per hour and model stay")
         click.echo(f"Deleted {_told(_delete(ledger, before, batch_size, planned.calls))}.")
 
 

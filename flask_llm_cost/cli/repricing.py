@@ -33,6 +33,7 @@ from .output import echo_json
 from .output import echo_table
 from .output import exact
 from .progress import progress
+from .questions import ask_whether
 from .state import current_runtime
 from .state import one_sentence_errors
 from .state import require_ledger
@@ -131,7 +132,7 @@ class _Run:
                     if self._output == "table":
                         click.echo("Nothing was changed.")
                     return
-                click.confirm(f"Change the price of {plural(planned.changed, 'call')}?", abort=True)
+                ask_whether(f"Change the price of {plural(planned.changed, 'call')}?")
             done = self._run(ledger, work, dry_run=False)
             self._print(done)
 

@@ -59,8 +59,8 @@ def judge(recorded: Recorded, catalog: Catalog, *, fill_only: bool) -> Repriced 
     call, items = recorded.call, recorded.items
     if call["cost_source"] in TOLD:
         return "told"
-    if not items:
-        return "no_usage"
+    if not items:  # zero tokens have a cost, which is zero at any price
+        return "no_usage" if call["total_cost"] is None else "same"
     price = _price(recorded, catalog)
     if price is None:
         return "not_rebuilt"

@@ -1,7 +1,8 @@
 """Strict reading of price entries: one grammar for overrides, prices files and the bundled table.
 
-A parser, so longer than other files. Every refusal is a :class:`ConfigurationError` that names the table, the
-entry, the key and the accepted form; nothing is guessed and nothing is ignored.
+A parser, so longer than other files; single values are read by ``document_values``. Every refusal is a
+:class:`ConfigurationError` that names the table, the entry, the key and the accepted form; nothing is guessed
+and nothing is ignored.
 """
 
 from __future__ import annotations
@@ -10,17 +11,21 @@ import difflib
 import re
 from collections.abc import Iterable
 from collections.abc import Mapping
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from datetime import date
-from datetime import datetime
-from datetime import time
 from decimal import Decimal
 
 from ..components import components
-from ..errors import ConfigurationError
-from ..money import MONEY_SCALE
+from .document_values import DAYS
+from .document_values import Place
+from .document_values import flag
+from .document_values import mapping
+from .document_values import minute_of_day
+from .document_values import moment
+from .document_values import money
+from .document_values import sequence
+from .document_values import usd_only
+from .document_values import weekdays
 from .entry import Mode
 from .entry import Period
 from .entry import PriceEntry
@@ -34,9 +39,6 @@ from .names import price_key
 
 #: Who said so, and when it was looked at. Kept with the entry, shown, never used to compute.
 PROVENANCE_KEYS = ("source", "source_version", "confidence", "checked_on", "url", "notes")
-#: Dearer than this per rate basis is a slip of the unit: the dearest token sold costs 600 USD per million.
-RATE_CEILINGS = {"token": 1_000, "character": 1_000, "request": 10_000, "minute": 1_000}
-RATE_CEILING = 1_000
 #: Keys longer than this fit no ledger column.
 KEY_LENGTH = 255
 
@@ -52,27 +54,7 @@ _ENTRY_KEYS = (
     "currency",
     *PROVENANCE_KEYS,
 )
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_MONEY = re.compile(r"\d{1,9}(\.\d{1,12})?")
 _MODE_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
-_CLOCK = re.compile(r"(\d\d):(\d\d)")
-_MONEY_FORM = 'a plain decimal in quotes, such as "1.25", or a whole number'
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where in which table something stands, for error messages."""
-
-    table: str
-    path: str = ""
-
-    def __truediv__(self, step: str | int) -> Place:
-        text = f"[{step}]" if isinstance(step, int) else f".{step}" if self.path else step
-        return Place(self.table, self.path + text)
-
-    def refuse(self, problem: str) -> ConfigurationError:
-        """The error to raise."""
-        return ConfigurationError(f"{self.table}: {self.path}: {problem}")
 
 
 def parse_entries(table: str, entries: Mapping[str, object]) -> dict[str, PriceEntry]:
@@ -103,12 +85,12 @@ def parse_entry(table: str, key: object, raw: object) -> PriceEntry:
         raise place.refuse('the key must be "provider/model" or a model name, as a string')
     if len(key) > KEY_LENGTH:
         raise place.refuse(f"the key is longer than {KEY_LENGTH} characters")
-    body = _mapping(place, raw)
+    body = mapping(place, raw)
     _known_keys(place, body, _ENTRY_KEYS)
-    _currency(place, body.get("currency", "USD"))
+    usd_only(place, body.get("currency", "USD"))
     name = price_key(key)
     same_as = _same_as(place, body)
-    free = _flag(place / "free", body.get("free", False))
+    free = flag(place / "free", body.get("free", False))
     sheet = _sheet(place, body)
     _check_content(place, sheet, free, same_as, has_periods="periods" in body)
     return PriceEntry(
@@ -144,34 +126,12 @@ def _sheet(place: Place, body: Mapping[str, object]) -> Sheet:
 
 
 def _rates(place: Place, body: Mapping[str, object]) -> dict[str, Decimal]:
-    return {name: _money(place / name, name, body[name]) for name in components() if name in body}
-
-
-def _money(place: Place, component: str, value: object) -> Decimal:
-    if isinstance(value, float):
-        raise place.refuse(
-            f'{value!r} is a binary fraction, which money must not be; put it in quotes: "{value!r}"'
-        )
-    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
-        raise place.refuse(f"must be {_MONEY_FORM}, got {value!r}")
-    amount = Decimal(value) if isinstance(value, Decimal) or _MONEY.fullmatch(str(value)) else None
-    if amount is None or not amount.is_finite() or amount < 0:
-        raise place.refuse(f"must be {_MONEY_FORM} and not negative, got {value!r}")
-    exponent = amount.normalize().as_tuple().exponent
-    if isinstance(exponent, int) and -exponent > MONEY_SCALE:
-        raise place.refuse(f"has more than {MONEY_SCALE} digits behind the point: {value!r}")
-    kind = components()[component]
-    ceiling = RATE_CEILINGS.get(kind.unit, RATE_CEILING)
-    if amount > ceiling:
-        basis = kind.rate_basis.divisor
-        per = kind.unit if basis == 1 else f"{basis:,} {kind.unit}s"
-        raise place.refuse(f"{value} is over the ceiling of {ceiling}; the rate is in USD per {per}")
-    return amount
+    return {name: money(place / name, name, body[name]) for name in components() if name in body}
 
 
 def _modes(place: Place, body: Mapping[str, object]) -> dict[ModeKey, Mode]:
     found: dict[ModeKey, Mode] = {}
-    for name, raw in _mapping(place / "modes", body.get("modes", {})).items():
+    for name, raw in mapping(place / "modes", body.get("modes", {})).items():
         spot = place / "modes" / str(name)
         key = _mode_name(spot, name)
         if key in found:
@@ -185,7 +145,7 @@ def _modes(place: Place, body: Mapping[str, object]) -> dict[ModeKey, Mode]:
         before = found.get(key, Mode(rates={}))
         if component in before.rates or before.multiplier is not None:
             raise (place / flat).refuse("this rate is given twice: once here, once under modes")
-        rates = {**before.rates, component: _money(place / flat, component, body[flat])}
+        rates = {**before.rates, component: money(place / flat, component, body[flat])}
         found[key] = Mode(rates=rates, tiers=before.tiers)
     return found
 
@@ -204,7 +164,7 @@ def _mode_name(place: Place, name: object) -> ModeKey:
 
 
 def _mode(place: Place, raw: object) -> Mode:
-    body = _mapping(place, raw)
+    body = mapping(place, raw)
     _known_keys(place, body, ("tiers", "multiplier"), flat_modes=False)
     rates = _rates(place, body)
     tiers = _tiers(place / "tiers", body["tiers"]) if "tiers" in body else None
@@ -214,7 +174,7 @@ def _mode(place: Place, raw: object) -> Mode:
         return Mode(rates=rates, tiers=tiers)
     if rates or tiers is not None:
         raise place.refuse("a mode has either a multiplier or rates")
-    multiplier = _money(place / "multiplier", "input", body["multiplier"])
+    multiplier = money(place / "multiplier", "input", body["multiplier"])
     if not 0 < multiplier <= 10:
         raise (place / "multiplier").refuse(f"must be over 0 and at most 10, got {multiplier}")
     return Mode(rates={}, multiplier=multiplier)
@@ -234,9 +194,9 @@ def _split_flat(key: str) -> tuple[ModeKey, str] | None:
 
 def _tiers(place: Place, raw: object) -> tuple[Tier, ...]:
     found: list[Tier] = []
-    for index, item in enumerate(_list(place, raw)):
+    for index, item in enumerate(sequence(place, raw)):
         spot = place / index
-        body = _mapping(spot, item)
+        body = mapping(spot, item)
         _known_keys(spot, body, ("over", "inclusive"), flat_modes=False)
         over = body.get("over")
         if not isinstance(over, int) or isinstance(over, bool) or not 0 < over <= 10**9:
@@ -244,7 +204,7 @@ def _tiers(place: Place, raw: object) -> tuple[Tier, ...]:
         rates = _rates(spot, body)
         if not rates:
             raise spot.refuse("no rates: name at least one")
-        tier = Tier(over, _flag(spot / "inclusive", body.get("inclusive", False)), rates)
+        tier = Tier(over, flag(spot / "inclusive", body.get("inclusive", False)), rates)
         if found and tier.least <= found[-1].least:
             raise (spot / "over").refuse("thresholds must ascend")
         found.append(tier)
@@ -253,14 +213,14 @@ def _tiers(place: Place, raw: object) -> tuple[Tier, ...]:
 
 def _periods(place: Place, raw: object) -> tuple[Period, ...]:
     found: list[Period] = []
-    for index, item in enumerate(_list(place, raw)):
+    for index, item in enumerate(sequence(place, raw)):
         spot = place / index
-        body = _mapping(spot, item)
+        body = mapping(spot, item)
         _known_keys(spot, body, _PERIOD_KEYS)
         if "from" not in body:
             raise (spot / "from").refuse('is missing: the first day of the change, such as "2026-12-01"')
-        start = _moment(spot / "from", body["from"])
-        end = _moment(spot / "until", body["until"]) if "until" in body else None
+        start = moment(spot / "from", body["from"])
+        end = moment(spot / "until", body["until"]) if "until" in body else None
         if end is not None and end <= start:
             raise (spot / "until").refuse("must be later than from")
         if body.keys() <= {"from", "until"}:
@@ -271,57 +231,27 @@ def _periods(place: Place, raw: object) -> tuple[Period, ...]:
 
 def _windows(place: Place, raw: object) -> tuple[Window, ...]:
     found: list[Window] = []
-    for index, item in enumerate(_list(place, raw)):
+    for index, item in enumerate(sequence(place, raw)):
         spot = place / index
-        body = _mapping(spot, item)
+        body = mapping(spot, item)
         _known_keys(spot, body, (*_SHEET_KEYS, "from", "until", "days"))
-        start = _minute(spot / "from", body.get("from"))
-        end = _minute(spot / "until", body.get("until"))
+        start = minute_of_day(spot / "from", body.get("from"))
+        end = minute_of_day(spot / "until", body.get("until"))
         if start == end:
             raise (spot / "until").refuse("must differ from from")
         if body.keys() <= {"from", "until", "days"}:
             raise spot.refuse("changes nothing: name at least one rate")
         found.append(
-            Window(start, end, _days(spot / "days", body.get("days", list(_DAYS))), _sheet(spot, body))
+            Window(start, end, weekdays(spot / "days", body.get("days", list(DAYS))), _sheet(spot, body))
         )
     return tuple(found)
-
-
-def _minute(place: Place, value: object) -> int:
-    found = _CLOCK.fullmatch(value) if isinstance(value, str) else None
-    if found is None or not (int(found[1]) < 24 and int(found[2]) < 60):
-        raise place.refuse(f'must be a time of day in UTC in quotes, such as "16:30", got {value!r}')
-    return int(found[1]) * 60 + int(found[2])
-
-
-def _days(place: Place, raw: object) -> frozenset[int]:
-    days = _list(place, raw)
-    if not days or not all(day in _DAYS for day in days):
-        raise place.refuse(f"must be a list of some of {', '.join(_DAYS)}, got {raw!r}")
-    return frozenset(_DAYS.index(str(day)) for day in days)
-
-
-def _moment(place: Place, value: object) -> datetime:
-    """Midnight UTC of a day, or an instant with its zone."""
-    form = 'must be a day such as "2026-12-01" or an instant with a zone such as "2026-12-01T08:00:00Z"'
-    moment = value
-    if isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value) if "T" in value else date.fromisoformat(value)
-        except ValueError as error:
-            raise place.refuse(f"{form}, got {value!r}") from error
-    if isinstance(moment, datetime) and moment.tzinfo is not None:
-        return moment.astimezone(UTC)
-    if isinstance(moment, date) and not isinstance(moment, datetime):
-        return datetime.combine(moment, time(), tzinfo=UTC)
-    raise place.refuse(f"{form}, got {value!r}")
 
 
 def _aliases(place: Place, key: str, raw: object) -> tuple[str, ...]:
     """Other names of the same model at the same provider, as full keys."""
     provider, slash, _ = key.partition("/")
     found: list[str] = []
-    for index, name in enumerate(_list(place, raw)):
+    for index, name in enumerate(sequence(place, raw)):
         if not isinstance(name, str) or not name.strip() or len(name) > KEY_LENGTH:
             raise (place / index).refuse(f"must be a model name, got {name!r}")
         alias = f"{provider}/{name.strip().lower()}" if slash else name.strip().lower()
@@ -338,31 +268,6 @@ def _same_as(place: Place, body: Mapping[str, object]) -> str | None:
     if not isinstance(value, str) or not value.strip():
         raise (place / "same_as").refuse('must be the key of another entry, such as "openai/gpt-5-mini"')
     return price_key(value)
-
-
-def _currency(place: Place, value: object) -> None:
-    if value != "USD":
-        raise (place / "currency").refuse(
-            f"must be 'USD', the only currency of the ledger so far, got {value!r}"
-        )
-
-
-def _flag(place: Place, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise place.refuse(f"must be true or false, got {value!r}")
-    return value
-
-
-def _mapping(place: Place, value: object) -> Mapping[str, object]:
-    if not isinstance(value, Mapping):
-        raise place.refuse(f"must be a mapping, got {type(value).__name__}")
-    return value
-
-
-def _list(place: Place, value: object) -> Sequence[object]:
-    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
-        raise place.refuse(f"must be a list, got {type(value).__name__}")
-    return value
 
 
 def _known_keys(
@@ -415,9 +320,9 @@ def table_body(table: str, document: object) -> TableBody:
     :raises ConfigurationError: it is neither, its schema is another one, or its money is not USD.
     """
     place = Place(table, "(top level)")
-    body = _mapping(place, document)
+    body = mapping(place, document)
     about = {key: value for key, value in body.items() if key in _DOCUMENT_KEYS and key != "models"}
-    _currency(place, about.get("currency", "USD"))
+    usd_only(place, about.get("currency", "USD"))
     schema = about.get("schema_version", SCHEMA_VERSION)
     if schema != SCHEMA_VERSION:
         raise place.refuse(f"schema_version {schema!r} is not {SCHEMA_VERSION}, the one this package reads")
@@ -429,9 +334,9 @@ def table_body(table: str, document: object) -> TableBody:
         if key not in _DOCUMENT_KEYS:
             raise place.refuse(f"unknown key {key!r} beside models; entries stand under models")
     version = about.get("version")
-    defaults = _mapping(place / "defaults", about.get("defaults", {}))
+    defaults = mapping(place / "defaults", about.get("defaults", {}))
     _known_keys(Place(table, "defaults"), defaults, PROVENANCE_KEYS, flat_modes=False)
-    models = _mapping(place / "models", body["models"])
+    models = mapping(place / "models", body["models"])
     return TableBody(
         entries={key: {**defaults, **raw} if isinstance(raw, Mapping) else raw for key, raw in models.items()}
         if defaults
@@ -442,4 +347,4 @@ def table_body(table: str, document: object) -> TableBody:
 
 
 def _generated_at(place: Place, about: Mapping[str, object]) -> date | None:
-    return _moment(place, about["generated_at"]).date() if "generated_at" in about else None
+    return moment(place, about["generated_at"]).date() if "generated_at" in about else None

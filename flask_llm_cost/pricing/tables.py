@@ -23,6 +23,12 @@ from .parse import table_body
 
 Source = Literal["overrides", "file", "bundled"]
 OVERRIDES = "LLM_COST_PRICING_OVERRIDES"
+#: Where the entries of a table are written, for error messages.
+_WRITTEN_IN: Mapping[Source, str] = {
+    "overrides": OVERRIDES,
+    "file": "LLM_COST_PRICES_FILE",
+    "bundled": "prices.json",
+}
 
 
 class PriceTable:
@@ -135,15 +141,17 @@ def check_references(tables: tuple[PriceTable, ...], nearest: Callable[[str], li
             target = entry.same_as if entry else None
             if target is None:
                 continue
+            place = f"{_WRITTEN_IN[table.source]}: {key}.same_as"
             found = find_entry(tables, target)
             if found is None:
                 near = nearest(target)
                 hint = f" Did you mean {near[0]!r}?" if near else ""
-                raise ConfigurationError(f"{key}.same_as: no price entry {target!r}.{hint}")
+                raise ConfigurationError(f"{place}: no price entry {target!r}.{hint}")
             if found[0].same_as is not None:
-                raise ConfigurationError(
-                    f"{key}.same_as: {target!r} is itself another name; point to {found[0].same_as!r}."
-                )
+                end = find_entry(tables, found[0].same_as)
+                priced = end is not None and end[0].same_as is None
+                cure = repr(found[0].same_as) if priced else "an entry that has rates"
+                raise ConfigurationError(f"{place}: {target!r} is itself another name; point to {cure}.")
 
 
 def find_entry(tables: tuple[PriceTable, ...], key: str) -> tuple[PriceEntry, PriceTable] | None:

@@ -30,8 +30,9 @@ class _StrictLoader(_SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
         found: dict[Hashable, object] = super().construct_mapping(node, deep)
         if len(found) != len(node.value):
-            keys = [key.value for key, _ in node.value]
-            raise _DuplicateKeyError(repr(next((key for key in keys if keys.count(key) > 1), "?")))
+            names = [key.value for key, _ in node.value]
+            again = next((key for at, (key, _) in enumerate(node.value) if key.value in names[:at]), node)
+            raise _DuplicateKeyError(f"{again.value!r} stands there twice{_where(again.start_mark)}")
         return found
 
 
@@ -45,10 +46,11 @@ def from_yaml(path: Path, text: str) -> object:
         # A subclass of the safe loader: it builds plain values only.
         return yaml.load(text, Loader=_StrictLoader)  # noqa: S506
     except _DuplicateKeyError as error:
-        raise ConfigurationError(f"{path}: the key {error} stands there twice.") from None
+        raise ConfigurationError(f"{path}: the key {error}.") from None
+    except ConfigurationError:  # which is a ValueError too
+        raise
     except yaml.YAMLError as error:
-        place = getattr(error, "problem_mark", None)
-        where = f" (line {place.line + 1})" if place is not None else ""
+        where = _where(getattr(error, "problem_mark", None))
         problem = getattr(error, "problem", None) or type(error).__name__
         raise ConfigurationError(f"{path}: not valid YAML{where}: {problem}.") from error
     except ValueError as error:
@@ -60,10 +62,19 @@ def _refuse_bombs(path: Path, text: str) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=_SafeLoader):
         if isinstance(event, yaml.AliasEvent):
-            raise ConfigurationError(f"{path}: YAML aliases are not accepted; write the values out.")
+            raise ConfigurationError(
+                f"{path}: YAML aliases are not accepted{_where(event.start_mark)}; write the values out."
+            )
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > DEPTH_LIMIT:
-            raise ConfigurationError(f"{path}: nested deeper than {DEPTH_LIMIT} levels.")
+            where = _where(event.start_mark)
+            raise ConfigurationError(f"{path}: nested deeper than {DEPTH_LIMIT} levels{where}.")
+
+
+def _where(mark: object) -> str:
+    """The line of a mark, which is of another class in libyaml; nothing where there is none."""
+    line = getattr(mark, "line", None)
+    return f" (line {line + 1})" if line is not None else ""

@@ -49,7 +49,7 @@ def test_a_dry_run_changes_nothing(stored: CommandApp) -> None:
     assert count(stored) == 5
 
 
-@pytest.mark.parametrize(("answer", "left", "code"), [("y\n", 2, 0), ("n\n", 5, 1), ("", 5, 1)])
+@pytest.mark.parametrize(("answer", "left", "code"), [("y\n", 2, 0), ("n\n", 5, 1), ("", 5, 2)])
 def test_it_asks_before_deleting(app: CommandApp, answer: str, left: int, code: int) -> None:
     fill(app)
     result = app.run("prune", "--days", "90", input=answer)

@@ -95,7 +95,7 @@ def test_a_dry_run_shows_the_difference_and_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("answer", "code", "is_changed"), [("y\n", 0, True), ("n\n", 1, False), ("", 1, False)]
+    ("answer", "code", "is_changed"), [("y\n", 0, True), ("n\n", 1, False), ("", 2, False)]
 )
 def test_it_shows_the_difference_and_asks(
     app: CommandApp, make_app: MakeCommandApp, answer: str, code: int, is_changed: bool
@@ -107,6 +107,15 @@ def test_it_shows_the_difference_and_asks(
     assert "4 would change: +$0.00485 in all." in result.stdout
     assert "Change the price of 4 calls?" in result.output
     assert (costs(changed) != OLD) is is_changed
+
+
+def test_without_a_terminal_it_says_how_to_answer(app: CommandApp, make_app: MakeCommandApp) -> None:
+    changed = later(app, make_app)
+    result = changed.run("reprice", *DAYS, input="")
+
+    assert result.exit_code == 2
+    assert "Nobody answered. Without a terminal give --yes" in result.stderr
+    assert costs(changed) == OLD
 
 
 def test_without_a_difference_it_does_not_ask(app: CommandApp) -> None:

@@ -202,6 +202,15 @@ def test_a_known_cost_is_said_to_stay_where_its_price_is_gone(app: Flask) -> Non
     )
 
 
+def test_a_known_cost_is_said_to_stay_where_one_of_its_rates_is_gone(new_app: AppMaker) -> None:
+    app = new_app(LLM_COST_PRICING_OVERRIDES={"openai/halved": {"input": "0.25"}})
+    write(app, [event(model="halved")])
+    assert (
+        "Frozen on the call: $0.00098, which stays. By the prices in force now a part of it would be unknown."
+        in text(app, "/pricing/model?call=1")
+    )
+
+
 def test_a_call_that_was_priced_again_shows_what_it_cost_before(app: Flask) -> None:
     write(app, [event()])
     ledger = runtime_of(app).ledger

@@ -62,6 +62,7 @@ def test_each_kind_is_counted_and_leads_to_its_calls(app: Flask) -> None:
 def test_models_without_a_price_come_with_the_command_that_mends_them(app: Flask) -> None:
     write(app, [event(**UNPRICED, model="it's new", occurred_at=NOW - timedelta(hours=n)) for n in range(2)])
     shown = text(app)
+    assert "Provider Calls without a price Calls priced in part Input tokens" in shown
     assert "it's new openai 2 0 2,400 680" in shown
     assert """flask llm-cost prices explain --provider openai --model 'it'"'"'s new'""" in shown
     assert "flask llm-cost backfill --dry-run" in shown

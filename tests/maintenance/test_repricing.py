@@ -185,9 +185,10 @@ def told_by_caller() -> Event:
         (priced(OLD, "m"), NOTHING, "would_lose"),
         (priced(OLD, "m"), {"house/m": {"input": "5"}}, "would_lose"),
         (replace(priced(OLD, "m"), line_items=(), total_cost=None, cost_status="free"), NEW, "no_usage"),
+        (priced(OLD, "m", Usage(input_tokens=0, output_tokens=0)), NEW, "same"),
         (priced(NOTHING, "m"), NOTHING, "no_price"),
     ],
-    ids=["provider", "caller", "price gone", "rate gone", "refused", "no price"],
+    ids=["provider", "caller", "price gone", "rate gone", "refused", "zero tokens", "no price"],
 )
 def test_some_calls_are_never_touched(
     ledger: Ledger, recorded: Event, prices: dict[str, dict[str, str]], reason: str

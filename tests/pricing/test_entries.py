@@ -140,6 +140,8 @@ REFUSED: list[tuple[str, object, str]] = [
     ),
     ("aliases as a string", {"input": "1", "aliases": "m2"}, "must be a list"),
     ("an alias of itself", {"input": "1", "aliases": ["M1"]}, "named twice"),
+    ("not a number", {"input": float("nan")}, r"must be a plain decimal in quotes.*, got nan$"),
+    ("without an end", {"input": float("inf")}, r"must be a plain decimal in quotes.*, got inf$"),
     ("free with a price", {"free": True, "input": "1"}, "no rates of its own"),
     ("free as text", {"free": "yes"}, "must be true or false"),
     ("nothing but zeros", {"input": "0", "output": 0}, "write free: true"),

@@ -244,13 +244,24 @@ def test_any_name_can_be_given_the_prices_of_a_model(provider: str, model: str) 
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ({"azure/x": {"same_as": "openai/gpt-5-minni"}}, "Did you mean 'openai/gpt-5-mini'"),
+        (
+            {"azure/x": {"same_as": "openai/gpt-5-minni"}},
+            "^LLM_COST_PRICING_OVERRIDES: azure/x.same_as: .* Did you mean 'openai/gpt-5-mini'",
+        ),
         (
             {"azure/x": {"same_as": "azure/y"}, "azure/y": {"same_as": "openai/gpt-5"}},
             "point to 'openai/gpt-5'",
         ),
+        (
+            {"azure/x": {"same_as": "azure/x"}},
+            "'azure/x' is itself another name; point to an entry that has rates",
+        ),
+        (
+            {"azure/x": {"same_as": "azure/y"}, "azure/y": {"same_as": "azure/x"}},
+            "'azure/y' is itself another name; point to an entry that has rates",
+        ),
     ],
-    ids=["nowhere", "in two hops"],
+    ids=["nowhere", "in two hops", "at itself", "in a circle"],
 )
 def test_same_as_must_lead_to_prices(entries: dict[str, Any], message: str) -> None:
     from flask_llm_cost.errors import ConfigurationError

@@ -121,8 +121,11 @@ def _verdict(call: LlmCall, found: Explanation) -> str:
     if not found.lines:
         return "What this call used cannot be told from its line items, so it cannot be priced again."
     now, frozen = _told(found.total_cost), _told(call.total_cost)
-    if found.total_cost is None:
-        return f"Frozen on the call: {frozen}, which stays. By the prices in force now it would be unknown."
+    if found.total_cost is None or (found.cost_status, call.cost_status) == ("partial", "complete"):
+        lost = "it" if found.total_cost is None else "a part of it"
+        return (
+            f"Frozen on the call: {frozen}, which stays. By the prices in force now {lost} would be unknown."
+        )
     if call.total_cost == found.total_cost and call.cost_status == found.cost_status:
         return "By the prices in force now the call costs what is frozen on it."
     command = "backfill" if call.cost_status in ("unknown", "partial") else "reprice"

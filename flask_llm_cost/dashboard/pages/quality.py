@@ -125,8 +125,8 @@ def _models_table(models: tuple[UnpricedModel, ...], asked: Asked) -> Table:
     columns = (
         Column(label="Model"),
         Column(label="Provider"),
-        Column(label="No price", unit="calls", numeric=True),
-        Column(label="In part", unit="calls", numeric=True),
+        Column(label="Calls", unit="without a price", numeric=True),
+        Column(label="Calls", unit="priced in part", numeric=True),
         Column(label="Input", unit="tokens", numeric=True),
         Column(label="Output", unit="tokens", numeric=True),
         Column(label="First seen"),
