@@ -47,6 +47,27 @@ class Reader(Protocol):
         """
 
 
+class Around:
+    """A reader around another, for bytes that have to be made what that one takes."""
+
+    def __init__(self, inner: Reader) -> None:
+        self._inner = inner
+
+    @property
+    def saw_output(self) -> bool:
+        return self._inner.saw_output
+
+    @property
+    def is_whole(self) -> bool:
+        return self._inner.is_whole
+
+    def complete(self) -> Observation:
+        return self._inner.complete()
+
+    def partial(self) -> Observation:
+        return self._inner.partial()
+
+
 def reader_for(
     route: Route, response: Any, *, streamed: bool, record: Callable[[Observation], None]
 ) -> Reader:

@@ -16,6 +16,7 @@ from .http_tap import answered
 from .http_tap import failed
 from .mute import covered
 from .mute import ours
+from .readers import Around
 from .readers import Reader
 from .tee import Tee
 from .tee import tap_close
@@ -85,31 +86,17 @@ def _tap_content(tee: Tee, iter_content: Any) -> Any:
     return tapped
 
 
-class _Text:
+class _Text(Around):
     """Reads chunks that requests has made text of: back to the bytes they were, by the same encoding."""
 
     def __init__(self, inner: Reader, encoding: str) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._encoding = encoding
-
-    @property
-    def saw_output(self) -> bool:
-        return self._inner.saw_output
-
-    @property
-    def is_whole(self) -> bool:
-        return self._inner.is_whole
 
     def feed(self, chunk: bytes | str) -> bool:
         return self._inner.feed(
             chunk if isinstance(chunk, bytes) else chunk.encode(self._encoding, "replace")
         )
-
-    def complete(self) -> Observation:
-        return self._inner.complete()
-
-    def partial(self) -> Observation:
-        return self._inner.partial()
 
     def before_end(self, chunk: Any) -> Any:
         mark: Any = b"[DONE]" if isinstance(chunk, bytes) else "[DONE]"

@@ -11,30 +11,23 @@ from dataclasses import replace
 from typing import Any
 
 from ..events import Observation
+from .readers import Around
 from .readers import Reader
 
 #: Takes the next bytes of a body and gives what they unpack to.
 Decode = Callable[[bytes], bytes]
 
 
-class Unpacking:
+class Unpacking(Around):
     """Reads the bytes of a transport, which still have their content encoding.
 
     :param decode: a decoder of the HTTP package: httpx's gives bytes, httpx2's pieces of at most 1 MiB.
     """
 
     def __init__(self, inner: Reader, decode: Callable[[bytes], bytes | Iterable[bytes]]) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._decode = decode
         self._broken: str | None = None
-
-    @property
-    def saw_output(self) -> bool:
-        return self._inner.saw_output
-
-    @property
-    def is_whole(self) -> bool:
-        return self._inner.is_whole
 
     def feed(self, chunk: bytes) -> bool:
         try:
@@ -46,10 +39,7 @@ class Unpacking:
     def complete(self) -> Observation:
         if self._broken is not None:
             return replace(self._inner.partial(), status="error", error_type=self._broken)
-        return self._inner.complete()
-
-    def partial(self) -> Observation:
-        return self._inner.partial()
+        return super().complete()
 
     def before_end(self, chunk: bytes) -> bytes:
         return chunk
