@@ -148,9 +148,7 @@ class Recorder:
         begun = self.charges.ended(event_id)
         told = _as_told(call, observation) if begun is None else begun
         event = self.finish(replace(told, event_id=event_id), observation)
-        failures = self._failures
-        self._keep(event, from_finalizer)
-        if self._failures == failures:
+        if self._keep(event, from_finalizer):
             self.charges.recorded(event_id)
         if not from_finalizer:
             self._check_priced(event)
@@ -176,26 +174,24 @@ class Recorder:
         """In a forked child: what waits is the parent's to record."""
         self._abandoned.clear()
 
-    @property
-    def _failures(self) -> int:
-        return self._counters["dropped"] + self._counters["storage_errors"]
-
-    def _keep(self, event: Event, from_finalizer: bool) -> None:
+    def _keep(self, event: Event, from_finalizer: bool) -> bool:
         if from_finalizer:
             self._abandoned.append(event)
-            return
+            return True
         if self._abandoned:
             self.catch_up()
-        self._accept(event)
+        return self._accept(event)
 
-    def _accept(self, event: Event) -> None:
-        self._ingest.accept(event)
+    def _accept(self, event: Event) -> bool:
+        if not self._ingest.accept(event):
+            return False
         self._counters.add("recorded")
         for receiver in call_recorded.receivers_for(self._app):
             try:
                 receiver(self._app, event=event)
             except Exception as error:
                 log_failure(self._counters, "signal_errors", "A receiver of call_recorded failed", error)
+        return True
 
     def _price(self, call: OpenCall, observation: Observation, model: str, mode: str | None) -> Price:
         if observation.usage is None and not observation.iterations and observation.provider_cost is None:

@@ -18,8 +18,8 @@ class Ingest(Protocol):
     def reason(self) -> str:
         """Why events are stored this way, in words."""
 
-    def accept(self, event: Event) -> None:
-        """Take an event over. Returns quickly; never runs SQL of the host's transaction.
+    def accept(self, event: Event) -> bool:
+        """Take an event over; whether it is kept. Returns quickly; never runs SQL of the host's transaction.
 
         :raises StorageError: it could not be kept, and the host asked to be told.
         """

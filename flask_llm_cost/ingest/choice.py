@@ -89,8 +89,8 @@ class DatabaseIngest:
     def pending(self) -> int:
         return self._chosen.pending if self._chosen else self._inline.pending
 
-    def accept(self, event: Event) -> None:
-        (self._made.get(_CHOSEN) or self._choose()).accept(event)
+    def accept(self, event: Event) -> bool:
+        return (self._made.get(_CHOSEN) or self._choose()).accept(event)
 
     @property
     def is_crowded(self) -> bool:

@@ -85,15 +85,16 @@ class InlineIngest:
     def pending(self) -> int:
         return len(self._waiting) + len(self._writing)
 
-    def accept(self, event: Event) -> None:
+    def accept(self, event: Event) -> bool:
         if self.pending >= self._config.buffer_size:
             self._drop()
-            return
+            return False
         self._waiting.append(event)
         if self._thread is None and not self._testing:
             self._start_thread()
         if len(self._waiting) >= GATHERED_CALLS:
             self._primitives.wake.set()
+        return True
 
     @property
     def is_crowded(self) -> bool:

@@ -65,15 +65,15 @@ class JournalIngest:
     def pending(self) -> int:
         return self.journal.pending + self._overflow.pending
 
-    def accept(self, event: Event) -> None:
+    def accept(self, event: Event) -> bool:
         try:
             self.journal.append(encode(event))
         except Exception as error:
             what = "A call waits in memory: the journal does not take it"
             log_failure(self._counters, "journal_errors", what, error)
-            self._overflow.accept(event)
-            return
+            return self._overflow.accept(event)
         self._writer.wake()
+        return True
 
     @property
     def is_crowded(self) -> bool:

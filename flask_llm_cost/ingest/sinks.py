@@ -46,8 +46,9 @@ class LogIngest(_Direct):
         if logger.getEffectiveLevel() > logging.INFO:
             logger.setLevel(logging.INFO)
 
-    def accept(self, event: Event) -> None:
+    def accept(self, event: Event) -> bool:
         self._logger.info("%s", log_line(event))
+        return True
 
 
 class CallableIngest(_Direct):
@@ -61,7 +62,7 @@ class CallableIngest(_Direct):
         self._storage_error = storage_error
         self._counters = counters
 
-    def accept(self, event: Event) -> None:
+    def accept(self, event: Event) -> bool:
         try:
             self._storage(event)
         except Exception as error:
@@ -69,6 +70,8 @@ class CallableIngest(_Direct):
                 raise StorageError("The storage callable failed; the call is not recorded.") from error
             if self._storage_error == "warn":
                 log_failure(self._counters, "storage_errors", "The storage callable failed", error)
+            return False
+        return True
 
 
 def log_line(event: Event) -> str:

@@ -193,12 +193,18 @@ def test_a_full_buffer_drops_the_newest_call_and_says_so(
     make_host: Callable[..., Host], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     host = make_host(f"sqlite:///{tmp_path / 'app.db'}", LLM_COST_BUFFER_SIZE=3, TESTING=True)
-    with host.app.app_context():
+    heard: list[Event] = []
+
+    def receive(sender: object, event: Event) -> None:
+        heard.append(event)
+
+    with host.app.app_context(), call_recorded.connected_to(receive):
         for _ in range(5):
             host.call()
         runtime = runtime_of(host.app)
         assert runtime is not None
-        assert runtime.counters["dropped"] == 2
+        assert (runtime.counters["dropped"], runtime.counters["recorded"]) == (2, 3)
+    assert len(heard) == 3, "a call that is not kept is not announced"
     assert host.stored() == 3
     assert "LLM_COST_BUFFER_SIZE" in caplog.text
 
