@@ -9,6 +9,8 @@ from datetime import timedelta
 
 from flask import Flask
 
+from flask_llm_cost.runtime import resolve
+from flask_llm_cost.runtime import untracked
 from tests.dashboard.html_pages import read
 from tests.dashboard.ledgers import UNPRICED
 from tests.dashboard.ledgers import event
@@ -84,6 +86,10 @@ def test_what_was_refused_or_lost_is_shown(app: Flask) -> None:
     assert ledger is not None
     ledger.write_or_quarantine([event(input_tokens=-1)])
     runtime_of(app).counters.add("dropped", 3)
+    with Flask("another").app_context():
+        assert resolve() is None, "this app has no tracker"
+    apart = untracked["no_app"] + untracked["untracked_app"]
     shown = text(app)
     assert "Dropped in this process 3 calls" in shown
+    assert f"Made for no tracked app in this process {apart} call" in shown
     assert "Events that could not be stored and are in no total: 1" in shown

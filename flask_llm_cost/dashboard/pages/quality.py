@@ -13,6 +13,7 @@ from ...analytics import DataQuality
 from ...analytics import UnpricedModel
 from ...doctor import quarantined
 from ...ledger import LlmCall
+from ...runtime import untracked
 from ...usage import BUCKET_FIELDS
 from ...wording import plural
 from .. import formats
@@ -208,6 +209,8 @@ def _waiting() -> Iterator[tuple[str, str, bool]]:
     for name, label in (("dropped", "Dropped"), ("lost", "Lost")):
         count = state.counters[name]
         yield f"{label} in this process", plural(count, "call"), count > 0
+    if apart := untracked["no_app"] + untracked["untracked_app"]:
+        yield "Made for no tracked app in this process", plural(apart, "call"), True
     ledger = state.ledger
     if ledger is not None:
         try:
