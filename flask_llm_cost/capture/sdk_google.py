@@ -18,9 +18,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from . import patches
-from .call import Asked
+from .asked import Asked
+from .asked import joined
 from .call import begin_call
-from .call import joined
 from .google_download import DOWNLOADS
 from .google_download import reading_along
 from .google_exchange import Exchange

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from . import patches
-from .call import Asked
+from .asked import Asked
 from .call import CapturedCall
 from .call import begin_call
 from .http_request import request_fields

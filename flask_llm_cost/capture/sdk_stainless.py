@@ -15,8 +15,8 @@ from typing import Any
 
 from ..events import Observation
 from . import patches
+from .asked import asked_of_stainless
 from .call import CapturedCall
-from .call import asked_of_stainless
 from .call import begin_call
 from .mute import covered
 from .mute import ours

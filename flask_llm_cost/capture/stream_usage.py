@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..providers import find_route
+from .asked import asked_of_stainless
 from .call import CapturedCall
-from .call import asked_of_stainless
 from .tee import TAPPED
 from .tee import Tee
 from .unpacking import is_packed
