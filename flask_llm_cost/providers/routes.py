@@ -203,6 +203,11 @@ def find_route(
     :param sdk: the SDK that sends it; its name is the provider's where the host is nobody's.
     :param provider_hosts: the app's own hosts (``LLM_COST_PROVIDER_HOSTS``).
     """
+    # A key may stand in the query or before the host: it goes into no cache.
+    if "://" in path:
+        url = urlsplit(path)
+        host, path = url.netloc.rpartition("@")[2], url.path
+    path = path.partition("?")[0]
     own = tuple(provider_hosts.items()) if provider_hosts else ()
     # The paths of other requests hold ids, and would drive out those that come again and again.
     find = _find_route if method.upper() == "POST" else _find_route.__wrapped__
@@ -213,8 +218,6 @@ def find_route(
 def _find_route(
     method: str, host: str, path: str, sdk: str | None, provider_hosts: tuple[tuple[str, str], ...]
 ) -> Route:
-    url = urlsplit(path) if "://" in path else None
-    host, path = (url.netloc, url.path) if url else (host, path.partition("?")[0])
     provider = provider_of_host(host, dict(provider_hosts), path) or sdk or UNKNOWN_PROVIDER
     endpoint, model, resource = _classify(method, path, provider)
     return Route(

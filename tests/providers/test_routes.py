@@ -8,6 +8,7 @@ from flask_llm_cost.providers import Route
 from flask_llm_cost.providers import find_route
 from flask_llm_cost.providers import only_reads
 from flask_llm_cost.providers import read_request
+from flask_llm_cost.providers.routes import _find_route
 
 OPENAI = "api.openai.com"
 ANTHROPIC = "api.anthropic.com"
@@ -319,3 +320,14 @@ def test_geminis_compatible_paths_speak_openais_format() -> None:
     route = post("/v1beta/openai/chat/completions", GEMINI)
 
     assert (route.provider, route.protocol) == ("google", "openai_chat")
+
+
+def test_a_key_in_the_address_is_not_remembered_and_changes_nothing() -> None:
+    address = "generativelanguage.googleapis.com/v1beta/models/gemini-2.5-flash:generateContent"
+    plain = find_route("POST", "", f"https://{address}")
+    remembered = _find_route.cache_info().currsize
+
+    assert find_route("POST", "", f"https://{address}?key=quay-secret") == plain
+    assert find_route("POST", "", f"https://harbour:quay-secret@{address}") == plain
+    assert (plain.provider, plain.model) == ("google", "gemini-2.5-flash")
+    assert _find_route.cache_info().currsize == remembered
