@@ -21,8 +21,10 @@ from ..events import Status
 from ..events import UsageSource
 from ..usage import Usage
 from .counted import Counted
+from .fields import EMPTY
 from .fields import Document
 from .fields import InvalidUsage
+from .fields import mapping
 from .fields import moment
 from .fields import name
 from .modes import normalise_mode
@@ -172,6 +174,32 @@ class AnswerReader(ABC):
             is_settled=self.is_settled,
             occurred_at=self.began,
         )
+
+
+class UsageReader(AnswerReader):
+    """A whole answer with one object that tells its usage, at :attr:`place`; heirs count it."""
+
+    place = "usage"
+
+    def __init__(self, provider: str, operation: Operation) -> None:
+        super().__init__(provider, operation)
+        self.usage: Document = EMPTY
+
+    def whole(self, document: Document) -> None:
+        self.name_answer(document)
+        self.usage = mapping(document.get(self.place))
+
+    def reading(self) -> Reading:
+        if not self.usage:
+            return Reading()
+        usage, fields = self.usage_of(self._count)
+        return Reading(usage=usage, fields=fields)
+
+    @abstractmethod
+    def _count(self) -> Counted:
+        """
+        :raises InvalidUsage: the numbers cannot be true.
+        """
 
 
 def names_only_null(raw: bytes, key: bytes) -> bool:

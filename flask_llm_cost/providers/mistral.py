@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from ..events import Operation
-from .answer_reader import AnswerReader
-from .answer_reader import Reading
+from .answer_reader import UsageReader
 from .counted import Counted
-from .fields import EMPTY
-from .fields import Document
 from .fields import InvalidUsage
 from .fields import count
-from .fields import mapping
 from .provider import Endpoint
 from .provider import Provider
 
 
-class PagesReader(AnswerReader):
+class PagesReader(UsageReader):
     """A document's text, and how many pages were read."""
 
-    def __init__(self, provider: str, operation: Operation) -> None:
-        super().__init__(provider, operation)
-        self._usage: Document = EMPTY
-
-    def whole(self, document: Document) -> None:
-        self.name_answer(document)
-        self._usage = mapping(document.get("usage_info"))
-
-    def reading(self) -> Reading:
-        if not self._usage:
-            return Reading()
-        usage, fields = self.usage_of(self._count)
-        return Reading(usage=usage, fields=fields)
+    place = "usage_info"
 
     def _count(self) -> Counted:
-        pages = count(self._usage, "pages_processed")
+        pages = count(self.usage, "pages_processed")
         if pages is None:
             raise InvalidUsage("pages_processed is missing")
         counted = Counted()
