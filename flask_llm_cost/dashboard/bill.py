@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from decimal import Decimal
@@ -46,28 +47,31 @@ def bill_table(call: LlmCall) -> Table | None:
     if not call.line_items:
         return None
     snapshot: Snapshot = call.pricing_snapshot or {}
-    total: Row = (
-        Cell(text="Total"),
-        Cell(text=""),
-        Cell(text=""),
-        Cell(text=""),
-        Cell.of(_exact(call.total_cost), at_least=call.cost_status == "partial"),
-        Cell(text=""),
+    return arithmetic(
+        "line-items",
+        "Line items",
+        "Where the rate came from",
+        [_line(item, snapshot) for item in call.line_items],
+        Cell.of(rate(call.total_cost), at_least=call.cost_status == "partial"),
     )
+
+
+def arithmetic(name: str, caption: str, last_column: str, lines: Iterable[Row], total: Cell) -> Table:
+    """A table of quantities times rates, and their sum."""
     return aligned(
         Table(
-            name="line-items",
-            caption="Line items",
+            name=name,
+            caption=caption,
             columns=(
                 Column(label="Component"),
                 Column(label="Quantity", numeric=True),
                 Column(label="\u00d7 rate", unit="USD", numeric=True),
                 Column(label="\u00f7 per", numeric=True),
                 Column(label="= cost", unit="USD", numeric=True),
-                Column(label="Where the rate came from"),
+                Column(label=last_column),
             ),
-            rows=tuple(_line(item, snapshot) for item in call.line_items),
-            total=total,
+            rows=tuple(lines),
+            total=(Cell(text="Total"), *[Cell(text="")] * 3, total, Cell(text="")),
         )
     )
 

@@ -8,39 +8,23 @@ from ..components import RateBasis
 from ..pricing.explanation import ExplainedLine
 from ..pricing.explanation import Explanation
 from .bill import PER
+from .bill import arithmetic
 from .formats import number
 from .formats import rate
 from .tables import Cell
-from .tables import Column
 from .tables import Row
 from .tables import Table
-from .tables import aligned
 
 
 def lines_table(found: Explanation) -> Table:
     """Line by line what the cost is made of; the model is named where there are several."""
     several = len({line.model for line in found.lines}) > 1
-    total: Row = (
-        Cell(text="Total"),
-        *_blank(3),
+    return arithmetic(
+        "lines",
+        "The arithmetic",
+        "Note",
+        [_line(line, several) for line in found.lines],
         Cell.of(rate(found.total_cost), at_least=found.cost_status == "partial"),
-        Cell(text=""),
-    )
-    return aligned(
-        Table(
-            name="lines",
-            caption="The arithmetic",
-            columns=(
-                Column(label="Component"),
-                Column(label="Quantity", numeric=True),
-                Column(label="\u00d7 rate", unit="USD", numeric=True),
-                Column(label="\u00f7 per", numeric=True),
-                Column(label="= cost", unit="USD", numeric=True),
-                Column(label="Note"),
-            ),
-            rows=tuple(_line(line, several) for line in found.lines),
-            total=total,
-        )
     )
 
 
@@ -55,7 +39,3 @@ def _line(line: ExplainedLine, several: bool) -> Row:
         Cell.of(rate(line.cost), title=line.arithmetic),
         Cell(text=note, title=note),
     )
-
-
-def _blank(count: int) -> Row:
-    return tuple(Cell(text="") for _ in range(count))
