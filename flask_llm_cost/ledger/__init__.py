@@ -14,6 +14,7 @@ from .models import Meta
 from .models import Quarantine
 from .models import Repricing
 from .models import Rollup
+from .models import RollupCoverage
 from .rollups import Drift
 from .rollups import rollup_drift
 from .schema import SchemaReport
@@ -31,6 +32,7 @@ __all__ = [
     "Quarantine",
     "Repricing",
     "Rollup",
+    "RollupCoverage",
     "attach_tables",
     "create_ledger_engine",
     "host_transaction_open",

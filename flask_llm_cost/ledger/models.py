@@ -37,7 +37,7 @@ from .types import id_column
 from .types import key_column
 
 #: Counts up with every change of a table; ``llm_cost_meta`` holds the database's own.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 TAG_KEY_LENGTH = 64
 TAG_VALUE_LENGTH = 255
@@ -205,8 +205,10 @@ class Repricing(Base):
 
 
 class Rollup(Base):
-    """Sums of calls per UTC hour (``grain`` 'h'), provider and model; kept in the transaction of the calls.
+    """Sums of calls per period, provider and model, kept in the transaction of the calls.
 
+    ``grain`` 'h' is a UTC hour, 'd' a day of the zone that :class:`RollupCoverage` names. ``tag_key`` is '' for
+    the sums of all calls, else a tag; ``tag_value`` is that tag's, or '' for the calls without it.
     ``dim`` is a 16-byte hash of (provider, model, tag_value), so that the key stays short.
     """
 
@@ -242,6 +244,22 @@ class Rollup(Base):
     total_cost: Mapped[Decimal] = mapped_column(Money())
     timed_calls: Mapped[int] = mapped_column(BigInteger())
     latency_ms: Mapped[int] = mapped_column(BigInteger())
+
+
+class RollupCoverage(Base):
+    """Which rollups are kept, in whose days, and from which bucket on they hold every call.
+
+    A writer keeps what stands here, whatever its own configuration says. ``complete_from`` is NULL where no
+    call is older than the rollups; there is no end, as long as the row is here.
+    """
+
+    __tablename__ = "llm_cost_rollup_coverage"
+    __table_args__ = (PrimaryKeyConstraint("grain", "tag_key", name="pk_llm_cost_rollup_coverage"), _MYSQL)
+
+    grain: Mapped[str] = mapped_column(key_column(1))
+    tag_key: Mapped[str] = mapped_column(key_column(TAG_KEY_LENGTH))
+    zone: Mapped[str] = mapped_column(key_column(64))
+    complete_from: Mapped[datetime | None] = mapped_column(UTCDateTime())
 
 
 class Quarantine(Base):

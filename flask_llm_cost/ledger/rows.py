@@ -41,6 +41,7 @@ LINE_ITEMS = Base.metadata.tables["llm_cost_line_items"]
 TAGS = Base.metadata.tables["llm_cost_tags"]
 REPRICINGS = Base.metadata.tables["llm_cost_repricings"]
 ROLLUPS = Base.metadata.tables["llm_cost_rollups"]
+COVERAGE = Base.metadata.tables["llm_cost_rollup_coverage"]
 QUARANTINE = Base.metadata.tables["llm_cost_quarantine"]
 META = Base.metadata.tables["llm_cost_meta"]
 #: What goes with its call.

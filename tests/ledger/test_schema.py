@@ -13,6 +13,7 @@ from flask_llm_cost.ledger import Base
 from flask_llm_cost.ledger import Ledger
 from flask_llm_cost.ledger import Meta
 from flask_llm_cost.ledger import create_ledger_engine
+from flask_llm_cost.ledger.models import SCHEMA_VERSION
 from tests.made_events import event
 
 
@@ -67,7 +68,7 @@ def test_a_ledger_of_the_version_before_lacks_the_audit_trail_only(ledger: Ledge
     assert ledger.check_schema().problems == ("Table llm_cost_repricings is missing.",)
     assert ledger.write([event()]) == 1
     with ledger.session() as session:
-        assert session.scalars(select(Meta.value)).all() == ["2"]
+        assert session.scalars(select(Meta.value)).all() == [str(SCHEMA_VERSION)]
     _run(ledger, "UPDATE llm_cost_meta SET value = '99'")
     Ledger(ledger.engine).write([event()])
     with ledger.session() as session:
