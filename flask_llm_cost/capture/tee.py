@@ -15,6 +15,7 @@ from ..counters import log_failure
 from ..errors import LLMCostError
 from ..events import Observation
 from ..events import Status
+from ..providers import Answer
 from ..runtime import Runtime
 from .call import CapturedCall
 from .mute import ours
@@ -107,7 +108,11 @@ class OpenAnswer:
         self._end(observed, silent=True, from_finalizer=from_finalizer)
 
     def _end(
-        self, observe: Callable[[], Observation], *, silent: bool = False, from_finalizer: bool = False
+        self,
+        observe: Callable[[], Answer | Observation],
+        *,
+        silent: bool = False,
+        from_finalizer: bool = False,
     ) -> None:
         if self._ended:
             return

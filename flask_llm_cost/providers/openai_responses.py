@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from ..events import Iteration
 from ..events import Operation
@@ -37,6 +38,7 @@ class ResponsesReader(AnswerReader):
     """A response object, alone or inside the events that carry it; the last one counts."""
 
     must_say_so = True
+    keeps = ("_usage", "_tool_usage", "_image_model", "_counted")
 
     def __init__(self, provider: str, operation: Operation) -> None:
         super().__init__(provider, operation)
@@ -85,6 +87,18 @@ class ResponsesReader(AnswerReader):
             and not has_error_event(raw)
             and b"[DONE]" not in raw
         )
+
+    @property
+    def _counted(self) -> list[Any]:
+        """What its items hold, as JSON."""
+        items = self._items
+        return [items.searches, items.file_searches, items.images, list(items.containers)]
+
+    @_counted.setter
+    def _counted(self, counted: list[Any]) -> None:
+        items = self._items = ItemCounts()
+        items.searches, items.file_searches, items.images, containers = counted
+        items.containers = dict.fromkeys(containers)
 
     def reading(self) -> Reading:
         if not self._usage:
