@@ -126,8 +126,7 @@ class Recorder:
 
     def judge(self, sighting: Sighting) -> Event:
         """The event of a sighting that was kept unjudged, by this process or another."""
-        found = without_billed(sighting.observation(), self._billed_containers)
-        event = self.finish(sighting.call, found)
+        event = self.finish(sighting.call, sighting.observation())
         self._check_priced(event)
         return event
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from ..config import Config
 from ..counters import Counters
@@ -64,6 +65,7 @@ class JournalIngest:
         self._catch_up = catch_up
         self._judge = judge
         self._writer = Writer(self._round)
+        self._judged: tuple[tuple[Path, int], tuple[Slice, list[_Recorded], list[bytes]]] | None = None
         self._adopt_next = 0.0
         self._closed = False
 
@@ -180,14 +182,22 @@ class JournalIngest:
     def _store_all(self, segment: Segment) -> None:
         """Commit, then move the checkpoint: what happens in between is stored twice, and counts once."""
         while not segment.is_done:
-            found = segment.read(BATCH)
-            events, unread = self._decoded(found.records)
+            found, events, unread = self._next(segment)
             refused = self._store(events)
             self._counters.add("written", len(events) - len(refused))
             pieces = [data for _, data in found.damage]
             pieces += [frame(record) for record in (*unread, *refused)]
             self._keep_aside(segment, pieces)
             self._advance(segment, found)
+            self._judged = None
+
+    def _next(self, segment: Segment) -> tuple[Slice, list[_Recorded], list[bytes]]:
+        """What is to be stored next. It is judged once, however often the database refuses it."""
+        place = (segment.path, segment.checkpoint)
+        if self._judged is None or self._judged[0] != place:
+            found = segment.read(BATCH)
+            self._judged = (place, (found, *self._decoded(found.records)))
+        return self._judged[1]
 
     def _decoded(self, records: list[bytes]) -> tuple[list[_Recorded], list[bytes]]:
         """The events with their records, and the records that are no events.

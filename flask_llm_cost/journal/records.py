@@ -149,7 +149,7 @@ def _sighting(told: dict[str, Any]) -> Sighting:
             occurred_at=datetime.fromisoformat(told["at"]),
             started_ns=0,
             start=start,
-            attribution=Attribution(tags=told["tags"], **_part(seen, "call.attribution.")),
+            attribution=Attribution(tags=dict(told["tags"]), **_part(seen, "call.attribution.")),
         )
         route = Route(start.provider, start.operation, seen["route.protocol"], "usage")
         return Sighting(
@@ -161,7 +161,7 @@ def _sighting(told: dict[str, Any]) -> Sighting:
         )
     except NewerRecord:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BadRecord(f"no sighting ({type(error).__name__})") from error
 
 

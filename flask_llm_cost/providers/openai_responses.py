@@ -88,17 +88,19 @@ class ResponsesReader(AnswerReader):
             and b"[DONE]" not in raw
         )
 
+    def kept(self) -> dict[str, Any] | None:
+        # Whether the session of a container is billed already has to be asked in the order of the answers.
+        return None if self._items.containers else super().kept()
+
     @property
     def _counted(self) -> list[Any]:
-        """What its items hold, as JSON."""
-        items = self._items
-        return [items.searches, items.file_searches, items.images, list(items.containers)]
+        """What its items hold beside containers, as JSON."""
+        return [self._items.searches, self._items.file_searches, self._items.images]
 
     @_counted.setter
     def _counted(self, counted: list[Any]) -> None:
-        items = self._items = ItemCounts()
-        items.searches, items.file_searches, items.images, containers = counted
-        items.containers = dict.fromkeys(containers)
+        self._items = ItemCounts()
+        self._items.searches, self._items.file_searches, self._items.images = counted
 
     def reading(self) -> Reading:
         if not self._usage:
