@@ -32,6 +32,9 @@ class Reader(Protocol):
     def is_whole(self) -> bool:
         """Whether nothing is missing, although the answer has not said that it is over."""
 
+    def skips(self, chunk: bytes) -> bool:
+        """Whether the next piece holds nothing and need not be fed."""
+
     def feed(self, chunk: bytes) -> bool:
         """Read the next piece; whether the answer is over by its own word, a terminal or an error event."""
 
@@ -60,6 +63,9 @@ class Around:
     @property
     def is_whole(self) -> bool:
         return self._inner.is_whole
+
+    def skips(self, chunk: bytes) -> bool:
+        return False
 
     def complete(self) -> Answer | Observation:
         return self._inner.complete()
@@ -121,6 +127,9 @@ def read_at_once(reader: Reader, body: bytes) -> Answer | Observation:
 class _Plain:
     """Bytes that can be read as they are."""
 
+    def skips(self, chunk: bytes) -> bool:
+        return False
+
     def before_end(self, chunk: bytes) -> bytes:
         head, mark, _ = chunk.rpartition(b"[DONE]")
         return head if mark else chunk
@@ -135,6 +144,7 @@ class EventReader(_Plain):
 
     def __init__(self, route: Route, headers: Mapping[str, str] = _NO_HEADERS) -> None:
         self._stream = StreamReader(route, headers=headers)
+        self.skips = self._stream.skips  # type: ignore[method-assign]  # once per chunk
 
     @property
     def saw_output(self) -> bool:

@@ -145,15 +145,20 @@ class StreamReader:
         """Whether the first piece of output was seen."""
         return self._reader.saw_output
 
-    def feed(self, chunk: bytes) -> None:
-        """Take in the next bytes of the response body."""
-        # Most chunks are one delta of text: whole events with nothing to keep.
-        if (
-            chunk.endswith(_EVENT_ENDS)
-            and self._decoder.is_between_events
+    def skips(self, chunk: bytes) -> bool:
+        """Whether the next bytes need not be fed, as of most chunks: one delta of text, whole events with
+        nothing to keep. It is asked of each.
+        """
+        return (
+            self._decoder.is_between_events
+            and chunk.endswith(_EVENT_ENDS)
             and len(chunk) <= self._limit
             and self._can_skip(chunk)
-        ):
+        )
+
+    def feed(self, chunk: bytes) -> None:
+        """Take in the next bytes of the response body."""
+        if self.skips(chunk):
             return
         for event_name, data in self._decoder.feed(chunk):
             self._take(event_name, data)
