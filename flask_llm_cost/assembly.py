@@ -95,6 +95,7 @@ def _wants_ledger(config: Config, options: Options) -> bool:
 def _ledger_source(app: Flask, db: SQLAlchemy | None, config: Config) -> LedgerSource:
     from .ledger import LedgerSource  # as slow to import as all else; not every app has one
     from .ledger import attach_tables
+    from .ledger import check_read_bind
 
     found = db or app.extensions.get("sqlalchemy")
     if found is None:
@@ -103,7 +104,8 @@ def _ledger_source(app: Flask, db: SQLAlchemy | None, config: Config) -> LedgerS
             "tracker's. For a try without one set LLM_COST_STORAGE to 'log'."
         )
     attach_tables(found, config.bind_key)
-    return LedgerSource(app, found, config.bind_key)
+    check_read_bind(found, config.read_bind_key)
+    return LedgerSource(app, found, config)
 
 
 def _database_ingest(app: Flask, config: Config, source: LedgerSource, counters: Counters) -> DatabaseIngest:

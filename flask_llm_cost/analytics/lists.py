@@ -32,10 +32,12 @@ def distinct(session: Session, filters: Filters, column: str, limit: int) -> tup
     """The most frequent values of a dimension, in alphabetical order."""
     by = dimension(column, "column")
     check_limit(limit)
-    only_tags = by.tag is not None and not filters.columns and not filters.tags
-    source = read_tags(filters, by.key) if only_tags else plan(session, filters, by=column)(filters)
-    value = by.column(source.entity)
-    statement = source.select(value, by=by).where(value.is_not(None)).group_by(value)
+    read = plan(session, filters, by=by)
+    source = read(filters)
+    if by.is_alone(filters.columns, filters.tags) and not read.rolled_up(filters):
+        source = read_tags(filters, by.key)
+    value = source.value
+    statement = source.select(value.label("value")).where(value.is_not(None)).group_by(value)
     found = session.scalars(statement.order_by(source.sums["calls"].desc(), value).limit(limit))
     return tuple(sorted(found))
 

@@ -23,6 +23,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ..events import Event
+from .coverage import RollupChoice
+from .coverage import begin_keeping
 from .engine import LOCK_WAIT
 from .engine import WRITE_LOCK_WAIT
 from .failures import EventRefused
@@ -31,8 +33,7 @@ from .meta import pruned_before
 from .meta import tell_schema_version
 from .quarantine import PRUNED
 from .quarantine import quarantine_row
-from .rollups import add_to_rollups
-from .rollups import rollups_of
+from .rollups import count_calls
 from .rows import CALLS
 from .rows import CHILDREN
 from .rows import LINE_ITEMS
@@ -47,6 +48,8 @@ from .statements import insert_ignoring
 
 T = TypeVar("T")
 
+_ALL_CALLS = RollupChoice()
+
 #: Ids in one ``IN (...)``: below every database's limit on parameters.
 _IDS_AT_ONCE = 500
 
@@ -57,10 +60,22 @@ class Ledger:
     :param engine: from :func:`~flask_llm_cost.ledger.create_ledger_engine`. On a connection shared with the
         host the caller sees to it that the host has no transaction open.
     :param lock_wait: seconds a write waits for somebody else's lock.
+    :param rollups: the daily sums that the app's configuration asks for.
+    :param read_engine: of a replica of the database, from which questions are answered; ``None``: there is
+        none, and ``engine`` answers them.
     """
 
-    def __init__(self, engine: Engine, *, lock_wait: float = LOCK_WAIT) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        lock_wait: float = LOCK_WAIT,
+        rollups: RollupChoice = _ALL_CALLS,
+        read_engine: Engine | None = None,
+    ) -> None:
         self.engine = engine
+        self.read_engine = engine if read_engine is None else read_engine
+        self.rollups = rollups
         self._lock_wait = lock_wait
         self._stamped = False
 
@@ -76,6 +91,8 @@ class Ledger:
         rows = rows_of(events)
         if not rows:
             return 0
+        if not self._stamped:
+            self.transaction(lambda connection: begin_keeping(connection, self.rollups), lock_wait)
         inserted = self.transaction(lambda connection: self._insert(connection, rows), lock_wait)
         self._stamped = True
         return inserted
@@ -123,12 +140,22 @@ class Ledger:
 
         return retrying(attempt, seconds)
 
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """The engines that have connections of this ledger."""
+        return tuple(dict.fromkeys((self.engine, self.read_engine)))
+
     def session(self) -> Session:
-        """A session for reading, to be used in a ``with`` statement and closed soon.
+        """A session for reading what this database holds now, to be used in a ``with`` statement and closed
+        soon.
 
         The engine has two connections: whoever keeps a session open for long holds up the writer.
         """
         return Session(self.engine, expire_on_commit=False)
+
+    def read_session(self) -> Session:
+        """The same for answering questions: on the replica, where there is one. It may be a little late."""
+        return Session(self.read_engine, expire_on_commit=False)
 
     def check_schema(self) -> SchemaReport:
         """Compare the database with the models. Never raises; takes some milliseconds."""
@@ -153,7 +180,7 @@ class Ledger:
             new = [row for row in new if row.call["occurred_at"] >= horizon]
             _send_away(connection, stale, ids)
         _insert_children(connection, new, ids)
-        add_to_rollups(connection, rollups_of(row.call for row in new))
+        count_calls(connection, (row.call for row in new))
         if not self._stamped:
             tell_schema_version(connection)
         return len(new)
@@ -197,7 +224,7 @@ def _delete(connection: Connection, event_ids: Sequence[str], keep_rollups: bool
         connection.execute(delete(table).where(table.columns.call_id.in_(ids)))
     connection.execute(delete(CALLS).where(CALLS.columns.id.in_(ids)))
     if not keep_rollups:
-        add_to_rollups(connection, rollups_of(calls, sign=-1))
+        count_calls(connection, calls, sign=-1)
     return len(ids)
 
 
