@@ -7,12 +7,14 @@ PORT ?= 5000
 PYTEST_ARGS ?=
 SEEDS ?= 200
 FUZZ_TIMES ?= 10
+ROWS ?= 100000
+BENCH_URLS ?=
 STACKS ?=
 OTEL := opentelemetry-instrumentation-openai-v2==2.4b0 opentelemetry-util-genai==1.0b0 opentelemetry-sdk \
   opentelemetry-api opentelemetry-instrumentation opentelemetry-semantic-conventions wrapt
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-sdks test-oldest-sdks test-faults test-stacks check lint types docs fuzz bench prices screenshots help clean
+.PHONY: demo test test-sdks test-oldest-sdks test-faults test-stacks check lint types docs fuzz bench bench-scale bench-storing bench-hosts prices screenshots help clean
 
 demo: $(VENV)/.demo  ## Serve the example app with 60 days of made-up history (PORT=5000)
 	@cd examples && PORT=$(PORT) exec ../$(BIN)/python -m support_desk
@@ -58,6 +60,15 @@ bench: $(VENV)/.dev  ## Measure what the tracker adds to a call, beside OpenTele
 	  --target $(VENV)/.otel $(OTEL) || echo "OpenTelemetry could not be installed: no yardstick." >&2
 	$(BIN)/python -m tests.benchmarks.bench_pricing
 	PYTHONPATH=$(VENV)/.otel $(BIN)/python -m tests.benchmarks.bench_overhead
+
+bench-scale: $(VENV)/.dev  ## Time the dashboard's questions on a year of made-up calls (ROWS=100000 BENCH_URLS="...")
+	$(BIN)/python -m tests.benchmarks.bench_scale --rows $(ROWS) $(BENCH_URLS)
+
+bench-storing: $(VENV)/.dev  ## Measure how fast calls are stored, beside the same rows by hand (BENCH_URLS="...")
+	$(BIN)/python -m tests.benchmarks.bench_scale --storing $(BENCH_URLS)
+
+bench-hosts: $(VENV)/.dev  ## Let eight processes of two hosts store calls at once (BENCH_URLS="..." of empty databases)
+	$(BIN)/python -m tests.benchmarks.bench_hosts $(BENCH_URLS)
 
 prices: $(VENV)/.dev  ## Regenerate the bundled price list from the published sources (network)
 	$(BIN)/python -m flask_llm_cost.pricing.build
