@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 PORT ?= 5000
 PYTEST_ARGS ?=
 SEEDS ?= 200
+SECONDS_AWAY ?= 60
 FUZZ_TIMES ?= 10
 STACKS ?=
 OTEL := opentelemetry-instrumentation-openai-v2==2.4b0 opentelemetry-util-genai==1.0b0 opentelemetry-sdk \
   opentelemetry-api opentelemetry-instrumentation opentelemetry-semantic-conventions wrapt
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-sdks test-oldest-sdks test-faults test-stacks check lint types docs fuzz bench prices screenshots help clean
+.PHONY: demo test test-sdks test-oldest-sdks test-faults test-outages test-stacks check lint types docs fuzz bench prices screenshots help clean
 
 demo: $(VENV)/.demo  ## Serve the example app with 60 days of made-up history (PORT=5000)
 	@cd examples && PORT=$(PORT) exec ../$(BIN)/python -m support_desk
@@ -47,9 +48,17 @@ docs: $(VENV)/.dev  ## Build the documentation; a warning is an error
 fuzz: $(VENV)/.dev  ## Throw more than 100,000 malformed answers at the readers (FUZZ_TIMES=10)
 	FUZZ_TIMES=$(FUZZ_TIMES) $(BIN)/python -m pytest -n auto --dist load -q tests/providers/test_fuzz.py
 
-test-faults: $(VENV)/.dev  ## Kill processes at named points and compare the ledger with what had returned (SEEDS=200)
+# Each fault is made SEEDS times; those that take long, such as a server that is away, a few times.
+test-faults: $(VENV)/.dev  ## Break what can break, many times, and compare the ledger with what had returned (SEEDS=200)
 	@for url in sqlite "$$LLM_COST_TEST_POSTGRESQL_URL" "$$LLM_COST_TEST_MARIADB_URL"; do \
-	  test -z "$$url" || $(BIN)/python -m tests.faults.crash --seeds $(SEEDS) "$$url" || exit 1; \
+	  for fault in crash rivals replay; do \
+	    test -z "$$url" || $(BIN)/python -m tests.faults.$$fault --seeds $(SEEDS) "$$url" || exit 1; \
+	  done; \
+	done
+
+test-outages: $(VENV)/.dev  ## Stop database servers under load, for a minute each (SECONDS_AWAY=60)
+	@for kind in postgresql mariadb; do \
+	  $(BIN)/python -m tests.faults.outage --seconds $(SECONDS_AWAY) $$kind || exit 1; \
 	done
 
 # OpenTelemetry's instrumentation is the yardstick: beside the environment, so that nothing else sees it.
