@@ -27,6 +27,7 @@ from typing import Any
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import Select
 from sqlalchemy import create_engine
 from sqlalchemy import event
 from sqlalchemy import text
@@ -36,6 +37,7 @@ from sqlalchemy.pool import NullPool
 from flask_llm_cost import LLMCostTracker
 from flask_llm_cost import track
 from flask_llm_cost.ledger.failures import reason_of
+from tests.faults.tally import BY_ID
 from tests.faults.tally import Tally
 from tests.faults.tally import compare
 from tests.faults.tally import report
@@ -189,7 +191,9 @@ def own_database(given: str, folder: Path) -> Iterator[str]:
 Run = Callable[[int, random.Random, str, Path, Tally], None]
 
 
-def run_seeds(url: str, folder: Path, faults: Sequence[Run], seeds: range) -> list[Tally]:
+def run_seeds(
+    url: str, folder: Path, faults: Sequence[Run], seeds: range, names: Select[Any] = BY_ID
+) -> list[Tally]:
     """Run fault number ``seed % len(faults)`` for each seed, all of them against one database."""
     make_tables(url, folder)
     tallies = [Tally(fault.__name__.replace("_", " ")) for fault in faults]
@@ -201,14 +205,15 @@ def run_seeds(url: str, folder: Path, faults: Sequence[Run], seeds: range) -> li
         tallies[number].runs += 1
         tallies[number].seconds += time.monotonic() - began
     ran = [tally for tally in tallies if tally.runs]
-    compare(url, ran)
+    compare(url, ran, names)
     return ran
 
 
-def main(description: str, faults: Callable[[str], Sequence[Run]]) -> None:
+def main(description: str, faults: Callable[[str], Sequence[Run]], names: Select[Any] = BY_ID) -> None:
     """The command line of a module of faults; exit status 1 where a call is missing or stored twice.
 
     :param faults: those of a kind of database, such as "sqlite".
+    :param names: by what the calls are known in the ledger.
     """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -220,6 +225,6 @@ def main(description: str, faults: Callable[[str], Sequence[Run]]) -> None:
     chosen = faults(kind)
     seeds = range(len(chosen) if given.seeds is None else given.seeds)
     with tempfile.TemporaryDirectory() as name, own_database(given.database, Path(name)) as url:
-        tallies = run_seeds(url, Path(name), chosen, seeds)
+        tallies = run_seeds(url, Path(name), chosen, seeds, names)
     print(f"{kind}, {len(seeds)} seeds\n{report(tallies)}\n", flush=True)
     sys.exit(not all(tally.passed for tally in tallies))

@@ -6,12 +6,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
+from typing import Any
 
+from sqlalchemy import Select
 from sqlalchemy import create_engine
-from sqlalchemy import text
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
+from flask_llm_cost.ledger import CallTag
+from flask_llm_cost.ledger import LlmCall
 from flask_llm_cost.ledger import rollup_drift
 
 
@@ -49,11 +53,16 @@ class Tally:
         return not (self.missing or self.twice or self.drift) and bool(self.acknowledged)
 
 
-def compare(url: str, tallies: Sequence[Tally]) -> None:
+#: By what a call of a tally is known in the ledger.
+BY_ID = select(LlmCall.provider_response_id)
+BY_NUMBER = select(CallTag.value).where(CallTag.key == "number")
+
+
+def compare(url: str, tallies: Sequence[Tally], names: Select[Any] = BY_ID) -> None:
     """Look up in the ledger what became of the calls of all tallies; nobody else may have made any."""
     engine = create_engine(url, poolclass=NullPool)
     with engine.connect() as connection:
-        rows = connection.execute(text("SELECT provider_response_id FROM llm_cost_calls")).scalars().all()
+        rows = connection.execute(names).scalars().all()
     with Session(engine) as session:
         drift = len(rollup_drift(session))
     for tally in tallies:
