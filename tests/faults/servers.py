@@ -168,13 +168,13 @@ class PgBouncer(Server):
 
 
 @contextmanager
-def running(make: type[PostgreSQL] | type[MariaDB]) -> Iterator[Any]:
+def running(make: type[PostgreSQL] | type[MariaDB], address: str = "127.0.0.1") -> Iterator[Any]:
     """A server with nothing in it, deleted afterwards.
 
     :raises ServerMissing: its program is not installed.
     """
     with _folder(make.user) as folder:
-        server = make(folder)
+        server = make(folder, address)
         server.start()
         try:
             yield server

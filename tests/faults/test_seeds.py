@@ -1,10 +1,11 @@
 """Every acknowledged call is in the ledger once, and the sums are those of the calls, whatever happens.
 
-One run of each fault of ``make test-faults``, whose tables are in ``docs/reliability.md``.
+One run of each fault of ``make test-faults`` and ``make test-servers``, whose tables are in ``docs/reliability.md``.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -52,6 +53,16 @@ def test_processes_that_write_against_somebody_else(database_url: str) -> None:
 
 def test_journals_that_are_replayed_by_many(database_url: str) -> None:
     assert names_all(passes("replay", given(database_url)), list(replay.FAULTS))
+
+
+def test_a_server_whose_workers_are_killed_under_load(database_url: str) -> None:
+    assert "workers are killed, preloaded" in passes("serving", given(database_url), "--seeds", "1")
+
+
+def test_two_machines_that_write_to_one_database() -> None:
+    if os.geteuid() or not (shutil.which("ip") and shutil.which("unshare")):
+        pytest.skip("network namespaces need root and iproute2")
+    assert "two machines, one of them cut off" in passes("machines", "--seeds", "1")
 
 
 @pytest.mark.parametrize(
