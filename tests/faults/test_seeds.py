@@ -1,6 +1,6 @@
 """Every acknowledged call is in the ledger once, and the sums are those of the calls, whatever happens.
 
-One run of each fault of ``make test-faults`` and ``make test-servers``, whose tables are in ``docs/reliability.md``.
+One run of each fault of ``make test-faults`` and ``make test-servers``; see ``docs/reliability.md``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
 def passes(module: str, *arguments: str) -> str:
     """Run a module of this folder; its table."""
     command = [sys.executable, "-m", f"tests.faults.{module}", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
