@@ -43,7 +43,7 @@ def _outage(server: Server, seconds: float, *, crash: bool) -> Run:
     def run(seed: int, rng: random.Random, url: str, folder: Path, tally: Tally) -> None:
         count = int((seconds + 2) / PACE) * THREADS
         shares = [[f"{seed}-{number}-{call}" for call in range(count)] for number in range(PROCESSES)]
-        workers = [Process(partial(_work, share, url, folder)) for share in shares]
+        workers = [Process(partial(_work, share, seconds + 2, url, folder)) for share in shares]
         time.sleep(1)
         server.stop(server.crash if crash else server.restart)
         time.sleep(seconds / 2)
@@ -63,7 +63,7 @@ def _outage(server: Server, seconds: float, *, crash: bool) -> Run:
     return run
 
 
-def _work(names: Sequence[str], url: str, folder: Path, tell: Callable[[str], None]) -> None:
+def _work(names: Sequence[str], seconds: float, url: str, folder: Path, tell: Callable[[str], None]) -> None:
     app = build_app(url, folder)
     seen = listen_for_errors(app)
     slowest = [0.0]
@@ -75,7 +75,7 @@ def _work(names: Sequence[str], url: str, folder: Path, tell: Callable[[str], No
         slowest.append(time.monotonic() - began)
         tell(f"returned {name}")
 
-    in_threads(names, call, PACE)
+    in_threads(names, call, PACE, seconds)
     assert app.extensions["llm_cost"].flush(60), "not everything could be stored"
     tell(f"slowest {max(slowest)}")
     tell(f"seen {json.dumps(seen)}")

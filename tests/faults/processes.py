@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import random
 import signal
@@ -84,11 +85,16 @@ def tracked(app: Flask, name: str, **call: Any) -> None:
     )
 
 
-def in_threads(names: Sequence[str], work: Callable[[str], None], pace: float = 0.0) -> None:
-    """Do ``work`` for each name, in :data:`THREADS` threads, with a pause after each."""
+def in_threads(
+    names: Sequence[str], work: Callable[[str], None], pace: float = 0.0, seconds: float = math.inf
+) -> None:
+    """Do ``work`` for each name, in :data:`THREADS` threads, with a pause after each; for so long at most."""
+    until = time.monotonic() + seconds
 
     def mine(part: Sequence[str]) -> None:
         for name in part:
+            if time.monotonic() > until:
+                return
             work(name)
             time.sleep(pace)
 

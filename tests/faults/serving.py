@@ -8,6 +8,7 @@ in the ledger once; one whose worker was killed may be. ``hits`` counts killed w
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import os
 import random
@@ -17,10 +18,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 
 from tests.faults.processes import Run
@@ -32,7 +32,7 @@ from tests.loopback import loopback_provider
 
 ROOT = Path(__file__).parents[2]
 CLIENTS = 8
-REQUESTS = 160
+REQUESTS = 120
 
 
 class Gunicorn:
@@ -93,8 +93,8 @@ def _serving(name: str, *arguments: str, kills: bool = True) -> Run:
             server = Gunicorn(arguments, environment, folder / "log")
             try:
                 server.wait_until_it_answers()
-                with _killed_workers(server, rng, tally) if kills else _reloaded(server, rng):
-                    _ask_all(server.port, [f"{seed}-{number}" for number in range(REQUESTS)], tally)
+                trouble = _Trouble(server, rng, tally, kills=kills)
+                _ask_all(server.port, [f"{seed}-{number}" for number in range(REQUESTS)], tally, trouble)
             finally:
                 server.stop()
             flush = (sys.executable, "-m", "flask", "--app", "tests.runs.shop:app", "llm-cost", "flush")
@@ -106,42 +106,40 @@ def _serving(name: str, *arguments: str, kills: bool = True) -> Run:
     return run
 
 
-@contextmanager
-def _killed_workers(server: Gunicorn, rng: random.Random, tally: Tally) -> Iterator[None]:
-    """Workers are killed one after another, and reloaded in between."""
-    over = threading.Event()
+class _Trouble:
+    """What the server meets with every few answers: a worker is killed, or all are replaced.
 
-    def kill() -> None:
-        while not over.wait(0.1 + rng.random() * 0.4):
-            if rng.random() < 0.2:
-                server.reload()
-            elif workers := server.workers:
-                os.kill(rng.choice(workers), signal.SIGKILL)
-                tally.hits += 1
+    Not with every so many seconds: on a busy machine no worker would live long enough to answer.
+    """
 
-    thread = threading.Thread(target=kill)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    def __init__(self, server: Gunicorn, rng: random.Random, tally: Tally, *, kills: bool) -> None:
+        self._server = server
+        self._rng = rng
+        self._tally = tally
+        self._kills = kills
+        self._answers = itertools.count(1)
+        self._lock = threading.Lock()
 
-
-@contextmanager
-def _reloaded(server: Gunicorn, rng: random.Random) -> Iterator[None]:
-    """All workers are replaced in the middle; each finishes what it has begun."""
-    timer = threading.Timer(0.3 + rng.random(), server.reload)
-    timer.start()
-    yield
-    timer.join()
+    def answered(self) -> None:
+        with self._lock:
+            number = next(self._answers)
+            if number % (REQUESTS // 3) == 0:
+                self._server.reload()
+            elif self._kills and number % 10 == 0 and (workers := self._server.workers):
+                with suppress(ProcessLookupError):  # it has just ended
+                    os.kill(self._rng.choice(workers), signal.SIGKILL)
+                    self._tally.hits += 1
 
 
-def _ask_all(port: int, numbers: Sequence[str], tally: Tally) -> None:
+def _ask_all(port: int, numbers: Sequence[str], tally: Tally, trouble: _Trouble) -> None:
+    def ask(number: str) -> None:
+        tally.attempted.add(number)
+        if _ask(port, number):
+            tally.acknowledged.add(number)
+            trouble.answered()
+
     with ThreadPoolExecutor(CLIENTS) as pool:
-        answered = pool.map(lambda number: _ask(port, number), numbers)
-        tally.attempted.update(numbers)
-        tally.acknowledged.update(number for number, done in zip(numbers, answered, strict=True) if done)
+        list(pool.map(ask, numbers))
 
 
 def _ask(port: int, number: str) -> bool:
