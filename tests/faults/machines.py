@@ -31,6 +31,7 @@ from tests.faults.processes import Told
 from tests.faults.processes import build_app
 from tests.faults.processes import in_threads
 from tests.faults.processes import run_seeds
+from tests.faults.processes import store_all
 from tests.faults.processes import tracked
 from tests.faults.servers import PostgreSQL
 from tests.faults.servers import ServerMissing
@@ -169,7 +170,7 @@ def _calls(names: Sequence[str], url: str, folder: Path, tell: Callable[[str], N
         tell(f"returned {name}")
 
     in_threads(names, call, 0.02)
-    assert app.extensions["llm_cost"].flush(120), "not everything could be stored"
+    store_all(app)
     tell(f"slowest {max(slowest)}")
 
 

@@ -26,6 +26,7 @@ from tests.faults.processes import build_app
 from tests.faults.processes import in_threads
 from tests.faults.processes import listen_for_errors
 from tests.faults.processes import run_seeds
+from tests.faults.processes import store_all
 from tests.faults.processes import tracked
 from tests.faults.servers import MariaDB
 from tests.faults.servers import PostgreSQL
@@ -76,7 +77,7 @@ def _work(names: Sequence[str], seconds: float, url: str, folder: Path, tell: Ca
         tell(f"returned {name}")
 
     in_threads(names, call, PACE, seconds)
-    assert app.extensions["llm_cost"].flush(60), "not everything could be stored"
+    store_all(app)
     tell(f"slowest {max(slowest)}")
     tell(f"seen {json.dumps(seen)}")
 

@@ -105,6 +105,17 @@ def in_threads(
         thread.join()
 
 
+def store_all(app: Flask, seconds: float = 300) -> None:
+    """Have everything written, as a process does that lives on: an attempt that fails is followed by another.
+
+    :raises AssertionError: something is left after so many seconds.
+    """
+    deadline = time.monotonic() + seconds
+    while not app.extensions["llm_cost"].flush(10):
+        assert time.monotonic() < deadline, "not everything could be stored"
+        time.sleep(0.05)
+
+
 @dataclass
 class Told:
     """What a process said before it ended, or was killed."""

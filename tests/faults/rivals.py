@@ -29,6 +29,7 @@ from tests.faults.processes import build_app
 from tests.faults.processes import in_threads
 from tests.faults.processes import listen_for_errors
 from tests.faults.processes import main
+from tests.faults.processes import store_all
 from tests.faults.processes import tracked
 from tests.faults.tally import Tally
 
@@ -200,9 +201,7 @@ def _work(
     for start in range(0, len(names), 20):
         in_threads(names[start : start + 20], call, 0.002)
         app.extensions["llm_cost"].flush(0.5)
-    deadline = time.monotonic() + 60
-    while not app.extensions["llm_cost"].flush(5):
-        assert time.monotonic() < deadline, f"not everything could be stored: {seen}"
+    store_all(app)
     tell(f"slowest {max(slowest)}")
     tell(f"seen {json.dumps(seen)}")
 
