@@ -39,7 +39,11 @@ CALLS = 60
 MODELS = [f"model-{letter}" for letter in "abcdefgh"]
 PRICES = {f"openai/{model}": {"input": f"1.{number}7"} for number, model in enumerate(MODELS)}
 
-Rival = Callable[[Connection, random.Random], None]
+#: So often a rival interferes. Without an end no transaction would get through on a busy machine.
+INTERFERES = 25
+
+#: Interferes once; answers how often that was, where it is not once.
+Rival = Callable[[Connection, random.Random], int | None]
 
 
 def deadlocks(connection: Connection, rng: random.Random) -> None:
@@ -66,30 +70,33 @@ _TOUCH = text(
 )
 
 
-def connections_ended_on_postgresql(connection: Connection, rng: random.Random) -> None:
+def connections_ended_on_postgresql(connection: Connection, rng: random.Random) -> int:
     with connection.begin():
-        connection.execute(
+        ended = connection.scalar(
             text(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"
             )
         )
     time.sleep(rng.random() * 0.15)
+    return ended or 0
 
 
-def connections_ended_on_mariadb(connection: Connection, rng: random.Random) -> None:
+def connections_ended_on_mariadb(connection: Connection, rng: random.Random) -> int:
     busy = connection.execute(
         text(
             "SELECT t.trx_mysql_thread_id FROM information_schema.innodb_trx t "
             "JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id "
             "WHERE p.db = database() AND p.id <> connection_id()"
         )
-    ).scalars()
-    for number in busy.all():
+    )
+    numbers = busy.scalars().all()
+    for number in numbers:
         with suppress(DBAPIError):  # it has ended meanwhile
             connection.execute(text(f"KILL CONNECTION {int(number)}"))
     connection.rollback()
     time.sleep(rng.random() * 0.15)
+    return len(numbers)
 
 
 def the_file_is_locked(connection: Connection, rng: random.Random) -> None:
@@ -208,9 +215,12 @@ def _work(
 
 def _fight(url: str, rival: Rival, rng: random.Random) -> None:
     engine = create_engine(url, poolclass=NullPool)
-    while True:
+    times = 0
+    while times < INTERFERES:
         with suppress(DBAPIError), engine.connect() as connection:
-            rival(connection, rng)
+            interfered = rival(connection, rng)
+            times += 1 if interfered is None else interfered
+    time.sleep(3600)  # until it is killed
 
 
 #: For how long the writers of a test that locks wait, instead of the five seconds of LOCK_WAIT.
