@@ -74,6 +74,7 @@ def provider() -> Iterator[LoopbackProvider]:
         yield running
 
 
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 def test_an_hour_forth_and_two_back(database_url: str, tmp_path: Path, provider: LoopbackProvider) -> None:
     if LIBRARY is None:
         pytest.skip("libfaketime is not installed: apt-get install libfaketime")

@@ -55,6 +55,7 @@ def test_journals_that_are_replayed_by_many(database_url: str) -> None:
     assert names_all(passes("replay", given(database_url)), list(replay.FAULTS))
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_server_whose_workers_are_killed_under_load(database_url: str) -> None:
     assert "workers are killed, preloaded" in passes("serving", given(database_url), "--seeds", "1")
 
