@@ -117,7 +117,7 @@ def _database_ingest(app: Flask, config: Config, source: LedgerSource, counters:
 def _other_ingest(app: Flask, config: Config, counters: Counters, options: Options) -> Ingest:
     if options.storage is not None:
         return CallableIngest(options.storage, config.storage_error, counters)
-    return LogIngest(app.logger)
+    return LogIngest(app.logger, config.storage_error, counters)
 
 
 def _absolute(app: Flask, path: str | None) -> str | None:

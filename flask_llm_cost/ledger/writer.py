@@ -11,6 +11,7 @@ from datetime import UTC
 from datetime import datetime
 from functools import partial
 from itertools import islice
+from typing import Any
 from typing import TypeVar
 from uuid import uuid4
 
@@ -28,11 +29,14 @@ from .coverage import begin_keeping
 from .engine import LOCK_WAIT
 from .engine import WRITE_LOCK_WAIT
 from .failures import EventRefused
+from .failures import LedgerUnavailable
 from .failures import retrying
 from .meta import pruned_before
 from .meta import tell_schema_version
 from .quarantine import PRUNED
+from .quarantine import TOLD_DIFFERENTLY
 from .quarantine import quarantine_row
+from .rollups import TOKEN_SUMS
 from .rollups import count_calls
 from .rows import CALLS
 from .rows import CHILDREN
@@ -52,6 +56,9 @@ _ALL_CALLS = RollupChoice()
 
 #: Ids in one ``IN (...)``: below every database's limit on parameters.
 _IDS_AT_ONCE = 500
+
+#: What two events of the same call agree on. Tags, prices and times may have been told anew.
+_SAID = ("provider", "model", "operation", "status", *TOKEN_SUMS)
 
 
 class Ledger:
@@ -82,7 +89,8 @@ class Ledger:
     def write(self, events: Sequence[Event], *, lock_wait: float | None = None) -> int:
         """Store ``events`` in one transaction; those that are there already are left as they are.
 
-        Events older than the last prune go to the quarantine: nobody can tell whether they were there.
+        Events older than the last prune go to the quarantine: nobody can tell whether they were there. So
+        do those whose id another call bears that is stored.
 
         :returns: how many calls were inserted.
         :raises LedgerUnavailable: nothing was stored; keep the events and try again.
@@ -100,11 +108,15 @@ class Ledger:
     def write_or_quarantine(self, events: Sequence[Event], *, lock_wait: float | None = None) -> None:
         """Store ``events``; what can never be stored goes to the quarantine, without its personal parts.
 
+        Where the tables are not as this version expects, nothing is said of the events by a refusal.
+
         :raises LedgerUnavailable: some may be stored, others not; write all of them again later.
         """
         try:
             self.write(events, lock_wait=lock_wait)
         except EventRefused as refusal:
+            if refusal.by_database and not self.check_schema().ok:
+                raise LedgerUnavailable(refusal.reason) from None
             if len(events) > 1:
                 middle = len(events) // 2
                 self.write_or_quarantine(events[:middle], lock_wait=lock_wait)
@@ -167,14 +179,19 @@ class Ledger:
         batch_id = str(uuid4())
         now = datetime.now(UTC)
         dialect = connection.dialect.name
+        first = {row.event_id: row for row in reversed(rows)}
+        ours = [row for row in rows if row is first[row.event_id]]
         connection.execute(
             insert_ignoring(CALLS, "event_id", dialect),
-            [{**row.call, "batch_id": batch_id, "created_at": now} for row in rows],
+            [{**row.call, "batch_id": batch_id, "created_at": now} for row in ours],
         )
         ids = {row.event_id: row.id for row in connection.execute(_of_batch(batch_id))}
         # Asked after the insert: what made the event insertable, a prune, had told so before.
         horizon = pruned_before(connection)
-        new = [row for row in rows if row.event_id in ids]
+        new = [row for row in ours if row.event_id in ids]
+        _put_aside(
+            connection, [row for row in rows if row.event_id not in ids or row is not first[row.event_id]]
+        )
         if horizon is not None:
             stale = [row for row in new if row.call["occurred_at"] < horizon]
             new = [row for row in new if row.call["occurred_at"] >= horizon]
@@ -204,6 +221,26 @@ def _send_away(connection: Connection, stale: Sequence[CallRows], ids: Mapping[s
     if stale:
         connection.execute(delete(CALLS).where(CALLS.columns.id.in_([ids[row.event_id] for row in stale])))
         _quarantine(connection, [quarantine_row(row.event, PRUNED) for row in stale])
+
+
+def _put_aside(connection: Connection, repeated: Sequence[CallRows]) -> None:
+    """Of events whose call was there already: those that say something else than the call that is stored."""
+    if repeated:
+        stored = {row[0]: tuple(row[1:]) for row in connection.execute(_told(repeated))}
+        different = [row for row in repeated if stored.get(row.event_id, said := _said_by(row)) != said]
+        if different:
+            _quarantine(connection, [quarantine_row(row.event, TOLD_DIFFERENTLY) for row in different])
+
+
+def _told(rows: Sequence[CallRows]) -> Select[*tuple[Any, ...]]:
+    said = (CALLS.columns[name] for name in _SAID)
+    return select(CALLS.columns.event_id, *said).where(
+        CALLS.columns.event_id.in_([row.event_id for row in rows])
+    )
+
+
+def _said_by(row: CallRows) -> tuple[Any, ...]:
+    return tuple(row.call[name] for name in _SAID)
 
 
 def _quarantine(connection: Connection, rows: Sequence[Row]) -> None:
