@@ -13,6 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from typing import Literal
+from typing import Protocol
 
 from .usage import Usage
 
@@ -34,6 +35,13 @@ Status = Literal["ok", "error", "aborted", "blocked"]
 UsageSource = Literal["response", "stream", "batch", "manual", "estimated", "unknown"]
 CostStatus = Literal["complete", "partial", "unknown", "free"]
 CostSource = Literal["computed", "provider", "caller"]
+
+
+class Lease(Protocol):
+    """What budgets have set aside for a call."""
+
+    def is_of(self, event_id: str) -> None:
+        """The call's event has this id, which is not the call's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +74,17 @@ class Attribution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenCall:
-    """A call under way. ``started_ns`` is the monotonic clock, for durations only."""
+    """A call under way. ``started_ns`` is the monotonic clock, for durations only.
+
+    :param lease: what is held of budgets while the call is under way; given back when nobody holds it.
+    """
 
     event_id: str
     occurred_at: datetime
     started_ns: int
     start: CallStart
     attribution: Attribution
+    lease: Lease | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

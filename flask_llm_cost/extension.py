@@ -39,6 +39,7 @@ from .usage import Usage
 if TYPE_CHECKING:
     from .analytics import CallQuery
     from .analytics import Report
+    from .budgets import Budget
 
 
 class LLMCostTracker:
@@ -56,6 +57,7 @@ class LLMCostTracker:
     :param user_loader: returns the user a call belongs to (model object or id) where no ``with_tags`` says
         so; without it the user that Flask-Login knows of.
     :param storage: a callable that takes each :class:`~flask_llm_cost.events.Event` and owns persistence.
+    :param budgets: limits on what calls may cost: :class:`~flask_llm_cost.Budget` objects.
     :param default: calls outside any app context belong to this app; needed only with several tracked apps.
     """
 
@@ -68,10 +70,15 @@ class LLMCostTracker:
         default_tags: DefaultTags | None = None,
         user_loader: Callable[[], object] | None = None,
         storage: Callable[[Event], object] | None = None,
+        budgets: Sequence[Budget] = (),
     ) -> None:
         self._db = db
         self._options = Options(
-            authorize=authorize, default_tags=default_tags, user_loader=user_loader, storage=storage
+            authorize=authorize,
+            default_tags=default_tags,
+            user_loader=user_loader,
+            storage=storage,
+            budgets=tuple(budgets),
         )
         self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
         if app is not None:
@@ -86,6 +93,7 @@ class LLMCostTracker:
         default_tags: DefaultTags | None = None,
         user_loader: Callable[[], object] | None = None,
         storage: Callable[[Event], object] | None = None,
+        budgets: Sequence[Budget] = (),
         default: bool = False,
     ) -> None:
         """Set the app up: read its configuration, add tables, commands and dashboard, tap the SDKs.
@@ -105,6 +113,7 @@ class LLMCostTracker:
                 "default_tags": default_tags,
                 "user_loader": user_loader,
                 "storage": storage,
+                "budgets": tuple(budgets),
                 "default": default,
             }
         )

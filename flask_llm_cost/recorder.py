@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 from typing import Any
 
 from flask import Flask
@@ -46,6 +47,9 @@ from .scope import Scope
 from .signals import call_recorded
 from .usage import TOKEN_FIELDS
 
+if TYPE_CHECKING:
+    from .budgets.keeper import BudgetKeeper
+
 #: Usage fields that have a column in the ledger.
 _TOKEN_COLUMNS = tuple(name for name in TOKEN_FIELDS if name in Event.__dataclass_fields__)
 _NAME_LENGTH = 191
@@ -66,6 +70,7 @@ class Recorder:
         counters: Counters,
         default_tags: Scope | Callable[[], Mapping[str, object]] | None = None,
         user_loader: Callable[[], object] | None = None,
+        budgets: BudgetKeeper | None = None,
     ) -> None:
         self._app = app
         self._config = config
@@ -74,6 +79,7 @@ class Recorder:
         self._counters = counters
         self._default_tags = default_tags
         self._user_loader = user_loader
+        self._budgets = budgets
         self._service = config.service or app.name
         self._abandoned: deque[Event] = deque()
         #: What is told more than once, or later than the request was answered.
@@ -127,8 +133,10 @@ class Recorder:
 
         :raises StorageError: it could not be kept and ``LLM_COST_STORAGE_ERROR`` is "raise".
         :raises UnknownPricingError: it has no complete price and ``LLM_COST_UNKNOWN_PRICING`` is "raise".
+        :raises BudgetExceededError: a budget whose enforcement is "raise" is reached.
         """
-        self._keep(event, from_finalizer)
+        if self._keep(event, from_finalizer) and not from_finalizer and self._budgets is not None:
+            self._budgets.check(event)
         if not from_finalizer:
             self._check_priced(event)
 
@@ -148,8 +156,12 @@ class Recorder:
         begun = self.charges.ended(event_id)
         told = _as_told(call, observation) if begun is None else begun
         event = self.finish(replace(told, event_id=event_id), observation)
+        if begun is not None and begun.lease is not None:
+            begun.lease.is_of(event_id)
         if self._keep(event, from_finalizer):
             self.charges.recorded(event_id)
+            if not from_finalizer and self._budgets is not None:
+                self._budgets.check(event)
         if not from_finalizer:
             self._check_priced(event)
 
@@ -186,6 +198,8 @@ class Recorder:
         if not self._ingest.accept(event):
             return False
         self._counters.add("recorded")
+        if self._budgets is not None:
+            self._budgets.recorded(event)
         for receiver in call_recorded.receivers_for(self._app):
             try:
                 receiver(self._app, event=event)

@@ -30,6 +30,7 @@ PROVIDER_OF_CLIENT = {
 class Asked:
     """A request that an SDK is about to send, in the words of the route table.
 
+    :param has_files: whether files go along that ``body`` does not hold.
     :param provider: who is paid where the host is nobody's; else it is the SDK's own provider.
     """
 
@@ -39,6 +40,7 @@ class Asked:
     body: Mapping[str, Any] | None
     streamed: bool
     provider: str | None = None
+    has_files: bool = False
 
 
 def asked_of_stainless(client: Any, options: Any, streamed: bool) -> Asked:
@@ -54,6 +56,7 @@ def asked_of_stainless(client: Any, options: Any, streamed: bool) -> Asked:
         body=_body(options),
         streamed=streamed,
         provider=_provider_of_client(type(client).__mro__),
+        has_files=bool(getattr(options, "files", None)),
     )
 
 

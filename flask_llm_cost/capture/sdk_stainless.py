@@ -15,6 +15,7 @@ from typing import Any
 
 from ..events import Observation
 from . import patches
+from .admission import Admission
 from .asked import asked_of_stainless
 from .call import CapturedCall
 from .call import begin_call
@@ -114,6 +115,11 @@ class _Exchange:
         self._asking = asking
         self._tee: Tee | None = None
         self._read: Callable[[], Observation] | None = None
+
+    @property
+    def admission(self) -> Admission | None:
+        """What is to be asked before it is sent."""
+        return self._call.admission
 
     def sent(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments of ``request`` that the SDK gets."""
@@ -220,6 +226,8 @@ def _request(sdk: str, original: Callable[..., Any], tap: patches.Tap) -> Any:
         if exchange is None:
             with _current(None):  # inside another call (a middleware's) its answer is none of that call's
                 return original(self, *args, **kwargs)
+        if (admission := exchange.admission) is not None:
+            admission.ask()
         args, kwargs = exchange.sent(args, kwargs)
         with _current(exchange), covered():
             try:
@@ -240,6 +248,8 @@ def _async_request(sdk: str, original: Callable[..., Any], tap: patches.Tap) -> 
         if exchange is None:
             with _current(None):
                 return await original(self, *args, **kwargs)
+        if (admission := exchange.admission) is not None:
+            await admission.ask_off_loop()
         args, kwargs = exchange.sent(args, kwargs)
         with _current(exchange), covered():
             try:

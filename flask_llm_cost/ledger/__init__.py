@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from .attach import attach_tables
+from .budget_models import BudgetAlert
+from .budget_models import BudgetLimit
+from .budget_models import BudgetWindow
+from .budget_models import Reservation
 from .engine import create_ledger_engine
 from .failures import EventRefused
 from .failures import LedgerUnavailable
@@ -25,12 +29,16 @@ from .writer import Ledger
 
 __all__ = [
     "Base",
+    "BudgetAlert",
+    "BudgetLimit",
+    "BudgetWindow",
     "CallTag",
     "LineItem",
     "LlmCall",
     "Meta",
     "Quarantine",
     "Repricing",
+    "Reservation",
     "Rollup",
     "RollupCoverage",
     "attach_tables",

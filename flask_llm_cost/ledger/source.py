@@ -16,6 +16,7 @@ from ..errors import ConfigurationError
 from .engine import LOCK_WAIT
 from .engine import TESTING_LOCK_WAIT
 from .engine import create_ledger_engine
+from .listener import CallListener
 from .writer import Ledger
 
 
@@ -32,6 +33,8 @@ class LedgerSource:
         self._bind_key = bind_key
         self._lock = threading.Lock()
         self._ledger: Ledger | None = None
+        #: Hears of calls in the transaction that inserts or deletes them, where somebody has to.
+        self.listener: CallListener | None = None
 
     def get(self) -> Ledger:
         """The ledger.
@@ -42,8 +45,19 @@ class LedgerSource:
             host_engine = self._host_engine()
             with self._lock:
                 if self._ledger is None:
-                    self._ledger = Ledger(create_ledger_engine(host_engine), lock_wait=self._lock_wait())
+                    self._ledger = Ledger(
+                        create_ledger_engine(host_engine), lock_wait=self._lock_wait(), listener=self.listener
+                    )
         return self._ledger
+
+    def beside(self, *, connections: int, lock_wait: float) -> Ledger:
+        """Another one for those who cannot wait for the writer's connections: the caller keeps it.
+
+        :param lock_wait: seconds that it waits for a lock, or for one of its connections.
+        :raises ConfigurationError: as :meth:`get`.
+        """
+        engine = create_ledger_engine(self._host_engine(), connections=connections, patience=lock_wait)
+        return Ledger(engine, lock_wait=lock_wait)
 
     def forked(self) -> None:
         """In a forked child: forget the parent's connections without closing them."""

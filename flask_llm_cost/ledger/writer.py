@@ -27,6 +27,7 @@ from .engine import LOCK_WAIT
 from .engine import WRITE_LOCK_WAIT
 from .failures import EventRefused
 from .failures import retrying
+from .listener import CallListener
 from .meta import pruned_before
 from .meta import tell_schema_version
 from .quarantine import PRUNED
@@ -57,11 +58,15 @@ class Ledger:
     :param engine: from :func:`~flask_llm_cost.ledger.create_ledger_engine`. On a connection shared with the
         host the caller sees to it that the host has no transaction open.
     :param lock_wait: seconds a write waits for somebody else's lock.
+    :param listener: hears of the calls in the transactions that insert and delete them.
     """
 
-    def __init__(self, engine: Engine, *, lock_wait: float = LOCK_WAIT) -> None:
+    def __init__(
+        self, engine: Engine, *, lock_wait: float = LOCK_WAIT, listener: CallListener | None = None
+    ) -> None:
         self.engine = engine
         self._lock_wait = lock_wait
+        self._listener = listener
         self._stamped = False
 
     def write(self, events: Sequence[Event], *, lock_wait: float | None = None) -> int:
@@ -78,6 +83,8 @@ class Ledger:
             return 0
         inserted = self.transaction(lambda connection: self._insert(connection, rows), lock_wait)
         self._stamped = True
+        if self._listener is not None:
+            self._listener.committed()
         return inserted
 
     def write_or_quarantine(self, events: Sequence[Event], *, lock_wait: float | None = None) -> None:
@@ -104,7 +111,10 @@ class Ledger:
         """
         deleted = 0
         for some in _chunks(dict.fromkeys(event_ids), _IDS_AT_ONCE):
-            deleted += self.transaction(partial(_delete, event_ids=some, keep_rollups=keep_rollups))
+            listener = None if keep_rollups else self._listener
+            deleted += self.transaction(
+                partial(_delete, event_ids=some, keep_rollups=keep_rollups, listener=listener)
+            )
         return deleted
 
     def transaction(self, work: Callable[[Connection], T], lock_wait: float | None = None) -> T:
@@ -122,6 +132,18 @@ class Ledger:
                     return work(connection)
 
         return retrying(attempt, seconds)
+
+    def reading(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work``, which only reads, on a connection of its own.
+
+        :raises LedgerUnavailable: the database does not answer now.
+        """
+
+        def attempt() -> T:
+            with self.engine.connect() as connection:
+                return work(connection)
+
+        return retrying(attempt, 0)
 
     def session(self) -> Session:
         """A session for reading, to be used in a ``with`` statement and closed soon.
@@ -154,6 +176,8 @@ class Ledger:
             _send_away(connection, stale, ids)
         _insert_children(connection, new, ids)
         add_to_rollups(connection, rollups_of(row.call for row in new))
+        if self._listener is not None:
+            self._listener.inserted(connection, [row.call for row in new])
         if not self._stamped:
             tell_schema_version(connection)
         return len(new)
@@ -183,7 +207,9 @@ def _quarantine(connection: Connection, rows: Sequence[Row]) -> None:
     connection.execute(insert_ignoring(QUARANTINE, "event_id", connection.dialect.name), rows)
 
 
-def _delete(connection: Connection, event_ids: Sequence[str], keep_rollups: bool) -> int:
+def _delete(
+    connection: Connection, event_ids: Sequence[str], keep_rollups: bool, listener: CallListener | None
+) -> int:
     # Locked, so that of two who delete the same call only one takes it out of the rollups.
     found = connection.execute(
         select(CALLS)
@@ -198,6 +224,8 @@ def _delete(connection: Connection, event_ids: Sequence[str], keep_rollups: bool
     connection.execute(delete(CALLS).where(CALLS.columns.id.in_(ids)))
     if not keep_rollups:
         add_to_rollups(connection, rollups_of(calls, sign=-1))
+    if listener is not None:
+        listener.deleted(connection, [dict(call) for call in calls])
     return len(ids)
 
 
