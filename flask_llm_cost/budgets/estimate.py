@@ -28,9 +28,9 @@ from .quantities import Bound
 from .quantities import bound_of
 
 _NONE: Mapping[str, Decimal] = MappingProxyType({})
-#: A bill rounds each line to a stored amount: so many lines may be rounded up.
+#: A bill rounds each line to a stored amount; so many lines at most share what is one quantity here.
 _QUANTUM = Decimal(1).scaleb(-MONEY_SCALE)
-_LINES = 16
+_LINES = 8
 _ZERO = Decimal(0)
 
 
@@ -122,6 +122,7 @@ def _priced(request: EstimateRequest, bound: Bound, rates: DearestRates) -> Esti
             missing.append(f"{rates.key} has no rate for {line.name}")
         else:
             cost = EXACT.add(cost, EXACT.multiply(line.quantity, rate))
+            cost = EXACT.add(cost, _rounding(rate))
     if missing:
         return _without_bound(request, "; ".join(dict.fromkeys(missing)), _rounded_up(cost), quantities)
     words = ", ".join(f"{plain_digits(count)} {name}" for name, count in quantities.items())
@@ -141,10 +142,14 @@ def _without_bound(
     return Estimate(cost=cost, bounded=False, reason=reason, quantities=quantities)
 
 
+def _rounding(rate: Decimal) -> Decimal:
+    """What rounding can add to the lines that share a quantity; most rates leave nothing to round."""
+    return _ZERO if rate == _rounded_up(rate) else _LINES * _QUANTUM
+
+
 def _rounded_up(cost: Decimal) -> Decimal:
-    """At the scale of stored money, and over whatever the lines of a bill are rounded to."""
-    stored = cost.quantize(_QUANTUM, rounding=ROUND_CEILING, context=EXACT)
-    return stored if stored == cost else stored + _LINES * _QUANTUM
+    """At the scale of stored money."""
+    return cost.quantize(_QUANTUM, rounding=ROUND_CEILING, context=EXACT)
 
 
 def _read(body: bytes | Mapping[str, object] | None) -> Mapping[str, object] | None:
