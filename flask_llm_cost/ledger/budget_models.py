@@ -15,7 +15,7 @@ from sqlalchemy import UniqueConstraint
 from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import mapped_column
 
-from .models import _MYSQL as MYSQL
+from .models import MYSQL
 from .models import NAME_LENGTH
 from .models import TAG_VALUE_LENGTH
 from .models import Base
