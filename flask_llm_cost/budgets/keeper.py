@@ -30,7 +30,6 @@ from ..providers import join_modes
 from ..signals import budget_exceeded
 from ..signals import budget_threshold_reached
 from .alerts import Alert
-from .alerts import Counted
 from .alerts import status_of
 from .declaration import Budget
 from .estimate import EstimateRequest
@@ -148,24 +147,27 @@ class BudgetKeeper:
     # What the ledger tells, in the transactions of calls: see :class:`~flask_llm_cost.ledger.CallListener`.
 
     def inserted(self, connection: Connection, calls: Sequence[Mapping[str, Any]]) -> None:
-        event_ids = [call["event_id"] for call in calls]
-        self._heard.counted = self.store().inserted(connection, calls, self.leases.names)
-        self._heard.event_ids = event_ids
-        self._pending.written(event_ids)
+        claims = self.store().inserted(connection, calls, self.leases.names)
+        self._heard.last = (claims, calls)
+        self._pending.written(call["event_id"] for call in calls)
 
     def deleted(self, connection: Connection, calls: Sequence[Mapping[str, Any]]) -> None:
         self.store().deleted(connection, calls)
 
     def committed(self) -> None:
-        event_ids, counted = (
-            self._heard.__dict__.get("event_ids", ()),
-            self._heard.__dict__.get("counted", Counted()),
-        )
-        self._heard.__dict__.clear()
-        self.leases.settled(event_ids)
+        claims, calls = self._heard.__dict__.pop("last", ({}, ()))
+        self.leases.settled([call["event_id"] for call in calls])
         self.leases.catch_up()
-        self._pending.saw(counted.standing)
-        for alert in counted.alerts:
+        if not calls:
+            return
+        try:
+            told = self.store().tell(claims, calls)
+        except (LedgerUnavailable, EventRefused) as error:
+            what = "Thresholds of budgets are told of later"
+            log_failure(self._counters, "budget_errors", what, error.__cause__ or error)
+            return
+        self._pending.saw(told.standing)
+        for alert in told.alerts:
             self._announce(alert)
 
     def _announce(self, alert: Alert) -> None:
