@@ -75,6 +75,8 @@ class BudgetKeeper:
         self._source = source
         self._counters = counters
         self._asked_before = [budget for budget in self.budgets if budget.enforcement != "notify"]
+        #: Whether what a call has cost is asked for as soon as it is over.
+        self.asks_for_costs = any(budget.enforcement in ("raise", "block") for budget in self.budgets)
         self._pending = Pending(self._asked_before)
         self.leases = Leases(self._release, self._renew, counters, in_background=not app.testing)
         self._gate = Gate(
@@ -116,6 +118,10 @@ class BudgetKeeper:
         return self._gate.pass_through(claims, request, event_id)
 
     # After a call.
+
+    def kept(self, event_id: str) -> None:
+        """What was seen of the call is kept; who writes it finds out what it has cost."""
+        self.leases.recorded(event_id)
 
     def recorded(self, event: Event) -> None:
         """The event is accepted for storing. Runs on the hot path and asks no database."""
