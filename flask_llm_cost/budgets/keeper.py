@@ -127,6 +127,10 @@ class BudgetKeeper:
         """The event is accepted for storing. Runs on the hot path and asks no database."""
         self.leases.recorded(event.event_id)
         self._pending.add(event)
+        if self._source is None:  # nobody writes it who would tell
+            row = {name: getattr(event, name) for name in event.__dataclass_fields__}
+            for alert in self._memory.tell({}, [row]).alerts:
+                self._announce(alert)
 
     def check(self, event: Event, enforcement: Sequence[str] = ("raise",)) -> None:
         """:raises BudgetExceededError: a budget of this kind that counts the call is reached."""
