@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
+from sqlalchemy import BigInteger
 from sqlalchemy import ColumnElement
 from sqlalchemy import Connection
 from sqlalchemy import Row
 from sqlalchemy import Select
+from sqlalchemy import Update
 from sqlalchemy import and_
+from sqlalchemy import bindparam
 from sqlalchemy import case
 from sqlalchemy import delete
 from sqlalchemy import func
 from sqlalchemy import insert
-from sqlalchemy import literal
 from sqlalchemy import not_
 from sqlalchemy import or_
 from sqlalchemy import select
@@ -66,13 +69,6 @@ def is_key(key: WindowKey) -> ColumnElement[bool]:
     )
 
 
-def limit_in_force(budget: str, scope: str, declared: Decimal) -> ColumnElement[Decimal]:
-    """What was set by command, else what is declared."""
-    limit = LIMITS.columns
-    told = select(limit.limit_amount).where(limit.budget == budget, limit.scope == scope).scalar_subquery()
-    return func.coalesce(told, literal(declared, Money()), type_=Money())
-
-
 def windows_at(
     connection: Connection, keys: Iterable[WindowKey], *, lock: bool
 ) -> dict[WindowKey, Row[*tuple[object, ...]]]:
@@ -84,6 +80,18 @@ def windows_at(
     statement = select(WINDOWS).where(or_(*map(is_key, wanted)))
     statement = statement.order_by(row.budget, row.definition, row.scope, row.window_start)
     found = connection.execute(statement.with_for_update() if lock else statement)
+    return {WindowKey(each.budget, each.definition, each.scope, each.window_start): each for each in found}
+
+
+def windows_with_limits(connection: Connection, keys: Iterable[WindowKey]) -> dict[WindowKey, Any]:
+    """The rows of these keys that there are, each with the limit that was set by command, if one was."""
+    row, limit = WINDOWS.columns, LIMITS.columns
+    wanted = sorted(keys)
+    if not wanted:
+        return {}
+    with_limits = WINDOWS.outerjoin(LIMITS, and_(limit.budget == row.budget, limit.scope == row.scope))
+    statement = select(WINDOWS, limit.limit_amount).select_from(with_limits).where(or_(*map(is_key, wanted)))
+    found = connection.execute(statement)
     return {WindowKey(each.budget, each.definition, each.scope, each.window_start): each for each in found}
 
 
@@ -101,26 +109,61 @@ def limits_set(connection: Connection, pairs: Iterable[tuple[str, str]]) -> dict
 
 def add_reservation(connection: Connection, claim: Claim, amount: Decimal, event_id: str) -> bool:
     """Note that an amount is set aside; whether the window's row is there."""
-    row = WINDOWS.columns
-    window_id = connection.execute(select(row.id).where(is_key(claim.key))).scalar()
+    window_id = connection.execute(_ID, _bound(claim.key)).scalar()
     if window_id is None:
         return False
-    expires_at = now_ms() + claim.budget.lease * 1000
-    connection.execute(
-        insert(RESERVATIONS).values(
-            event_id=event_id, budget_id=window_id, amount=amount, expires_at=expires_at
-        )
-    )
+    values = {"event": event_id, "window": window_id, "amount": amount, "lease": claim.budget.lease * 1000}
+    connection.execute(_RESERVE, values)
     return True
 
 
 def take(connection: Connection, claim: Claim, amount: Decimal, declared: Decimal) -> bool:
     """Set an amount aside if it fits; whether it did. From here to the commit the row is held."""
+    values = {**_bound(claim.key), "amount": amount, "declared": declared}
+    return connection.execute(_TAKE, values).rowcount == 1
+
+
+def _bound(key: WindowKey) -> dict[str, Any]:
+    return {
+        "of_budget": key.budget,
+        "of_definition": key.definition,
+        "of_scope": key.scope,
+        "of_start": key.start,
+    }
+
+
+def _is_bound_key() -> ColumnElement[bool]:
     row = WINDOWS.columns
-    limit = limit_in_force(claim.budget.name, claim.scope, declared)
-    fits = row.spent + row.unpriced + row.reserved + amount <= limit
-    statement = update(WINDOWS).where(is_key(claim.key), row.is_counted, fits)
-    return connection.execute(statement.values(reserved=row.reserved + amount)).rowcount == 1
+    return and_(
+        row.budget == bindparam("of_budget"),
+        row.definition == bindparam("of_definition"),
+        row.scope == bindparam("of_scope"),
+        row.window_start == bindparam("of_start"),
+    )
+
+
+def _taking() -> Update:
+    row, limit = WINDOWS.columns, LIMITS.columns
+    told = (
+        select(limit.limit_amount)
+        .where(limit.budget == bindparam("of_budget"), limit.scope == bindparam("of_scope"))
+        .scalar_subquery()
+    )
+    in_force = func.coalesce(told, bindparam("declared", type_=Money()), type_=Money())
+    amount = bindparam("amount", type_=Money())
+    fits = row.spent + row.unpriced + row.reserved + amount <= in_force
+    return update(WINDOWS).where(_is_bound_key(), row.is_counted, fits).values(reserved=row.reserved + amount)
+
+
+# Each call that reserves runs these: they are built once.
+_ID = select(WINDOWS.columns.id).where(_is_bound_key())
+_TAKE = _taking()
+_RESERVE = insert(RESERVATIONS).values(
+    event_id=bindparam("event"),
+    budget_id=bindparam("window"),
+    amount=bindparam("amount", type_=Money()),
+    expires_at=now_ms() + bindparam("lease", type_=BigInteger()),
+)
 
 
 def renew(connection: Connection, event_ids: Sequence[str], milliseconds: int) -> None:

@@ -195,13 +195,14 @@ class LedgerStore:
         )
 
     def _standing(self, connection: Connection, claims: Sequence[Claim]) -> dict[WindowKey, BudgetStatus]:
-        rows = statements.windows_at(connection, [claim.key for claim in claims], lock=False)
-        limits = self._limits.of(connection, claims)
-        return {
-            claim.key: _status(claim, limits[claim.key], rows[claim.key])
-            for claim in claims
-            if claim.key in rows and rows[claim.key].is_counted
-        }
+        rows = statements.windows_with_limits(connection, [claim.key for claim in claims])
+        found: dict[WindowKey, BudgetStatus] = {}
+        for claim in claims:
+            row = rows.get(claim.key)
+            if row is not None and row.is_counted:
+                limit = self._limits.declared(claim) if row.limit_amount is None else row.limit_amount
+                found[claim.key] = _status(claim, limit, row)
+        return found
 
     def _write(self, work: Callable[[Connection], T]) -> T:
         return self._ledger().transaction(work, self._lock_wait())

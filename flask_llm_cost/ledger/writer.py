@@ -141,6 +141,8 @@ class Ledger:
 
         def attempt() -> T:
             with self.engine.connect() as connection:
+                if connection.dialect.name == "postgresql":  # without a transaction that is begun and ended
+                    connection = connection.execution_options(isolation_level="AUTOCOMMIT")
                 return work(connection)
 
         return retrying(attempt, 0)
