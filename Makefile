@@ -6,14 +6,18 @@ BIN := $(VENV)/bin
 PORT ?= 5000
 PYTEST_ARGS ?=
 SEEDS ?= 200
+SECONDS_AWAY ?= 60
+RUNS ?= 12
 FUZZ_TIMES ?= 10
+ROWS ?= 100000
+BENCH_URLS ?=
 STACKS ?=
 BENCH_ARGS ?=
 OTEL := opentelemetry-instrumentation-openai-v2==2.4b0 opentelemetry-util-genai==1.0b0 opentelemetry-sdk \
   opentelemetry-api opentelemetry-instrumentation opentelemetry-semantic-conventions wrapt
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-sdks test-oldest-sdks test-faults test-stacks check lint types docs fuzz bench bench-budgets prices screenshots help clean
+.PHONY: demo test test-sdks test-oldest-sdks test-faults test-servers test-stacks check lint types docs fuzz bench bench-budgets bench-scale bench-storing bench-hosts prices screenshots help clean
 
 demo: $(VENV)/.demo  ## Serve the example app with 60 days of made-up history (PORT=5000)
 	@cd examples && PORT=$(PORT) exec ../$(BIN)/python -m support_desk
@@ -48,10 +52,27 @@ docs: $(VENV)/.dev  ## Build the documentation; a warning is an error
 fuzz: $(VENV)/.dev  ## Throw more than 100,000 malformed answers at the readers (FUZZ_TIMES=10)
 	FUZZ_TIMES=$(FUZZ_TIMES) $(BIN)/python -m pytest -n auto --dist load -q tests/providers/test_fuzz.py
 
-test-faults: $(VENV)/.dev  ## Kill processes at named points and compare the ledger with what had returned (SEEDS=200)
-	@for url in sqlite "$$LLM_COST_TEST_POSTGRESQL_URL" "$$LLM_COST_TEST_MARIADB_URL"; do \
-	  test -z "$$url" || $(BIN)/python -m tests.faults.crash --seeds $(SEEDS) "$$url" || exit 1; \
+# Without the URLs of servers only SQLite's.
+FAULT_URLS = sqlite "$$LLM_COST_TEST_POSTGRESQL_URL" "$$LLM_COST_TEST_MARIADB_URL"
+
+test-faults: $(VENV)/.dev  ## Kill processes, lock and cut off the database, replay journals (SEEDS=200)
+	@for url in $(FAULT_URLS); do \
+	  for fault in crash rivals replay; do \
+	    test -z "$$url" || $(BIN)/python -m tests.faults.$$fault --seeds $(SEEDS) "$$url" || exit 1; \
+	  done; \
 	done
+
+# Starts PostgreSQL, MariaDB, PgBouncer and network namespaces of its own: as root on Debian, like .ci/run.
+test-servers: $(VENV)/.dev  ## Stop servers for a minute, kill gunicorn's workers, pool connections (SECONDS_AWAY=60 RUNS=12)
+	@for kind in postgresql mariadb; do \
+	  $(BIN)/python -m tests.faults.outage --seconds $(SECONDS_AWAY) $$kind || exit 1; \
+	done
+	@for url in $(FAULT_URLS); do \
+	  test -z "$$url" || $(BIN)/python -m tests.faults.serving --seeds $(RUNS) "$$url" || exit 1; \
+	done
+	$(BIN)/python -m tests.faults.pooler --seeds $(RUNS)
+	$(BIN)/python -m tests.faults.machines --seeds $(RUNS)
+	LLM_COST_TEST_SECONDS_LOCKED=30 $(BIN)/python -m pytest -q tests/faults/test_locks.py
 
 # OpenTelemetry's instrumentation is the yardstick: beside the environment, so that nothing else sees it.
 bench: $(VENV)/.dev  ## Measure what the tracker adds to a call, beside OpenTelemetry's (prints numbers)
@@ -62,6 +83,15 @@ bench: $(VENV)/.dev  ## Measure what the tracker adds to a call, beside OpenTele
 
 bench-budgets: $(VENV)/.dev  ## Many processes at one limit: overshoot, throughput, added time (BENCH_ARGS="--workers 16")
 	$(BIN)/python -m tests.benchmarks.bench_budgets $(BENCH_ARGS)
+
+bench-scale: $(VENV)/.dev  ## Time the dashboard's questions on a year of made-up calls (ROWS=100000 BENCH_URLS="...")
+	$(BIN)/python -m tests.benchmarks.bench_scale --rows $(ROWS) $(BENCH_URLS)
+
+bench-storing: $(VENV)/.dev  ## Measure how fast calls are stored, beside the same rows by hand (BENCH_URLS="...")
+	$(BIN)/python -m tests.benchmarks.bench_scale --storing $(BENCH_URLS)
+
+bench-hosts: $(VENV)/.dev  ## Let eight processes of two hosts store calls at once (BENCH_URLS="..." of empty databases)
+	$(BIN)/python -m tests.benchmarks.bench_hosts $(BENCH_URLS)
 
 prices: $(VENV)/.dev  ## Regenerate the bundled price list from the published sources (network)
 	$(BIN)/python -m flask_llm_cost.pricing.build

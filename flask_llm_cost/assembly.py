@@ -104,6 +104,7 @@ def _wants_ledger(config: Config, options: Options) -> bool:
 def _ledger_source(app: Flask, db: SQLAlchemy | None, config: Config) -> LedgerSource:
     from .ledger import LedgerSource  # as slow to import as all else; not every app has one
     from .ledger import attach_tables
+    from .ledger import check_read_bind
 
     found = db or app.extensions.get("sqlalchemy")
     if found is None:
@@ -112,7 +113,8 @@ def _ledger_source(app: Flask, db: SQLAlchemy | None, config: Config) -> LedgerS
             "tracker's. For a try without one set LLM_COST_STORAGE to 'log'."
         )
     attach_tables(found, config.bind_key)
-    return LedgerSource(app, found, config.bind_key)
+    check_read_bind(found, config.read_bind_key)
+    return LedgerSource(app, found, config)
 
 
 def _budget_keeper(
@@ -147,7 +149,7 @@ def _database_ingest(app: Flask, config: Config, source: LedgerSource, counters:
 def _other_ingest(app: Flask, config: Config, counters: Counters, options: Options) -> Ingest:
     if options.storage is not None:
         return CallableIngest(options.storage, config.storage_error, counters)
-    return LogIngest(app.logger)
+    return LogIngest(app.logger, config.storage_error, counters)
 
 
 def _absolute(app: Flask, path: str | None) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -28,6 +29,9 @@ _UTC = ZoneInfo("UTC")
 INSTRUMENTS = ("openai", "anthropic", "google", "groq")
 #: The HTTP clients of the process. They serve the whole app, so they are tapped only where this is named.
 HTTP = "http"
+#: Each tag with sums of its own costs every write a little.
+MAX_ROLLUP_TAGS = 20
+_TAG_KEY = re.compile(r"[\w.-]{1,64}")
 #: The entry point group in which other packages name theirs.
 INTEGRATIONS_GROUP = "flask_llm_cost.integrations"
 
@@ -61,8 +65,10 @@ class Config:
     storage: Literal["database", "log"] = "database"
     storage_error: Literal["warn", "ignore", "raise"] = "warn"
     bind_key: str | None = None
+    read_bind_key: str | None = None
     service: str | None = None
     timezone: ZoneInfo = _UTC
+    rollup_tags: tuple[str, ...] = ()
     currency: str = "USD"
     prices_file: str | None = None
     pricing_overrides: Mapping[str, Any] = field(default_factory=_nothing)
@@ -184,6 +190,17 @@ def _names(key: str, value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for item in items if (name := item.strip())))
 
 
+def _tag_keys(key: str, value: Any) -> tuple[str, ...]:
+    found = _names(key, value)
+    if len(found) > MAX_ROLLUP_TAGS or not all(_TAG_KEY.fullmatch(name) for name in found):
+        raise _invalid(
+            key,
+            value,
+            f"at most {MAX_ROLLUP_TAGS} tag keys, each of 1 to 64 letters, digits, '_', '.' and '-'",
+        )
+    return found
+
+
 def _instrument(key: str, value: Any) -> Literal["auto"] | tuple[str, ...]:
     if value == "auto":
         return "auto"
@@ -276,8 +293,10 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = MappingProxyType(
         "LLM_COST_STORAGE": _one_of("database", "log"),
         "LLM_COST_STORAGE_ERROR": _one_of("warn", "ignore", "raise"),
         "LLM_COST_BIND_KEY": _optional_text,
+        "LLM_COST_READ_BIND_KEY": _optional_text,
         "LLM_COST_SERVICE": _optional_text,
         "LLM_COST_TIMEZONE": _zone,
+        "LLM_COST_ROLLUP_TAGS": _tag_keys,
         "LLM_COST_CURRENCY": _currency,
         "LLM_COST_PRICES_FILE": _optional_path,
         "LLM_COST_PRICING_OVERRIDES": _mapping,

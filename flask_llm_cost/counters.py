@@ -32,12 +32,17 @@ class Counters:
             return dict(self._counts)
 
 
+def count_failure(counters: Counters, name: str, error: BaseException) -> int:
+    """Count a failure of ours that nobody wants to be told of; how many of its kind there were."""
+    counters.add(name)
+    return counters.add(f"{name}:{type(error).__name__}")
+
+
 def log_failure(counters: Counters, name: str, what: str, error: BaseException) -> None:
     """Count a failure of ours and log the first of its kind, then every hundredth.
 
     Only the exception's class is logged: its message and its frames may hold prompts.
     """
-    kind = f"{name}:{type(error).__name__}"
-    counters.add(name)
-    if (times := counters.add(kind)) == 1 or times % 100 == 0:
+    times = count_failure(counters, name, error)
+    if times == 1 or times % 100 == 0:
         log.warning("%s (%s, seen %d times in this process)", what, type(error).__name__, times)

@@ -48,6 +48,7 @@ def test_the_configuration_cannot_be_changed() -> None:
         ("LLM_COST_INSTRUMENT", "auto, http", "instrument", ("auto", "http")),
         ("LLM_COST_INSTRUMENT", ["auto"], "instrument", "auto"),
         ("LLM_COST_TIMEZONE", "Europe/Berlin", "timezone", ZoneInfo("Europe/Berlin")),
+        ("LLM_COST_ROLLUP_TAGS", "tenant, feature", "rollup_tags", ("tenant", "feature")),
         ("LLM_COST_PRICES_FILE", Path("prices.yml"), "prices_file", "prices.yml"),
         ("LLM_COST_DISCOUNTS", {"openai": "0.15"}, "discounts", {"openai": Decimal("0.15")}),
         (
@@ -91,6 +92,8 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(key: str, nearest:
         ("LLM_COST_INGESTION", "async", "'auto', 'journal', 'inline'"),
         ("LLM_COST_TIMEZONE", "Mars/Olympus", "IANA time zone"),
         ("LLM_COST_TIMEZONE", "../../etc/passwd", "IANA time zone"),
+        ("LLM_COST_ROLLUP_TAGS", ["a tag"], "at most 20 tag keys, each of 1 to 64 letters"),
+        ("LLM_COST_ROLLUP_TAGS", [f"t{number}" for number in range(21)], "at most 20 tag keys"),
         ("LLM_COST_CURRENCY", "EUR", "'USD'"),
         ("LLM_COST_DISCOUNTS", {"openai": 0.15}, "as strings"),
         ("LLM_COST_DISCOUNTS", {"openai": "1.5"}, "from 0 to 1"),

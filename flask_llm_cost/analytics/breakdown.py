@@ -20,7 +20,7 @@ def breakdown(session: Session, filters: Filters, name: str, limit: int | None) 
     """Split the calls by a dimension; at most ``limit`` values of their own, then "other"."""
     by = dimension(name)
     check_limit(limit)
-    found = rank(session, plan(session, filters, by=name)(filters), by, limit)
+    found = rank(session, plan(session, filters, by=by)(filters), limit)
     total = totals_of([*found.kept, *found.rest])
     return Breakdown(
         dimension=name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Collection
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -69,10 +70,14 @@ class Dimension:
             return statement
         return statement.outerjoin(self.tag, and_(self.tag.call_id == LlmCall.id, self.tag.key == self.key))
 
-    def column(self, entity: type[Any]) -> SQLColumnExpression[Any]:
-        """The column with the values: of ``entity``, or of the tag, beside it or itself."""
-        tag = CallTag if entity is CallTag else self.tag
-        found: SQLColumnExpression[Any] = tag.value if tag else getattr(entity, self.name)
+    def is_alone(self, *conditions: Collection[object]) -> bool:
+        """Whether it is a tag and nothing else is asked for, so that the tag table can answer."""
+        return self.tag is not None and not any(conditions)
+
+    @property
+    def column(self) -> SQLColumnExpression[Any]:
+        """The column with the values: of the calls, or of the tag beside them."""
+        found: SQLColumnExpression[Any] = self.tag.value if self.tag else getattr(LlmCall, self.name)
         return found
 
 

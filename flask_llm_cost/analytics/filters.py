@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import ColumnElement
+from sqlalchemy import SQLColumnExpression
 from sqlalchemy import and_
 from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute
@@ -26,6 +27,8 @@ from .dimensions import tag_key
 
 #: Aware and half-open: the start is in, the end is out.
 DateRange = tuple[datetime, datetime]
+#: The same, with ends that may be open.
+Span = tuple[datetime | None, datetime | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,13 @@ class Filters:
 
 #: Every call.
 NO_FILTERS = Filters()
+
+
+def in_span(column: SQLColumnExpression[datetime], span: Span) -> list[ColumnElement[bool]]:
+    """The conditions that keep ``column`` in the half-open ``span``, whose ends may be open."""
+    start, end = span
+    found = [] if start is None else [column >= start]
+    return found if end is None else [*found, column < end]
 
 
 def in_range(column: InstrumentedAttribute[datetime], span: DateRange | None) -> list[ColumnElement[bool]]:

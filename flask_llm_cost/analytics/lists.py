@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from ..components import components as declared
 from ..ledger import CallTag
 from ..ledger import LineItem
 from ..ledger import LlmCall
+from ..ledger.drift import one_snapshot
 from ..usage import INPUT_FIELDS
 from .dimensions import dimension
 from .filters import Filters
@@ -32,10 +34,12 @@ def distinct(session: Session, filters: Filters, column: str, limit: int) -> tup
     """The most frequent values of a dimension, in alphabetical order."""
     by = dimension(column, "column")
     check_limit(limit)
-    only_tags = by.tag is not None and not filters.columns and not filters.tags
-    source = read_tags(filters, by.key) if only_tags else plan(session, filters, by=column)(filters)
-    value = by.column(source.entity)
-    statement = source.select(value, by=by).where(value.is_not(None)).group_by(value)
+    read = plan(session, filters, by=by)
+    source = read(filters)
+    if by.is_alone(filters.columns, filters.tags) and not read.rolled_up(filters):
+        source = read_tags(filters, by.key)
+    value = source.value
+    statement = source.select(value.label("value")).where(value.is_not(None)).group_by(value)
     found = session.scalars(statement.order_by(source.sums["calls"].desc(), value).limit(limit))
     return tuple(sorted(found))
 
@@ -43,14 +47,36 @@ def distinct(session: Session, filters: Filters, column: str, limit: int) -> tup
 def tag_keys(session: Session, filters: Filters, limit: int) -> tuple[TagKey, ...]:
     """The tag keys of the calls, the most frequent first."""
     check_limit(limit)
-    calls = func.count().label("calls")
-    statement = select(CallTag.key, calls, func.count(CallTag.value.distinct()).label("value_count"))
-    # The range is in the tag table too; only another filter needs the calls.
-    if filters.columns or filters.tags:
-        statement = statement.join(LlmCall, LlmCall.id == CallTag.call_id).where(*filters.conditions())
-    statement = statement.where(*in_range(CallTag.occurred_at, filters.range)).group_by(CallTag.key)
-    rows = session.execute(statement.order_by(calls.desc(), CallTag.key).limit(limit))
-    return tuple(TagKey(key=row.key, calls=row.calls, values=row.value_count) for row in rows)
+    one_snapshot(session)
+    found = [_tag_key(session, filters, key) for key in _all_tag_keys(session)]
+    ranked = sorted((key for key in found if key.calls), key=lambda key: (-key.calls, key.key))
+    return tuple(ranked[:limit])
+
+
+def _all_tag_keys(session: Session) -> Iterator[str]:
+    """The keys that any call has, each by one look into an index: few keys have millions of rows."""
+    key = session.scalar(select(func.min(CallTag.key)))
+    while key is not None:
+        yield key
+        key = session.scalar(select(func.min(CallTag.key)).where(CallTag.key > key))
+
+
+def _tag_key(session: Session, filters: Filters, key: str) -> TagKey:
+    by = dimension(f"tag:{key}")
+    read = plan(session, filters, by=by)
+    if read.rolled_up(filters):
+        source = read(filters)
+        calls, tagged = func.coalesce(source.sums["calls"], 0), source.value.is_not(None)
+        statement: Any = source.select(calls, func.count(source.value.distinct())).where(tagged)
+    else:
+        statement = select(func.count(), func.count(CallTag.value.distinct())).where(
+            CallTag.key == key, *in_range(CallTag.occurred_at, filters.range)
+        )
+        # The range is in the tag table too; only another filter needs the calls.
+        if filters.columns or filters.tags:
+            statement = statement.join(LlmCall, LlmCall.id == CallTag.call_id).where(*filters.conditions())
+    calls_, values = session.execute(statement).one()
+    return TagKey(key=key, calls=int(calls_), values=int(values))
 
 
 def components(session: Session, filters: Filters) -> tuple[ComponentCost, ...]:

@@ -8,11 +8,13 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
+from sqlalchemy import BigInteger
 from sqlalchemy import ColumnElement
 from sqlalchemy import FromClause
 from sqlalchemy import RowMapping
 from sqlalchemy import case
 from sqlalchemy import func
+from sqlalchemy import literal_column
 
 from ..ledger import CallTag
 from ..ledger import LlmCall
@@ -54,8 +56,41 @@ def sums_of_calls() -> Sums:
 
 
 def sums_of_rollups() -> Sums:
-    """The same over the rollups, where a cost of NULL was added as zero: without a priced call it is NULL."""
-    sums = {name: func.sum(getattr(Rollup, name)) for name in MEASURES}
+    """The same over the rollups."""
+    return _summed(numbers_of_rollups())
+
+
+def sums_of_columns(rows: FromClause) -> Sums:
+    """The same over rows of calls and rollups that carry the measures as columns."""
+    return _summed({name: rows.c[name] for name in MEASURES})
+
+
+def numbers_of_rollups() -> Sums:
+    """The measures of one rollup."""
+    return {name: getattr(Rollup, name) for name in MEASURES}
+
+
+def numbers_of_calls() -> Sums:
+    """The measures of one call, as if it were a rollup."""
+    return {
+        "calls": _one_where(None),
+        "failed_calls": _one_where(LlmCall.status != "ok"),
+        "unknown_cost_calls": _one_where(LlmCall.cost_status == "unknown"),
+        "partial_cost_calls": _one_where(LlmCall.cost_status == "partial"),
+        "priced_calls": _one_where(LlmCall.total_cost.is_not(None)),
+        "timed_calls": _one_where(LlmCall.latency_ms.is_not(None)),
+        **{name: getattr(LlmCall, name) for name in ("latency_ms", "total_cost", *TOKENS)},
+    }
+
+
+def _one_where(condition: ColumnElement[bool] | None) -> ColumnElement[int]:
+    one = literal_column("1", BigInteger())
+    return one if condition is None else case((condition, one), else_=literal_column("0", BigInteger()))
+
+
+def _summed(numbers: Sums) -> Sums:
+    # A cost of NULL was added to a rollup as zero: without a priced call the sum is NULL.
+    sums = {name: func.sum(number) for name, number in numbers.items()}
     return {**sums, "total_cost": case((sums["priced_calls"] > 0, sums["total_cost"]))}
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from datetime import UTC
 from datetime import date
 from datetime import datetime
-from datetime import time
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 from zoneinfo import ZoneInfoNotFoundError
 
 from ..errors import InvalidFilterError
+from ..ledger.days import day_start
 from .dimensions import choice
 from .filters import DateRange
 
@@ -38,33 +38,6 @@ def named_zone(zone: str | ZoneInfo, field: str = "tz") -> ZoneInfo:
         return ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError, TypeError) as error:
         raise InvalidFilterError(field, "an IANA time zone name such as 'Europe/Berlin' is needed") from error
-
-
-def day_start(day: date, zone: ZoneInfo) -> datetime:
-    """The first instant of a local date, in ``zone``.
-
-    Where midnight happens twice it is the first one; where it is skipped, the end of the gap, which for a
-    date that was left out altogether is the start of the next one.
-    """
-    midnight = datetime.combine(day, time(), zone)
-    instant = midnight.astimezone(UTC)
-    if instant.astimezone(zone).replace(tzinfo=None) != midnight.replace(tzinfo=None):
-        instant = _gap_end(midnight)
-    return instant.astimezone(zone)
-
-
-def _gap_end(skipped: datetime) -> datetime:
-    """The instant at which the clocks were put forward over the wall time ``skipped``, in UTC."""
-    zone = skipped.tzinfo
-    before, after = skipped.replace(fold=1).astimezone(UTC), skipped.astimezone(UTC)
-    old_offset = before.astimezone(zone).utcoffset()
-    while after - before > timedelta(seconds=1):
-        middle = (before + (after - before) / 2).replace(microsecond=0)
-        if middle.astimezone(zone).utcoffset() == old_offset:
-            before = middle
-        else:
-            after = middle
-    return after
 
 
 def days(first: date, last: date, zone: ZoneInfo) -> DateRange:

@@ -1,116 +1,201 @@
-"""Where sums are read from: the calls, or the hourly rollups where those hold the very same answer."""
+"""Where sums are read from: rollups where those hold the very same answer as the calls, else the calls.
+
+The coarsest rollups that know every filter, the split and all edges take as much of the range as they hold
+whole; finer ones what is left at both ends; the calls the rest. So a range that begins at half past four and
+ends now reads some minutes of calls, some hours and many days.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field
 from dataclasses import replace
-from datetime import UTC
 from datetime import datetime
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement
 from sqlalchemy import Select
 from sqlalchemy import SQLColumnExpression
+from sqlalchemy import func
+from sqlalchemy import null
 from sqlalchemy import select
-from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.orm import Session
 
 from ..ledger import CallTag
 from ..ledger import LlmCall
 from ..ledger import Rollup
+from ..ledger.coverage import DAY
+from ..ledger.coverage import Kind
+from ..ledger.coverage import read_kinds
+from ..ledger.drift import one_snapshot
 from ..ledger.meta import pruned_before
-from ..ledger.rollups import HOUR
 from .dimensions import Dimension
 from .filters import Filters
-from .filters import in_range
+from .filters import Span
+from .filters import in_span
 from .measures import Sums
+from .measures import labelled
+from .measures import numbers_of_calls
+from .measures import numbers_of_rollups
 from .measures import sums_of_calls
+from .measures import sums_of_columns
 from .measures import sums_of_rollups
 from .measures import sums_of_tags
 
-#: What a rollup is kept apart by.
+#: What a rollup is kept apart by, besides its tag.
 _ROLLED_UP = ("provider", "model")
+#: Without a rollup of a tag its own table is read, which is faster than the calls with the tag beside them.
+_RAGGED = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One way to read sums: the table, its column of time, the measures as SQL, and the filter.
+    """One way to read sums: a statement's FROM and WHERE, its column of time and its measures as SQL.
 
-    :param name: ``calls``, ``rollups`` or ``tags``.
+    :param name: ``calls``, ``rollups``, ``tags``, or ``parts`` for calls and rollups together.
+    :param base: the SELECT without columns.
+    :param value: what is split by, NULL where nothing is.
     """
 
     name: str
-    entity: type[LlmCall] | type[Rollup] | type[CallTag]
-    moment: InstrumentedAttribute[datetime]
+    base: Select[Any]
+    moment: SQLColumnExpression[datetime]
     sums: Sums
-    conditions: tuple[ColumnElement[bool], ...]
+    value: SQLColumnExpression[Any] = field(default_factory=null)
 
-    def select(self, *columns: SQLColumnExpression[Any], by: Dimension | None = None) -> Select[Any]:
-        """``columns`` of the filtered rows, where ``by`` is a tag with that tag beside them."""
-        statement = select(*columns).select_from(self.entity)
-        joined = by is not None and self.entity is LlmCall
-        return (by.beside(statement) if by and joined else statement).where(*self.conditions)
+    def select(self, *columns: SQLColumnExpression[Any]) -> Select[Any]:
+        """``columns`` of the filtered rows."""
+        return self.base.with_only_columns(*columns, maintain_column_froms=True)
 
     def only(self, names: Iterable[str]) -> Source:
         """The same with these measures."""
         return replace(self, sums={name: self.sums[name] for name in names})
 
 
-#: How a filter is read; its range may be any part of the planned one that keeps to the planned edges.
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A span of time that is read from one kind of rollups, or from the calls."""
+
+    span: Span
+    kind: Kind | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a question is read. Its range may be any part of the planned one that keeps to the planned edges.
+
+    :param kinds: the rollups that can answer, the coarsest first.
+    :param horizon: nothing is asked of rollups before it: what was pruned may still be in them.
+    """
+
+    kinds: Sequence[Kind]
+    by: Dimension | None
+    horizon: datetime | None
+
+    def __call__(self, filters: Filters) -> Source:
+        parts = self.parts(filters)
+        if len(parts) > 1:
+            return self._together(filters, parts)
+        kind = parts[0].kind
+        return read_calls(filters, self.by) if kind is None else read_rollups(filters, kind, self.by)
+
+    def parts(self, filters: Filters) -> list[_Part]:
+        """The spans that make up the range, in order."""
+        return self._cut(filters.range or (None, None), self.kinds)
+
+    def rolled_up(self, filters: Filters) -> bool:
+        """Whether at most the ragged ends of the range are read from the calls."""
+        raw = [part.span for part in self.parts(filters) if part.kind is None]
+        lengths = [span[1] - span[0] for span in raw if span[0] is not None and span[1] is not None]
+        return len(lengths) == len(raw) and sum(lengths, timedelta()) <= _RAGGED
+
+    def _cut(self, span: Span, kinds: Sequence[Kind]) -> list[_Part]:
+        if not kinds:
+            return [_Part(span, None)]
+        kind, finer = kinds[0], kinds[1:]
+        start, end = span
+        first, last = self._first_whole(start, kind), None if end is None else kind.bucket_of(end)
+        if first is not None and last is not None and first >= last:
+            return self._cut(span, finer)
+        before = [] if first == start else self._cut((start, first), finer)
+        after = [] if last == end else self._cut((last, end), finer)
+        return [*before, _Part((first, last), kind), *after]
+
+    def _first_whole(self, start: datetime | None, kind: Kind) -> datetime | None:
+        bounds = [moment for moment in (start, kind.complete_from, self.horizon) if moment is not None]
+        return kind.first_bucket_from(max(bounds)) if bounds else None
+
+    def _together(self, filters: Filters, parts: Sequence[_Part]) -> Source:
+        selects = [self._numbers(filters, part) for part in parts]
+        table = selects[0].union_all(*selects[1:]).subquery()
+        return Source("parts", select(table), table.c.moment, sums_of_columns(table), table.c.value)
+
+    def _numbers(self, filters: Filters, part: _Part) -> Select[Any]:
+        """Time, value and measures of every row of a part."""
+        narrowed = replace(filters, range=None)
+        if part.kind is None:
+            source, numbers = read_calls(narrowed, self.by), numbers_of_calls()
+        else:
+            source, numbers = read_rollups(narrowed, part.kind, self.by), numbers_of_rollups()
+        found = source.select(source.moment.label("moment"), source.value.label("value"), *labelled(numbers))
+        return found.where(*in_span(source.moment, part.span))
+
+
+#: How a filter is read; see :class:`Plan`.
 Read = Callable[[Filters], Source]
 
 
-def plan(session: Session, filters: Filters, edges: Iterable[datetime] = (), by: str | None = None) -> Read:
+def plan(
+    session: Session, filters: Filters, edges: Sequence[datetime] = (), by: Dimension | None = None
+) -> Plan:
     """Decide where the sums of ``filters``, cut at ``edges`` and split by ``by``, are read from.
 
-    The rollups know UTC hours, providers and models; any other filter, split or edge needs the calls. They
-    are not asked about times before the last prune either: what was deleted there may still be in them.
+    The session is kept to one snapshot: what is planned has to be there still when it is read.
+
+    :param edges: in order; the first and the last are where the range begins and ends.
     """
-    cuts = [*(filters.range or ()), *edges]
-    rolled_up = (
-        not filters.tags
-        and all(name in _ROLLED_UP for name, _ in filters.columns)
-        and by in (None, *_ROLLED_UP)
-        and all(map(_is_hour, cuts))
-        and _is_whole(session, filters)
-    )
-    return read_rollups if rolled_up else read_calls
+    one_snapshot(session)
+    connection = session.connection()
+    kinds = [kind for kind in read_kinds(connection) if _knows(kind, filters, by)]
+    kinds = [kind for kind in kinds if all(kind.bucket_of(edge) == edge for edge in edges[1:-1])]
+    return Plan(sorted(kinds, key=lambda kind: kind.grain != DAY), by, pruned_before(connection))
 
 
-def read_calls(filters: Filters) -> Source:
+def _knows(kind: Kind, filters: Filters, by: Dimension | None) -> bool:
+    """Whether a kind of rollups is kept apart by all that is filtered and split by."""
+    tag_keys = {key for key, _ in filters.tags} | ({by.key} if by is not None and by.tag else set())
+    columns = [name for name, _ in filters.columns] + ([by.name] if by is not None and not by.tag else [])
+    return (tag_keys or {""}) == {kind.tag_key} and all(name in _ROLLED_UP for name in columns)
+
+
+def read_calls(filters: Filters, by: Dimension | None = None) -> Source:
     """The calls themselves, which can answer everything."""
-    return Source("calls", LlmCall, LlmCall.occurred_at, sums_of_calls(), tuple(filters.conditions()))
+    base = select(1).select_from(LlmCall)
+    if by is not None:
+        base = by.beside(base)
+    value = null() if by is None else by.column
+    return Source("calls", base.where(*filters.conditions()), LlmCall.occurred_at, sums_of_calls(), value)
 
 
-def read_rollups(filters: Filters) -> Source:
-    """The hourly sums of all calls."""
-    conditions = [Rollup.grain == HOUR, Rollup.tag_key == "", *in_range(Rollup.bucket, filters.range)]
+def read_rollups(filters: Filters, kind: Kind, by: Dimension | None = None) -> Source:
+    """The sums of one kind."""
+    conditions: list[ColumnElement[bool]] = [Rollup.grain == kind.grain, Rollup.tag_key == kind.tag_key]
+    conditions += in_span(Rollup.bucket, filters.range or (None, None))
     conditions += [getattr(Rollup, name) == value for name, value in filters.columns]
-    return Source("rollups", Rollup, Rollup.bucket, sums_of_rollups(), tuple(conditions))
+    conditions += [Rollup.tag_value == (value or "") for _, value in filters.tags]
+    value: SQLColumnExpression[Any] = null()
+    if by is not None:
+        value = func.nullif(Rollup.tag_value, "") if by.tag else getattr(Rollup, by.name)
+    base = select(1).select_from(Rollup).where(*conditions)
+    return Source("rollups", base, Rollup.bucket, sums_of_rollups(), value)
 
 
 def read_tags(filters: Filters, key: str) -> Source:
     """The rows of one tag key, for filters that are nothing but a range."""
-    conditions = (CallTag.key == key, *in_range(CallTag.occurred_at, filters.range))
-    return Source("tags", CallTag, CallTag.occurred_at, sums_of_tags(), conditions)
-
-
-def one_snapshot(session: Session) -> None:
-    """Let all statements of one answer see the same calls, so that their sums agree.
-
-    SQLite's transactions do so by themselves.
-    """
-    if not session.in_transaction() and session.get_bind().dialect.name != "sqlite":
-        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-
-
-def _is_hour(moment: datetime) -> bool:
-    told = moment.astimezone(UTC)
-    return (told.minute, told.second, told.microsecond) == (0, 0, 0)
-
-
-def _is_whole(session: Session, filters: Filters) -> bool:
-    horizon = pruned_before(session.connection())
-    return horizon is None or (filters.range is not None and filters.range[0] >= horizon)
+    conditions = (CallTag.key == key, *in_span(CallTag.occurred_at, filters.range or (None, None)))
+    base = select(1).select_from(CallTag).where(*conditions)
+    return Source("tags", base, CallTag.occurred_at, sums_of_tags(), CallTag.value)

@@ -289,7 +289,7 @@ class CallQuery:
 
     def _read(self, ask: Callable[[Session], T]) -> T:
         self.before_read()
-        with self.ledger.session() as session:
+        with self.ledger.read_session() as session:
             return ask(session)
 
 

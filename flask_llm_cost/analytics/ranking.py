@@ -17,10 +17,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ..errors import InvalidFilterError
-from ..ledger import CallTag
 from ..money import EXACT
 from ..money import to_scale
-from .dimensions import Dimension
 from .measures import labelled
 from .measures import sums_of_groups
 from .planner import Source
@@ -40,9 +38,9 @@ class Ranked:
     rest_values: int
 
 
-def rank(session: Session, source: Source, by: Dimension, limit: int | None) -> Ranked:
-    """The values of ``by`` with the sums of ``source``, dearest first, without a known cost last."""
-    rows = session.execute(_statement(source, by, limit)).mappings().all()
+def rank(session: Session, source: Source, limit: int | None) -> Ranked:
+    """The values of a split ``source`` with its sums, dearest first, without a known cost last."""
+    rows = session.execute(_statement(source, limit)).mappings().all()
     if limit is None:
         return Ranked(rows, (), 0)
     kept = [row for row in rows if row["position"] <= limit]
@@ -63,8 +61,8 @@ def share(cost: Decimal | None, total: Decimal | None) -> Decimal | None:
     return to_scale(EXACT.divide(cost, total), _SHARE_SCALE)
 
 
-def _statement(source: Source, by: Dimension, limit: int | None) -> Select[Any]:
-    ranked = _ranked(source, by).subquery()
+def _statement(source: Source, limit: int | None) -> Select[Any]:
+    ranked = _ranked(source).subquery()
     if limit is None:
         return select(ranked).order_by(ranked.c.position)
     position: ColumnElement[int] = case((ranked.c.position <= limit, ranked.c.position), else_=limit + 1)
@@ -81,13 +79,13 @@ def _statement(source: Source, by: Dimension, limit: int | None) -> Select[Any]:
     )
 
 
-def _ranked(source: Source, by: Dimension) -> Select[Any]:
-    column = by.column(source.entity)
-    if source.entity is not CallTag:
+def _ranked(source: Source) -> Select[Any]:
+    column = source.value
+    if source.name != "tags":
         # An expression instead of the column: to group in its order, MariaDB and SQLite would walk through
         # the whole index of the column and fetch row by row, five times slower than reading the range once.
-        column = func.coalesce(column, null())
+        column = func.coalesce(source.value, null())
     cost, calls = source.sums["total_cost"], source.sums["calls"]
     position = func.row_number().over(order_by=(cost.is_(None), cost.desc(), calls.desc(), column))
     columns = (column.label("value"), position.label("position"), *labelled(source.sums))
-    return source.select(*columns, by=by).group_by(column)
+    return source.select(*columns).group_by(column)

@@ -25,10 +25,11 @@ from sqlalchemy import case
 from sqlalchemy import func
 from sqlalchemy import literal_column
 from sqlalchemy import select
-from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.orm import Session
 
 from ..ledger import LlmCall
+from ..ledger.drift import one_snapshot
+from ..ledger.statements import bucket_number
 from .dimensions import Dimension
 from .dimensions import dimension
 from .filters import DateRange
@@ -36,7 +37,6 @@ from .filters import Filters
 from .measures import known_cost
 from .periods import bucket_edges
 from .planner import Source
-from .planner import one_snapshot
 from .planner import plan
 from .spend import spend
 from .values import Bucket
@@ -69,7 +69,7 @@ class _Split:
 
     def part(self, source: Source) -> ColumnElement[int]:
         """The number of a row's part."""
-        column = self.by.column(source.entity)
+        column = source.value
         # == None is IS NULL.
         whens: list[tuple[ColumnElement[bool], ColumnElement[int]]] = [
             (column == value, literal_column(str(n))) for n, value in enumerate(self.values)
@@ -97,7 +97,7 @@ def series(session: Session, filters: Filters, question: Question, now: datetime
         return Series(bucket=question.bucket, zone=question.zone, buckets=(), by=question.by)
     edges = [frame.start for frame in frames] + [frames[-1].end]
     split = None if by is None else _split(session, filters, by, question.limit)
-    read = plan(session, filters, edges, question.by)
+    read = plan(session, filters, edges, by)
     sums: dict[_Place, _Sums] = {}
     for first in range(0, len(frames), _PIECE):
         piece = edges[first : first + _PIECE + 1]
@@ -152,24 +152,11 @@ def _split(session: Session, filters: Filters, by: Dimension, limit: int) -> _Sp
 
 
 def _statement(source: Source, edges: Sequence[datetime], split: _Split | None) -> Select[Any]:
-    number = _bucket_number(source.moment, edges, 0, len(edges) - 1).label("bucket_number")
+    number = bucket_number(source.moment, edges).label("bucket_number")
     part = literal_column("0") if split is None else split.part(source)
     columns = (number, part.label("part_number"), *(source.sums[name].label(name) for name in _MEASURES))
     # By name: PostgreSQL takes the same expression with bound values for two different ones.
-    return source.select(*columns, by=split.by if split else None).group_by("bucket_number", "part_number")
-
-
-def _bucket_number(
-    moment: InstrumentedAttribute[datetime], edges: Sequence[datetime], low: int, high: int
-) -> ColumnElement[int]:
-    """Which of the buckets ``low`` to ``high`` a row is in, by halving."""
-    if high - low <= 1:
-        return literal_column(str(low))
-    middle = (low + high) // 2
-    return case(
-        (moment < edges[middle], _bucket_number(moment, edges, low, middle)),
-        else_=_bucket_number(moment, edges, middle, high),
-    )
+    return source.select(*columns).group_by("bucket_number", "part_number")
 
 
 def _fold(

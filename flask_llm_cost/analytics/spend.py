@@ -18,6 +18,7 @@ from sqlalchemy import func
 from sqlalchemy.orm import Session
 
 from ..ledger import LlmCall
+from ..ledger.drift import one_snapshot
 from ..money import EXACT
 from .dimensions import Dimension
 from .dimensions import dimension
@@ -26,7 +27,6 @@ from .measures import COSTS
 from .measures import costs_of
 from .measures import known_cost
 from .measures import labelled
-from .planner import one_snapshot
 from .planner import plan
 from .planner import read_calls
 from .planner import read_tags
@@ -52,10 +52,11 @@ def spend(session: Session, filters: Filters, name: str, limit: int | None) -> S
     by = dimension(name)
     check_limit(limit)
     one_snapshot(session)
-    if by.tag is not None and not filters.columns and not filters.tags:
+    read = plan(session, filters, by=by)
+    if by.is_alone(filters.columns, filters.tags) and not read.rolled_up(filters):
         parts, rest = _tag_parts(session, filters, by, limit)
     else:
-        found = rank(session, plan(session, filters, by=name)(filters).only(COSTS), by, limit)
+        found = rank(session, read(filters).only(COSTS), limit)
         parts = [_Part(row["value"], 1, costs_of([row])) for row in found.kept]
         rest = [_Part(None, found.rest_values, costs_of(found.rest))] if found.rest else []
     total = _sum([*parts, *rest])
@@ -72,7 +73,7 @@ def _tag_parts(
     session: Session, filters: Filters, by: Dimension, limit: int | None
 ) -> tuple[list[_Part], list[_Part]]:
     """The parts of their own and those of the rest."""
-    found = rank(session, read_tags(filters, by.key), by, limit)
+    found = rank(session, read_tags(filters, by.key), limit)
     doubts = _doubts(session, filters, by, None if limit is None else [row["value"] for row in found.kept])
     parts = [
         _Part(row["value"], 1, costs_of([{**row, **doubts.pop(row["value"], {})}])) for row in found.kept
@@ -92,13 +93,13 @@ def _doubts(
     session: Session, filters: Filters, by: Dimension, values: Sequence[str] | None
 ) -> dict[str | None, Mapping[str, Any]]:
     """The counts of unknown and partial costs by tag value; of all but ``values`` together under ``None``."""
-    source = read_calls(filters).only(("unknown_cost_calls", "partial_cost_calls"))
-    column: ColumnElement[Any] = func.coalesce(by.column(LlmCall), "")
+    source = read_calls(filters, by).only(("unknown_cost_calls", "partial_cost_calls"))
+    column: ColumnElement[Any] = func.coalesce(by.column, "")
     if values is not None:
-        column = case((by.column(LlmCall).in_(values), by.column(LlmCall)))
+        column = case((by.column.in_(values), by.column))
     statement = (
-        source.select(column.label("tag_value"), *labelled(source.sums), by=by)
-        .where(by.column(LlmCall).is_not(None), LlmCall.cost_status.in_(("unknown", "partial")))
+        source.select(column.label("tag_value"), *labelled(source.sums))
+        .where(by.column.is_not(None), LlmCall.cost_status.in_(("unknown", "partial")))
         .group_by("tag_value")
     )
     rows = session.execute(statement).mappings()

@@ -175,12 +175,17 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """How long calls took, in milliseconds. Percentiles are by nearest rank: values that occurred."""
+    """How long calls took, in milliseconds. Percentiles are by nearest rank: values that occurred.
+
+    :param sampled: whether the percentiles are those of a sample, spread over the range; so for ranges of
+        more than 100,000 calls without a filter.
+    """
 
     count: int
     average_ms: float | None
     p50_ms: int | None
     p95_ms: int | None
+    sampled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

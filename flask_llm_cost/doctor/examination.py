@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from datetime import UTC
 from datetime import datetime
 
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import LLMCostError
 from ..ledger import Ledger
+from ..ledger import LlmCall
 from ..runtime import Runtime
 from .advice import CHECK_ADDRESS
 from .advice import cause
@@ -29,6 +31,8 @@ from .setup import provider_packages
 from .setup import waiting
 from .stored import rollups
 from .stored import stored_checks
+from .sums import daily_sums
+from .sums import replica
 
 
 def examine(runtime: Runtime, *, deep: bool = False, debug: bool = False) -> Iterator[Check]:
@@ -82,6 +86,9 @@ def _stored(ledger: Ledger, *, deep: bool) -> Iterator[Check]:
     try:
         with ledger.session() as session:
             yield from stored_checks(session, deep=deep)
+            if session.scalar(select(LlmCall.id).limit(1)) is not None:
+                yield daily_sums(session, ledger)
+            yield from replica(session, ledger)
         if deep:
             with ledger.session() as session:
                 yield rollups(session)

@@ -177,6 +177,8 @@ def waiting(runtime: Runtime) -> Check:
     waiting = [f"{runtime.pending:,} pending"]
     if awaited := runtime.recorder.charges.awaited:
         waiting.append(f"{awaited:,} in the background whose end was not seen here")
+    if declined := counts.get("declined"):
+        waiting.append(f"{declined:,} that the storage callable did not keep")
     evidence = f"In this process: {', '.join([*waiting, *listed])}."
     if listed:
         return warn("pending", evidence, "The log of flask_llm_cost names the reason.")

@@ -16,6 +16,7 @@ from ..ledger import LineItem
 from ..ledger import LlmCall
 from ..ledger import Quarantine
 from ..ledger import rollup_drift
+from ..ledger.coverage import DAY
 from .check import Check
 from .check import error
 from .check import ok
@@ -156,10 +157,12 @@ def rollups(session: Session) -> Check:
         return ok("rollups", "The rollups equal the calls, to the last digit.")
     first = drift[0]
     column, (told, kept) = next(iter(first.differences.items()))
+    of = f"{first.provider}/{first.model}" + (f", {first.tag_key}={first.tag_value}" if first.tag_key else "")
+    period = "the day" if first.grain == DAY else "the hour"
     differ = "rollup differs from its" if len(drift) == 1 else "rollups differ from their"
     return error(
         "rollups",
-        f"{len(drift):,} {differ} calls; the first: {first.provider}/{first.model} at "
-        f"{first.bucket:%Y-%m-%d %H:%M} UTC, {column} {kept} instead of {told}.",
+        f"{len(drift):,} {differ} calls; the first: {of} in {period} from {first.bucket:%Y-%m-%d %H:%M} UTC, "
+        f"{column} {kept} instead of {told}.",
         "flask llm-cost rebuild-rollups, and find out what else writes to the ledger's tables.",
     )

@@ -19,6 +19,7 @@ from flask import Flask
 
 from ..config import Config
 from ..counters import Counters
+from ..counters import count_failure
 from ..counters import log
 from ..counters import log_failure
 from ..errors import LLMCostError
@@ -213,6 +214,8 @@ class InlineIngest:
             ) from error
         if self._config.storage_error == "warn":
             self._log(error)
+        else:
+            count_failure(self._counters, "storage_errors", error.__cause__ or error)
 
     def _log(self, error: BaseException) -> None:
         what = "Calls wait in memory: they could not be written; flask llm-cost doctor says why"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..config import Config
 from ..counters import Counters
+from ..counters import count_failure
 from ..counters import log
 from ..counters import log_failure
 from ..errors import LLMCostError
@@ -142,12 +143,17 @@ class JournalIngest:
                 self._store_all(segment)
             self._adopt_if_due()
         except Exception as error:
-            if self._config.storage_error != "ignore":
-                what = "Calls wait in the journal; flask llm-cost doctor says why"
-                log_failure(self._counters, "storage_errors", what, error.__cause__ or error)
+            self._failed(error.__cause__ or error)
             self._sync()
             return False
         return True
+
+    def _failed(self, error: BaseException) -> None:
+        if self._config.storage_error == "ignore":
+            count_failure(self._counters, "storage_errors", error)
+        else:
+            what = "Calls wait in the journal; flask llm-cost doctor says why"
+            log_failure(self._counters, "storage_errors", what, error)
 
     def _sync(self) -> None:
         """The database does not answer: what waits may have to wait for long."""

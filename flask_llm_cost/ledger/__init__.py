@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from .attach import attach_tables
+from .attach import check_read_bind
 from .budget_models import BudgetAlert
 from .budget_models import BudgetLimit
 from .budget_models import BudgetWindow
 from .budget_models import Reservation
+from .coverage import RollupChoice
+from .drift import Drift
+from .drift import rollup_drift
 from .engine import create_ledger_engine
 from .failures import EventRefused
 from .failures import LedgerUnavailable
@@ -19,8 +23,6 @@ from .models import Quarantine
 from .models import Repricing
 from .models import Rollup
 from .models import RollupCoverage
-from .rollups import Drift
-from .rollups import rollup_drift
 from .schema import SchemaReport
 from .shared import host_transaction_open
 from .shared import shared_connection
@@ -42,6 +44,7 @@ __all__ = [
     "Rollup",
     "RollupCoverage",
     "attach_tables",
+    "check_read_bind",
     "create_ledger_engine",
     "host_transaction_open",
     "shared_connection",
@@ -51,5 +54,6 @@ __all__ = [
     "LedgerUnavailable",
     "SchemaReport",
     "Drift",
+    "RollupChoice",
     "rollup_drift",
 ]

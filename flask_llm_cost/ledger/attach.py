@@ -30,7 +30,7 @@ def attach_tables(db: SQLAlchemy, bind_key: str | None) -> None:
     :raises ConfigurationError: ``db`` does not know the bind key (yet), its metadata has a default schema,
         or the host has another table of one of our names.
     """
-    metadata = _host_metadata(db, bind_key)
+    metadata = _host_metadata(db, "LLM_COST_BIND_KEY", bind_key)
     for table in Base.metadata.sorted_tables:
         present = metadata.tables.get(table.name)
         if present is None:
@@ -43,11 +43,20 @@ def attach_tables(db: SQLAlchemy, bind_key: str | None) -> None:
             )
 
 
-def _host_metadata(db: SQLAlchemy, bind_key: str | None) -> MetaData:
+def check_read_bind(db: SQLAlchemy, bind_key: str | None) -> None:
+    """Whether ``db`` knows the replica. Its tables come from the other database: none are attached.
+
+    :raises ConfigurationError: it does not.
+    """
+    if bind_key is not None:
+        _host_metadata(db, "LLM_COST_READ_BIND_KEY", bind_key)
+
+
+def _host_metadata(db: SQLAlchemy, key: str, bind_key: str | None) -> MetaData:
     metadata = db.metadatas.get(bind_key)
     if metadata is None:
         raise ConfigurationError(
-            f"LLM_COST_BIND_KEY is {bind_key!r}, which the database does not know: add it to "
+            f"{key} is {bind_key!r}, which the database does not know: add it to "
             "SQLALCHEMY_BINDS and call db.init_app(app) before the tracker's init_app."
         )
     if metadata.schema:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from functools import partial
 from sqlite3 import Connection as SQLiteConnection
+from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy import Engine
@@ -71,6 +72,7 @@ def create_ledger_engine(
         hide_parameters=True,
     )
     event.listen(engine, "begin", _limit_lock_wait)
+    event.listen(engine, "connect", _prepare_nothing_behind_a_pooler)
     return engine
 
 
@@ -112,6 +114,21 @@ def _begin_sqlite(patience: float, connection: Connection) -> None:
     milliseconds = int((patience if lock_wait is None else lock_wait) * 1000)
     connection.exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds}")
     connection.exec_driver_sql("BEGIN" if lock_wait is None else "BEGIN IMMEDIATE")
+
+
+def _prepare_nothing_behind_a_pooler(connection: Any, record: ConnectionPoolEntry) -> None:
+    """Keep psycopg from preparing statements where another session may meet them, or we meet another's.
+
+    psycopg names them by number. A pooler in transaction mode, such as PgBouncer, gives each transaction to
+    any of its sessions on the server: one that another client has prepared under that name would run instead
+    of ours. Behind a pooler the server's process is not the one that the connection was told of.
+    """
+    if getattr(connection, "prepare_threshold", None) is None:
+        return
+    pid = connection.execute("SELECT pg_backend_pid()").fetchone()[0]
+    connection.rollback()
+    if pid != connection.info.backend_pid:
+        connection.prepare_threshold = None
 
 
 def _limit_lock_wait(connection: Connection) -> None:

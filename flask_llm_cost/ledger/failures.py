@@ -40,11 +40,13 @@ class EventRefused(LLMCostError):
     """The database, or the ledger itself, will never accept a row of this batch. Nothing of it is stored.
 
     :param reason: the error's class and code, without values.
+    :param by_database: whether it was the database, whose tables may be at fault as well as the event.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, by_database: bool = False) -> None:
         super().__init__(f"an event of the batch cannot be stored ({reason})")
         self.reason = reason
+        self.by_database = by_database
 
 
 class Failure(Enum):
@@ -57,7 +59,8 @@ class Failure(Enum):
     UNAVAILABLE = "the database is not there, full, read-only, or has not our tables"
 
 
-_CONFLICTS = {"40001", "40P01", 1213, 1020}
+#: 0A000 of PostgreSQL: a column has changed its type under a prepared statement, which is forgotten by then.
+_CONFLICTS = {"40001", "40P01", "0A000", 1213, 1020}
 _LOCKS = {"55P03", 1205, "SQLITE_BUSY", "SQLITE_LOCKED"}
 #: MySQL: column cannot be null, incorrect value, packet too large, invalid JSON, failed CHECK.
 _REFUSALS = {1048, 1153, 1366, 3140, 3819, 4025, "SQLITE_TOOBIG", "SQLITE_MISMATCH"}
@@ -121,7 +124,7 @@ def retrying(attempt: Callable[[], T], lock_wait: float) -> T:
             failure = classify(error)
             if failure is Failure.REFUSED:
                 # Not chained: a driver's message can quote the row.
-                raise EventRefused(reason_of(error)) from None
+                raise EventRefused(reason_of(error), by_database=True) from None
             if not _worth_trying(failure, tries, time.monotonic() - started < lock_wait):
                 raise LedgerUnavailable(reason_of(error)) from error
         time.sleep(BACKOFF * 2 ** (tries - 1) * random.uniform(0.5, 1.5))  # noqa: S311

@@ -17,6 +17,8 @@ from .rows import storable_text
 
 #: Why an event is in the quarantine although the database would take it.
 PRUNED = "older than the last prune"
+#: The first call that bears an id is the one that counts.
+TOLD_DIFFERENTLY = "a call of the same id is stored with other numbers"
 
 #: Whose call it was, and what the host said about it, stays out; so does the price's snapshot.
 _LEFT_OUT = {

@@ -73,17 +73,13 @@ class CallRows:
 
 
 def rows_of(events: Iterable[Event]) -> list[CallRows]:
-    """The rows of ``events`` in the order of their ids; of those with the same id only the first.
+    """The rows of ``events`` in the order of their ids; those with the same id in the order they came in.
 
     One order for all writers: two that replay the same events do not lock each other's rows crosswise.
 
     :raises EventRefused: a number is no number or out of range, or a time has no zone.
     """
-    made: dict[str, CallRows] = {}
-    for event in events:
-        rows = _rows_of_one(event)
-        made.setdefault(rows.event_id, rows)
-    return [made[event_id] for event_id in sorted(made)]
+    return sorted(map(_rows_of_one, events), key=lambda rows: rows.event_id)
 
 
 def _rows_of_one(event: Event) -> CallRows:

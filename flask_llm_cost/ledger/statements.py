@@ -1,13 +1,18 @@
-"""Insert-or-ignore and insert-or-add for the three families of databases."""
+"""Insert-or-ignore and insert-or-add for the three families of databases, and buckets of time on all."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
+from sqlalchemy import ColumnElement
 from sqlalchemy import Insert
+from sqlalchemy import SQLColumnExpression
 from sqlalchemy import Table
+from sqlalchemy import case
+from sqlalchemy import literal_column
 from sqlalchemy.dialects import mysql
 
 if TYPE_CHECKING:
@@ -52,6 +57,23 @@ def insert_adding(table: Table, sums: Sequence[str], dialect: str) -> Insert:
     upsert = _insert(table, dialect)
     return upsert.on_conflict_do_update(
         index_elements=key, set_={name: table.columns[name] + upsert.excluded[name] for name in sums}
+    )
+
+
+def bucket_number(moment: SQLColumnExpression[datetime], edges: Sequence[datetime]) -> ColumnElement[int]:
+    """Between which two of ``edges`` a row is, counted from 0: the edges are searched in halves."""
+    return _between(moment, edges, 0, len(edges) - 1)
+
+
+def _between(
+    moment: SQLColumnExpression[datetime], edges: Sequence[datetime], low: int, high: int
+) -> ColumnElement[int]:
+    if high - low <= 1:
+        return literal_column(str(low))
+    middle = (low + high) // 2
+    return case(
+        (moment < edges[middle], _between(moment, edges, low, middle)),
+        else_=_between(moment, edges, middle, high),
     )
 
 

@@ -11,6 +11,7 @@ from datetime import UTC
 from datetime import datetime
 from functools import partial
 from itertools import islice
+from typing import Any
 from typing import TypeVar
 from uuid import uuid4
 
@@ -23,17 +24,21 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ..events import Event
+from .coverage import RollupChoice
+from .coverage import begin_keeping
 from .engine import LOCK_WAIT
 from .engine import WRITE_LOCK_WAIT
 from .failures import EventRefused
+from .failures import LedgerUnavailable
 from .failures import retrying
 from .listener import CallListener
 from .meta import pruned_before
 from .meta import tell_schema_version
 from .quarantine import PRUNED
+from .quarantine import TOLD_DIFFERENTLY
 from .quarantine import quarantine_row
-from .rollups import add_to_rollups
-from .rollups import rollups_of
+from .rollups import TOKEN_SUMS
+from .rollups import count_calls
 from .rows import CALLS
 from .rows import CHILDREN
 from .rows import LINE_ITEMS
@@ -48,8 +53,13 @@ from .statements import insert_ignoring
 
 T = TypeVar("T")
 
+_ALL_CALLS = RollupChoice()
+
 #: Ids in one ``IN (...)``: below every database's limit on parameters.
 _IDS_AT_ONCE = 500
+
+#: What two events of the same call agree on. Tags, prices and times may have been told anew.
+_SAID = ("provider", "model", "operation", "status", *TOKEN_SUMS)
 
 
 class Ledger:
@@ -58,13 +68,24 @@ class Ledger:
     :param engine: from :func:`~flask_llm_cost.ledger.create_ledger_engine`. On a connection shared with the
         host the caller sees to it that the host has no transaction open.
     :param lock_wait: seconds a write waits for somebody else's lock.
+    :param rollups: the daily sums that the app's configuration asks for.
+    :param read_engine: of a replica of the database, from which questions are answered; ``None``: there is
+        none, and ``engine`` answers them.
     :param listener: hears of the calls in the transactions that insert and delete them.
     """
 
     def __init__(
-        self, engine: Engine, *, lock_wait: float = LOCK_WAIT, listener: CallListener | None = None
+        self,
+        engine: Engine,
+        *,
+        lock_wait: float = LOCK_WAIT,
+        rollups: RollupChoice = _ALL_CALLS,
+        read_engine: Engine | None = None,
+        listener: CallListener | None = None,
     ) -> None:
         self.engine = engine
+        self.read_engine = engine if read_engine is None else read_engine
+        self.rollups = rollups
         self._lock_wait = lock_wait
         self._listener = listener
         self._stamped = False
@@ -72,7 +93,8 @@ class Ledger:
     def write(self, events: Sequence[Event], *, lock_wait: float | None = None) -> int:
         """Store ``events`` in one transaction; those that are there already are left as they are.
 
-        Events older than the last prune go to the quarantine: nobody can tell whether they were there.
+        Events older than the last prune go to the quarantine: nobody can tell whether they were there. So
+        do those whose id another call bears that is stored.
 
         :returns: how many calls were inserted.
         :raises LedgerUnavailable: nothing was stored; keep the events and try again.
@@ -81,6 +103,8 @@ class Ledger:
         rows = rows_of(events)
         if not rows:
             return 0
+        if not self._stamped:
+            self.transaction(lambda connection: begin_keeping(connection, self.rollups), lock_wait)
         inserted = self.transaction(lambda connection: self._insert(connection, rows), lock_wait)
         self._stamped = True
         if self._listener is not None:
@@ -90,11 +114,15 @@ class Ledger:
     def write_or_quarantine(self, events: Sequence[Event], *, lock_wait: float | None = None) -> None:
         """Store ``events``; what can never be stored goes to the quarantine, without its personal parts.
 
+        Where the tables are not as this version expects, nothing is said of the events by a refusal.
+
         :raises LedgerUnavailable: some may be stored, others not; write all of them again later.
         """
         try:
             self.write(events, lock_wait=lock_wait)
         except EventRefused as refusal:
+            if refusal.by_database and not self.check_schema().ok:
+                raise LedgerUnavailable(refusal.reason) from None
             if len(events) > 1:
                 middle = len(events) // 2
                 self.write_or_quarantine(events[:middle], lock_wait=lock_wait)
@@ -147,12 +175,22 @@ class Ledger:
 
         return retrying(attempt, 0)
 
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """The engines that have connections of this ledger."""
+        return tuple(dict.fromkeys((self.engine, self.read_engine)))
+
     def session(self) -> Session:
-        """A session for reading, to be used in a ``with`` statement and closed soon.
+        """A session for reading what this database holds now, to be used in a ``with`` statement and closed
+        soon.
 
         The engine has two connections: whoever keeps a session open for long holds up the writer.
         """
         return Session(self.engine, expire_on_commit=False)
+
+    def read_session(self) -> Session:
+        """The same for answering questions: on the replica, where there is one. It may be a little late."""
+        return Session(self.read_engine, expire_on_commit=False)
 
     def check_schema(self) -> SchemaReport:
         """Compare the database with the models. Never raises; takes some milliseconds."""
@@ -164,20 +202,25 @@ class Ledger:
         batch_id = str(uuid4())
         now = datetime.now(UTC)
         dialect = connection.dialect.name
+        first = {row.event_id: row for row in reversed(rows)}
+        ours = [row for row in rows if row is first[row.event_id]]
         connection.execute(
             insert_ignoring(CALLS, "event_id", dialect),
-            [{**row.call, "batch_id": batch_id, "created_at": now} for row in rows],
+            [{**row.call, "batch_id": batch_id, "created_at": now} for row in ours],
         )
         ids = {row.event_id: row.id for row in connection.execute(_of_batch(batch_id))}
         # Asked after the insert: what made the event insertable, a prune, had told so before.
         horizon = pruned_before(connection)
-        new = [row for row in rows if row.event_id in ids]
+        new = [row for row in ours if row.event_id in ids]
+        _put_aside(
+            connection, [row for row in rows if row.event_id not in ids or row is not first[row.event_id]]
+        )
         if horizon is not None:
             stale = [row for row in new if row.call["occurred_at"] < horizon]
             new = [row for row in new if row.call["occurred_at"] >= horizon]
             _send_away(connection, stale, ids)
         _insert_children(connection, new, ids)
-        add_to_rollups(connection, rollups_of(row.call for row in new))
+        count_calls(connection, (row.call for row in new))
         if self._listener is not None:
             self._listener.inserted(connection, [row.call for row in new])
         if not self._stamped:
@@ -205,6 +248,26 @@ def _send_away(connection: Connection, stale: Sequence[CallRows], ids: Mapping[s
         _quarantine(connection, [quarantine_row(row.event, PRUNED) for row in stale])
 
 
+def _put_aside(connection: Connection, repeated: Sequence[CallRows]) -> None:
+    """Of events whose call was there already: those that say something else than the call that is stored."""
+    if repeated:
+        stored = {row[0]: tuple(row[1:]) for row in connection.execute(_told(repeated))}
+        different = [row for row in repeated if stored.get(row.event_id, said := _said_by(row)) != said]
+        if different:
+            _quarantine(connection, [quarantine_row(row.event, TOLD_DIFFERENTLY) for row in different])
+
+
+def _told(rows: Sequence[CallRows]) -> Select[*tuple[Any, ...]]:
+    said = (CALLS.columns[name] for name in _SAID)
+    return select(CALLS.columns.event_id, *said).where(
+        CALLS.columns.event_id.in_([row.event_id for row in rows])
+    )
+
+
+def _said_by(row: CallRows) -> tuple[Any, ...]:
+    return tuple(row.call[name] for name in _SAID)
+
+
 def _quarantine(connection: Connection, rows: Sequence[Row]) -> None:
     connection.execute(insert_ignoring(QUARANTINE, "event_id", connection.dialect.name), rows)
 
@@ -225,7 +288,7 @@ def _delete(
         connection.execute(delete(table).where(table.columns.call_id.in_(ids)))
     connection.execute(delete(CALLS).where(CALLS.columns.id.in_(ids)))
     if not keep_rollups:
-        add_to_rollups(connection, rollups_of(calls, sign=-1))
+        count_calls(connection, calls, sign=-1)
     if listener is not None:
         listener.deleted(connection, [dict(call) for call in calls])
     return len(ids)

@@ -11,6 +11,7 @@ from .price_changes import count_selected
 from .prune import PruneResult
 from .prune import prune
 from .quantities import used_by
+from .rebuild import RebuildResult
 from .rebuild import rebuild_rollups
 from .repricing import ModelChange
 from .repricing import Repricing
@@ -22,6 +23,7 @@ __all__ = [
     "Left",
     "ModelChange",
     "PruneResult",
+    "RebuildResult",
     "Repricing",
     "RepricingResult",
     "Selection",

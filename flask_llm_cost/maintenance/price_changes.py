@@ -23,8 +23,7 @@ from sqlalchemy import select
 from sqlalchemy import update
 
 from ..ledger import Ledger
-from ..ledger.rollups import add_to_rollups
-from ..ledger.rollups import rollup_changes
+from ..ledger.rollups import recount_calls
 from ..ledger.rows import CALLS
 from ..ledger.rows import LINE_ITEMS
 from ..ledger.rows import REPRICINGS
@@ -137,7 +136,7 @@ def write_prices(connection: Connection, changes: Sequence[Repriced], audit: Map
         {**call, "total_cost": change.price.total_cost, "cost_status": change.price.cost_status}
         for call, change in zip(before, changes, strict=True)
     ]
-    add_to_rollups(connection, rollup_changes(before, after))
+    recount_calls(connection, before, after)
 
 
 _NEW_CALL = ("total_cost", "cost_status", "cost_source", "pricing_snapshot")

@@ -26,7 +26,9 @@ from flask_llm_cost.events import Event
 from flask_llm_cost.events import PricedItem
 from flask_llm_cost.ledger import Base
 from flask_llm_cost.ledger import Ledger
+from flask_llm_cost.ledger import RollupChoice
 
+_ALL_CALLS = RollupChoice()
 BERLIN = ZoneInfo("Europe/Berlin")
 UTC_ZONE = ZoneInfo("UTC")
 ZONES = tuple(
@@ -77,13 +79,13 @@ def call(at: datetime = START, **values: object) -> Event:
 
 
 @contextmanager
-def memory_ledger(events: Iterable[Event]) -> Iterator[Ledger]:
+def memory_ledger(events: Iterable[Event], rollups: RollupChoice = _ALL_CALLS) -> Iterator[Ledger]:
     """A ledger in memory that holds ``events``; one at a time, as they share a database."""
     engine = _memory_engine()
     with engine.begin() as connection:
         for table in reversed(Base.metadata.sorted_tables):
             connection.execute(table.delete())
-    yield filled(engine, list(events))
+    yield filled(engine, list(events), rollups)
 
 
 @cache
@@ -94,10 +96,10 @@ def _memory_engine() -> Engine:
     return engine
 
 
-def filled(engine: Engine, events: Sequence[Event]) -> Ledger:
+def filled(engine: Engine, events: Sequence[Event], rollups: RollupChoice = _ALL_CALLS) -> Ledger:
     """A ledger with fresh tables that holds ``events``."""
     Base.metadata.create_all(engine)
-    ledger = Ledger(engine)
+    ledger = Ledger(engine, rollups=rollups)
     assert ledger.write(events) == len(events)
     return ledger
 

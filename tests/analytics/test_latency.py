@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import random
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,8 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine
 
 from flask_llm_cost.analytics import Latency
+from flask_llm_cost.analytics import latency
+from tests.analytics.ledgers import START
 from tests.analytics.ledgers import call
 from tests.analytics.ledgers import filled
 from tests.analytics.ledgers import memory_ledger
@@ -52,5 +56,29 @@ def test_percentiles_are_of_the_filtered_calls_on_every_database(database_url: s
         assert asked.latency() == expected([event.latency_ms for event in events])
         mine = [event.latency_ms for event in events if event.tags.get("tenant") == "50%"]
         assert asked.tagged(tenant="50%").latency() == expected(mine)
+    finally:
+        engine.dispose()
+
+
+def test_percentiles_of_very_many_calls_come_from_a_sample(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Average and count stay exact; a filter keeps the percentiles exact too."""
+    monkeypatch.setattr(latency, "EXACT_UP_TO", 1_000)
+    monkeypatch.setattr(latency, "_IDS_IN_SPAN", 10)
+    rng = random.Random(1)
+    took = [int(rng.lognormvariate(6, 0.5)) for _ in range(2_400)]
+    events = [call(START + timedelta(seconds=number), latency_ms=each) for number, each in enumerate(took)]
+    exact = expected(list(took))
+    engine = create_engine(database_url)
+    try:
+        asked = query(filled(engine, events))
+        found = asked.latency()
+        assert (found.count, found.average_ms, found.sampled) == (exact.count, exact.average_ms, True)
+        for name in ("p50_ms", "p95_ms"):
+            assert getattr(found, name) in took
+            assert getattr(found, name) == pytest.approx(getattr(exact, name), rel=0.2)
+        assert asked.where(provider="openai").latency() == exact
+        assert asked.between(START, START + timedelta(minutes=5)).latency() == expected(list(took[:300]))
     finally:
         engine.dispose()

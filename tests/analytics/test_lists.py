@@ -13,6 +13,7 @@ from flask_llm_cost.analytics import TagKey
 from flask_llm_cost.analytics import UnpricedModel
 from flask_llm_cost.errors import InvalidFilterError
 from flask_llm_cost.events import PricedItem
+from flask_llm_cost.ledger import RollupChoice
 from tests.analytics.ledgers import START
 from tests.analytics.ledgers import call
 from tests.analytics.ledgers import filled
@@ -96,6 +97,17 @@ def test_tag_keys_are_counted_within_the_filter() -> None:
         )
         assert asked.where(user_id="1").tag_keys(limit=1) == (TagKey(key="feature", calls=1, values=1),)
         assert asked.tagged(tenant="x").tag_keys()[0].calls == 1
+
+
+def test_tag_keys_with_sums_of_their_own_are_counted_from_these() -> None:
+    events = [call(START + timedelta(hours=n), tags={"feature": f"f{n % 3}"}) for n in range(30)]
+    with memory_ledger([*events, call()], RollupChoice(tags=("feature",))) as ledger:
+        everything = query(ledger)
+        ragged = everything.between(START + timedelta(minutes=1), START + timedelta(hours=29))
+        assert everything.tag_keys() == (TagKey(key="feature", calls=30, values=3),)
+        assert ragged.tag_keys() == (TagKey(key="feature", calls=28, values=3),)
+        assert everything.where(model="gpt-5-mini").tag_keys() == everything.tag_keys()
+        assert everything.where(model="other").tag_keys() == ()
 
 
 def test_unpriced_models_are_those_whose_usage_has_no_complete_price() -> None:

@@ -70,12 +70,12 @@ def test_nothing_to_delete_is_said_without_asking(app: CommandApp) -> None:
 def test_rollups_that_drifted_are_mended(stored: CommandApp) -> None:
     stored.call()
     with Session(stored.ledger.engine) as session:
-        session.execute(update(Rollup).values(calls=5))
+        session.execute(update(Rollup).where(Rollup.grain == "h").values(calls=5))
         session.commit()
     assert stored.run("doctor", "--deep").exit_code == 1
 
     dry = stored.run("rebuild-rollups", "--dry-run")
-    assert dry.stdout == "Would correct 1 rollup. Nothing was changed.\n"
+    assert dry.stdout == "Would correct 1 rollup.\nNothing was changed.\n"
     assert stored.run("rebuild-rollups").stdout == "Corrected 1 rollup.\n"
     assert stored.run("rebuild-rollups").stdout == "The rollups equal the calls.\n"
     assert stored.run("doctor", "--deep").exit_code == 0

@@ -152,13 +152,13 @@ def test_a_sample_is_of_the_latest_calls(app: CommandApp) -> None:
 def test_rollups_that_drifted_are_an_error_with_both_numbers(stored: CommandApp) -> None:
     stored.call()
     with Session(stored.ledger.engine) as session:
-        session.execute(update(Rollup).values(calls=5))
+        session.execute(update(Rollup).where(Rollup.grain == "h").values(calls=5))
         session.commit()
 
     assert "rollups" not in checks(stored)
     check = checks(stored, deep=True)["rollups"]
     assert check.status == "error"
-    assert "1 rollup differs from its calls; the first: openai/gpt-5 at " in check.evidence
+    assert "1 rollup differs from its calls; the first: openai/gpt-5 in the hour from " in check.evidence
     assert check.evidence.endswith("calls 5 instead of 1.")
     assert "flask llm-cost rebuild-rollups" in check.fix
 

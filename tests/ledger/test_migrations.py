@@ -6,20 +6,28 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import create_engine
 from sqlalchemy import inspect
+from sqlalchemy import select
+from sqlalchemy import text
 
 from flask_llm_cost.errors import ConfigurationError
 from flask_llm_cost.ledger import Base
 from flask_llm_cost.ledger import Ledger
+from flask_llm_cost.ledger import RollupChoice
+from flask_llm_cost.ledger import RollupCoverage
 from flask_llm_cost.ledger import create_ledger_engine
 from flask_llm_cost.ledger import rollup_drift
 from flask_llm_cost.ledger.revisions import next_revision
 from flask_llm_cost.ledger.revisions import template_directory
+from flask_llm_cost.maintenance import rebuild_rollups
+from tests.made_events import NOON
 from tests.made_events import event
 
 if TYPE_CHECKING:
@@ -162,6 +170,38 @@ def test_the_reviewed_revisions_equal_the_models(tmp_path: Path, database_url: s
         assert _our_tables(database_url) == left
     host.flask_db("downgrade")
     assert _our_tables(database_url) == set()
+
+
+def test_a_database_with_calls_is_upgraded_and_gets_its_daily_sums(tmp_path: Path, database_url: str) -> None:
+    """What was there before is filled in by the rebuild; a downgrade leaves what the version before knows."""
+    host = _host(tmp_path, database_url)
+    host.flask_db("init")
+    *_, last = host.add_revisions()
+    host.flask_db("upgrade")
+    engine = create_engine(database_url)
+    india = RollupChoice(ZoneInfo("Asia/Kolkata"), ("feature",))
+    ledger = Ledger(create_ledger_engine(engine), rollups=india)
+    days = [NOON - timedelta(days=number) for number in range(40)]
+    ledger.write([event(occurred_at=day, tags={"feature": "chat"}) for day in days])
+    host.flask_db(f"downgrade {last.down_revision}")
+    assert "llm_cost_rollup_coverage" not in _our_tables(database_url)
+    with ledger.engine.connect() as connection:
+        kinds = connection.execute(text("SELECT DISTINCT grain, tag_key FROM llm_cost_rollups")).all()
+    assert [tuple(kind) for kind in kinds] == [("h", "")], "as the version before has them"
+    host.flask_db("upgrade")
+    ledger = Ledger(ledger.engine, rollups=india)
+    ledger.write([event(occurred_at=NOON, tags={"feature": "chat"})])
+    with ledger.session() as session:
+        complete = session.scalars(select(RollupCoverage.complete_from)).all()
+    assert complete == [NOON.replace(hour=18, minute=30, second=0, microsecond=0)] * 2, (
+        "the next midnight in India"
+    )
+    assert rebuild_rollups(ledger).filled == 80
+    with ledger.session() as session:
+        assert rollup_drift(session) == []
+        assert session.scalars(select(RollupCoverage.complete_from)).all() == [None, None]
+    ledger.engine.dispose()
+    engine.dispose()
 
 
 #: The tables of the fourth version.

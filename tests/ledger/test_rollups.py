@@ -69,7 +69,9 @@ def test_rollups_equal_the_ledger_to_the_last_digit(
     expected = sum((each.total_cost or 0 for each in written if each.event_id not in doomed), Decimal(0))
     with ledger.session() as session:
         assert rollup_drift(session) == []
-        assert (session.scalar(select(func.sum(Rollup.total_cost))) or 0) == expected
+        assert (
+            session.scalar(select(func.sum(Rollup.total_cost)).where(Rollup.grain == "h")) or 0
+        ) == expected
     _clear(ledger)
 
 
@@ -86,7 +88,7 @@ def test_drift_names_the_hour_the_model_and_both_sums(ledger: Ledger) -> None:
         connection.execute(update(Rollup).where(Rollup.provider == "openai").values(wrong))
         connection.execute(delete(Rollup).where(Rollup.provider == "anthropic"))
     with ledger.session() as session:
-        lost, changed = rollup_drift(session)
+        lost, changed = (drift for drift in rollup_drift(session) if drift.grain == "h")
     assert (lost.provider, lost.differences["calls"]) == ("anthropic", (1, 0))
     assert changed == Drift(
         bucket=hour_of(NOON),
@@ -102,7 +104,7 @@ def test_a_rollup_of_calls_that_are_not_there_is_drift(ledger: Ledger, app: Flas
         connection.execute(delete(LineItem))
         connection.execute(delete(LlmCall))
     with ledger.session() as session:
-        (drift,) = rollup_drift(session)
+        _, drift = rollup_drift(session)
     assert drift.differences["calls"] == (0, 1)
 
 

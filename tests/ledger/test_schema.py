@@ -8,6 +8,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import create_engine
 from sqlalchemy import select
 from sqlalchemy import text
+from sqlalchemy import update
 
 from flask_llm_cost.ledger import Base
 from flask_llm_cost.ledger import Ledger
@@ -67,12 +68,14 @@ def test_a_ledger_of_the_version_before_lacks_the_audit_trail_only(ledger: Ledge
     )
     assert ledger.check_schema().problems == ("Table llm_cost_repricings is missing.",)
     assert ledger.write([event()]) == 1
+    told = select(Meta.value).where(Meta.key == "schema_version")
     with ledger.session() as session:
-        assert session.scalars(select(Meta.value)).all() == [str(SCHEMA_VERSION)]
-    _run(ledger, "UPDATE llm_cost_meta SET value = '99'")
+        assert session.scalars(told).all() == [str(SCHEMA_VERSION)]
+    with ledger.engine.begin() as connection:
+        connection.execute(update(Meta).where(Meta.key == "schema_version").values(value="99"))
     Ledger(ledger.engine).write([event()])
     with ledger.session() as session:
-        assert session.scalars(select(Meta.value)).all() == ["99"]
+        assert session.scalars(told).all() == ["99"]
 
 
 def test_an_unknown_column_that_must_be_filled_is_named(ledger: Ledger) -> None:

@@ -214,7 +214,7 @@ def _waiting() -> Iterator[tuple[str, str, bool]]:
     ledger = state.ledger
     if ledger is not None:
         try:
-            with ledger.session() as session:
+            with ledger.read_session() as session:
                 check = quarantined(session)
         except SQLAlchemyError:
             yield "Quarantine", formats.NOT_KNOWN.text, True

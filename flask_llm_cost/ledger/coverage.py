@@ -1,0 +1,187 @@
+"""Which rollups are kept: what the database says, not what one process is configured to.
+
+Workers are restarted one after the other, and several apps may share a ledger. If each kept the rollups of
+its own configuration, none could tell which are whole. So the kinds that are kept stand in a table; whoever
+counts calls keeps all of them, and whoever adds or removes one waits for the transactions that do not know
+yet. Sums per hour of all calls are always kept and need no row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import dataclass
+from dataclasses import replace
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfoNotFoundError
+
+from sqlalchemy import ColumnElement
+from sqlalchemy import Connection
+from sqlalchemy import delete
+from sqlalchemy import func
+from sqlalchemy import insert
+from sqlalchemy import select
+
+from .days import day_around
+from .failures import LedgerUnavailable
+from .rows import CALLS
+from .rows import COVERAGE
+from .rows import META
+from .rows import ROLLUPS
+from .statements import insert_ignoring
+
+#: The sums of a UTC hour.
+HOUR = "h"
+#: The sums of a day of the zone that its coverage names.
+DAY = "d"
+#: The row of ``llm_cost_meta`` that is locked: shared by who counts calls, alone by who changes the kinds.
+KEPT_KEY = "rollups_kept"
+
+_HOUR = timedelta(hours=1)
+_UTC = ZoneInfo("UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of rollups: which buckets of time, and of all calls or by the values of a tag.
+
+    :param complete_from: from this bucket on every call is in them; ``None``: since ever.
+    """
+
+    grain: str
+    tag_key: str = ""
+    zone: ZoneInfo = _UTC
+    complete_from: datetime | None = None
+
+    def bucket_around(self, moment: datetime) -> tuple[datetime, datetime]:
+        """When the bucket that ``moment`` belongs to begins, and when the next one does; in UTC."""
+        if self.grain == DAY:
+            return day_around(moment, self.zone)
+        start = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        return start, start + _HOUR
+
+    def bucket_of(self, moment: datetime) -> datetime:
+        """When the bucket that ``moment`` belongs to begins."""
+        return self.bucket_around(moment)[0]
+
+    def first_bucket_from(self, moment: datetime) -> datetime:
+        """The first bucket that does not begin before ``moment``."""
+        start, end = self.bucket_around(moment)
+        return start if start == moment else end
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What one kind is kept of at most."""
+        return self.grain, self.tag_key
+
+    def is_same(self, other: Kind) -> bool:
+        """Whether both are the same sums, however much of them is complete."""
+        return self.key == other.key and self.zone.key == other.zone.key
+
+
+HOURS = Kind(HOUR)
+
+
+@dataclass(frozen=True, slots=True)
+class RollupChoice:
+    """What an app's configuration asks for: daily sums in its zone, of all calls and by these tags."""
+
+    zone: ZoneInfo = _UTC
+    tags: tuple[str, ...] = ()
+
+    def kinds(self) -> Iterator[Kind]:
+        """The kinds of daily sums that are asked for."""
+        for tag_key in ("", *self.tags):
+            yield Kind(DAY, tag_key, self.zone)
+
+
+def kept_kinds(connection: Connection) -> tuple[Kind, ...]:
+    """The kinds of rollups that the calls of this transaction have to be counted in, until it ends."""
+    connection.execute(select(META.c.value).where(META.c.key == KEPT_KEY).with_for_update(read=True))
+    # A statement of its own: it sees what was committed while the lock was waited for.
+    return read_kinds(connection)
+
+
+def read_kinds(connection: Connection) -> tuple[Kind, ...]:
+    """The kinds of rollups that are kept now, in the order in which writers lock them."""
+    rows = connection.execute(select(COVERAGE).order_by(COVERAGE.c.grain, COVERAGE.c.tag_key))
+    days = (Kind(row.grain, row.tag_key, _zone(row.zone), row.complete_from) for row in rows)
+    return (*days, HOURS)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise LedgerUnavailable(
+            f"the rollups are kept in days of {name!r}, which this machine does not know: pip install tzdata"
+        ) from None
+
+
+def missing_kinds(connection: Connection, choice: RollupChoice) -> list[Kind]:
+    """The kinds that are asked for and not kept. One of another zone stands in the way until a rebuild."""
+    kept = {kind.key for kind in read_kinds(connection)}
+    return [kind for kind in choice.kinds() if kind.key not in kept]
+
+
+def begin_keeping(connection: Connection, choice: RollupChoice) -> None:
+    """Keep what is asked for from now on: complete since ever where there are no calls yet, else from the
+    bucket after the latest call.
+    """
+    if not missing_kinds(connection, choice):
+        return
+    lock_kinds(connection)
+    latest = connection.execute(select(func.max(CALLS.c.occurred_at))).scalar()
+    for kind in missing_kinds(connection, choice):
+        if has_rows(connection, kind):
+            continue  # of an earlier time or another zone: the rebuild removes them
+        begins = None if latest is None else kind.bucket_around(latest)[1]
+        connection.execute(insert(COVERAGE), _row(replace(kind, complete_from=begins)))
+
+
+def stop_keeping(connection: Connection, kinds: Iterable[Kind]) -> None:
+    """Keep these kinds no more. Their rows are still there."""
+    lock_kinds(connection)
+    for kind in kinds:
+        connection.execute(delete(COVERAGE).where(*_is(kind)))
+
+
+def lock_kinds(connection: Connection) -> None:
+    """Wait for everybody who counts calls, and let nobody begin to until the transaction ends."""
+    connection.execute(insert_ignoring(META, "key", connection.dialect.name), {"key": KEPT_KEY, "value": "1"})
+    connection.execute(select(META.c.value).where(META.c.key == KEPT_KEY).with_for_update())
+
+
+def move_coverage(
+    connection: Connection, kind: Kind, told: datetime | None, complete_from: datetime | None
+) -> bool:
+    """Tell from which bucket on a kind is complete; false where something else than ``told`` stands there."""
+    is_told = (COVERAGE.c.zone == kind.zone.key, COVERAGE.c.complete_from == told)
+    moved = connection.execute(
+        COVERAGE.update().where(*_is(kind), *is_told).values(complete_from=complete_from)
+    )
+    return moved.rowcount == 1
+
+
+def has_rows(connection: Connection, kind: Kind) -> bool:
+    """Whether there are rollups of a kind, kept or not."""
+    statement = select(ROLLUPS.c.bucket).where(
+        ROLLUPS.c.grain == kind.grain, ROLLUPS.c.tag_key == kind.tag_key
+    )
+    return connection.execute(statement.limit(1)).first() is not None
+
+
+def _is(kind: Kind) -> tuple[ColumnElement[bool], ...]:
+    return COVERAGE.c.grain == kind.grain, COVERAGE.c.tag_key == kind.tag_key
+
+
+def _row(kind: Kind) -> dict[str, object]:
+    return {
+        "grain": kind.grain,
+        "tag_key": kind.tag_key,
+        "zone": kind.zone.key,
+        "complete_from": kind.complete_from,
+    }

@@ -1,0 +1,228 @@
+"""The rollups held against the calls they sum: both sides added up by the database, window by window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement
+from sqlalchemy import Connection
+from sqlalchemy import RowMapping
+from sqlalchemy import Select
+from sqlalchemy import and_
+from sqlalchemy import case
+from sqlalchemy import extract
+from sqlalchemy import func
+from sqlalchemy import literal_column
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from .coverage import DAY
+from .coverage import Kind
+from .coverage import read_kinds
+from .meta import pruned_before
+from .rollups import SUMS
+from .rollups import TOKEN_SUMS
+from .rollups import Key
+from .rollups import Number
+from .rollups import rollup_row
+from .rows import CALLS
+from .rows import ROLLUPS
+from .rows import TAGS
+from .rows import Row
+from .statements import bucket_number
+
+#: How much is held in memory: the sums of a week.
+_WINDOW = timedelta(days=7)
+_HOUR_PARTS = ("year", "month", "day", "hour")
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A rollup that is not what its calls add up to.
+
+    :param differences: column name to (sum of the calls, sum in the rollup).
+    """
+
+    bucket: datetime
+    provider: str
+    model: str
+    differences: Mapping[str, tuple[Number, Number]]
+    grain: str = "h"
+    tag_key: str = ""
+    tag_value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Whole buckets of one kind of rollups, from ``start`` up to ``end``."""
+
+    kind: Kind
+    start: datetime
+    end: datetime
+
+    def edges(self) -> list[datetime]:
+        """The beginnings of its buckets, and its end."""
+        found = [self.start]
+        while found[-1] < self.end:
+            found.append(self.kind.bucket_around(found[-1])[1])
+        return found
+
+
+def correction(drift: Drift) -> Row:
+    """What has to be added to a rollup so that it equals its calls."""
+    key = (drift.grain, drift.tag_key, drift.bucket, drift.provider, drift.model, drift.tag_value)
+    missing = {name: told - kept for name, (told, kept) in drift.differences.items()}
+    return rollup_row(key, [missing.get(name, 0) for name in SUMS])
+
+
+def rollup_drift(session: Session) -> list[Drift]:
+    """Where the rollups differ from the calls, to the last digit; from the last prune on. Reads everything.
+
+    Both sides are read in one snapshot, so calls that arrive meanwhile make no difference. Of rollups that
+    are kept since lately only, the part that is complete is compared.
+    """
+    one_snapshot(session)
+    connection = session.connection()
+    return [
+        drift
+        for kind in read_kinds(connection)
+        for window in windows(connection, kind, kind.complete_from)
+        for drift in drift_of(connection, window)
+    ]
+
+
+def one_snapshot(session: Session) -> None:
+    """Let all statements of a session see the same calls, so that their sums agree.
+
+    SQLite's transactions do so by themselves.
+    """
+    if not session.in_transaction() and session.get_bind().dialect.name != "sqlite":
+        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+
+
+def windows(
+    connection: Connection, kind: Kind, start: datetime | None = None, end: datetime | None = None
+) -> list[Window]:
+    """The time from ``start`` to ``end`` in which there are calls or rollups, from the last prune on."""
+    moments = _ends(connection, kind)
+    if not moments:
+        return []
+    first, last = kind.bucket_of(min(moments)), kind.bucket_around(max(moments))[1]
+    if (horizon := pruned_before(connection)) is not None:
+        first = max(first, kind.first_bucket_from(horizon))
+    first, last = max(first, start or first), min(last, end or last)
+    found = []
+    while first < last:
+        following = min(last, kind.bucket_around(first + _WINDOW)[0])
+        found.append(Window(kind, first, following))
+        first = following
+    return found
+
+
+def _ends(connection: Connection, kind: Kind) -> list[datetime]:
+    bucket = ROLLUPS.c.bucket
+    of_kind = (ROLLUPS.c.grain == kind.grain, ROLLUPS.c.tag_key == kind.tag_key)
+    # Each end by itself: that is one look into an index.
+    statements = [
+        statement
+        for end in (func.min, func.max)
+        for statement in (select(end(CALLS.c.occurred_at)), select(end(bucket)).where(*of_kind))
+    ]
+    found = (connection.execute(statement).scalar() for statement in statements)
+    return [moment for moment in found if moment is not None]
+
+
+def drift_of(connection: Connection, window: Window) -> list[Drift]:
+    """Where the rollups of a window differ from its calls."""
+    calls, rollups = _sums_of_calls(connection, window), _sums_of_rollups(connection, window)
+    nothing = (0,) * len(SUMS)
+    found = []
+    for key in sorted(calls.keys() | rollups.keys()):
+        pairs = zip(SUMS, calls.get(key, nothing), rollups.get(key, nothing), strict=True)
+        wrong = {name: (told, kept) for name, told, kept in pairs if told != kept}
+        if wrong:
+            grain, tag_key, bucket, provider, model, tag_value = key
+            found.append(Drift(bucket, provider, model, wrong, grain, tag_key, tag_value))
+    return found
+
+
+def _sums_of_rollups(connection: Connection, window: Window) -> dict[Key, tuple[Number, ...]]:
+    rollup, kind = ROLLUPS.c, window.kind
+    statement = select(
+        rollup.bucket, rollup.provider, rollup.model, rollup.tag_value, *(rollup[name] for name in SUMS)
+    ).where(
+        rollup.grain == kind.grain,
+        rollup.tag_key == kind.tag_key,
+        rollup.bucket >= window.start,
+        rollup.bucket < window.end,
+    )
+    return {(*kind.key, *row[:4]): tuple(map(_exact, row[4:])) for row in connection.execute(statement)}
+
+
+def _sums_of_calls(connection: Connection, window: Window) -> dict[Key, tuple[Number, ...]]:
+    edges = window.edges() if window.kind.grain == DAY else []
+    found = connection.execute(_statement(window, edges)).mappings()
+    return {
+        (*window.kind.key, _bucket(row, edges), row["provider"], row["model"], row["tag_value"]): tuple(
+            _exact(row[f"sum_{name}"]) for name in SUMS
+        )
+        for row in found
+    }
+
+
+def _statement(window: Window, edges: list[datetime]) -> Select[Any]:
+    call, kind = CALLS.c, window.kind
+    buckets: list[ColumnElement[Any]] = (
+        [bucket_number(call.occurred_at, edges).label("bucket_number")]
+        if edges
+        else [extract(part, call.occurred_at).label(part) for part in _HOUR_PARTS]
+    )
+    value: ColumnElement[str] = func.coalesce(TAGS.c.value, "") if kind.tag_key else literal_column("''")
+    names = [*(bucket.name for bucket in buckets), "provider", "model", "tag_value"]
+    statement = select(*buckets, call.provider, call.model, value.label("tag_value"), *_sums()).where(
+        call.occurred_at >= window.start, call.occurred_at < window.end
+    )
+    if kind.tag_key:
+        beside = and_(TAGS.c.call_id == call.id, TAGS.c.key == kind.tag_key)
+        statement = statement.select_from(CALLS.outerjoin(TAGS, beside))
+    # By name: PostgreSQL takes the same expression with bound values for two different ones.
+    return statement.group_by(*names)
+
+
+def _sums() -> Iterator[ColumnElement[Any]]:
+    call = CALLS.c
+    sums: dict[str, ColumnElement[Any]] = {
+        "calls": func.count(),
+        "failed_calls": _count_where(call.status != "ok"),
+        "unknown_cost_calls": _count_where(call.cost_status == "unknown"),
+        "partial_cost_calls": _count_where(call.cost_status == "partial"),
+        "priced_calls": func.count(call.total_cost),
+        **{name: func.sum(call[name]) for name in TOKEN_SUMS},
+        "total_cost": func.sum(call.total_cost),
+        "timed_calls": func.count(call.latency_ms),
+        "latency_ms": func.sum(call.latency_ms),
+    }
+    for name in SUMS:
+        yield sums[name].label(f"sum_{name}")
+
+
+def _count_where(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.count(case((condition, 1)))
+
+
+def _bucket(row: RowMapping, edges: list[datetime]) -> datetime:
+    if edges:
+        return edges[int(row["bucket_number"])]
+    year, month, day, hour = (int(row[part]) for part in _HOUR_PARTS)
+    return datetime(year, month, day, hour, tzinfo=UTC)
+
+
+def _exact(value: Any) -> Number:
+    # The sum of no value is NULL; a Decimal compares equal to the int it stands for.
+    return 0 if value is None else value
