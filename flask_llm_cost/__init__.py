@@ -9,6 +9,8 @@ from .capture import track_stream
 from .context import copy_context
 from .context import tagged
 from .context import with_tags
+from .errors import BudgetExceededError
+from .errors import BudgetUnavailableError
 from .errors import CaptureContractError
 from .errors import ConfigurationError
 from .errors import InvalidFilterError
@@ -16,10 +18,13 @@ from .errors import LLMCostError
 from .errors import StorageError
 from .errors import UnknownPricingError
 from .extension import LLMCostTracker
+from .signals import budget_exceeded
+from .signals import budget_threshold_reached
 from .signals import call_recorded
 from .usage import Usage
 
 if TYPE_CHECKING:
+    from .budgets import Budget
     from .ledger import CallTag
     from .ledger import LineItem
     from .ledger import LlmCall
@@ -32,11 +37,16 @@ __all__ = [
     "track",
     "track_stream",
     "Usage",
+    "Budget",
     "LlmCall",
     "LineItem",
     "CallTag",
     "call_recorded",
+    "budget_threshold_reached",
+    "budget_exceeded",
     "LLMCostError",
+    "BudgetExceededError",
+    "BudgetUnavailableError",
     "ConfigurationError",
     "CaptureContractError",
     "StorageError",
@@ -46,7 +56,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    # The models are slow to import, and few apps name them.
+    # Loaded for those who name them: the models are slow to import, and not every app has budgets.
+    if name == "Budget":
+        from .budgets import Budget
+
+        return Budget
     if name not in ("LlmCall", "LineItem", "CallTag"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from . import ledger

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ from .runtime import Runtime
 from .scope import Scope
 
 if TYPE_CHECKING:
+    from .budgets import Budget
+    from .budgets.keeper import BudgetKeeper
     from .ingest.choice import DatabaseIngest
     from .ledger import LedgerSource
 
@@ -40,10 +43,13 @@ class Options:
     default_tags: DefaultTags | None = None
     user_loader: Callable[[], object] | None = None
     storage: Callable[[Event], object] | None = None
+    budgets: Sequence[Budget] = ()
     default: bool = False
 
     def overridden_by(self, given: Mapping[str, Any]) -> Options:
-        return replace(self, **{name: value for name, value in given.items() if value not in (None, False)})
+        return replace(
+            self, **{name: value for name, value in given.items() if value not in (None, False, ())}
+        )
 
 
 def build_runtime(app: Flask, db: SQLAlchemy | None, options: Options) -> Runtime:
@@ -56,6 +62,7 @@ def build_runtime(app: Flask, db: SQLAlchemy | None, options: Options) -> Runtim
         discounts=config.discounts,
     )
     source = _ledger_source(app, db, config) if _wants_ledger(config, options) else None
+    keeper = _budget_keeper(app, config, options, source, catalog, counters)
     stored = None if source is None else _database_ingest(app, config, source, counters)
     ingest = _other_ingest(app, config, counters, options) if stored is None else stored
     recorder = Recorder(
@@ -68,6 +75,7 @@ def build_runtime(app: Flask, db: SQLAlchemy | None, options: Options) -> Runtim
         if isinstance(options.default_tags, Mapping)
         else options.default_tags,
         user_loader=options.user_loader,
+        budgets=keeper,
     )
     context_ended = recorder.catch_up
     if stored is not None:
@@ -84,6 +92,7 @@ def build_runtime(app: Flask, db: SQLAlchemy | None, options: Options) -> Runtim
         ingest=ingest,
         recorder=recorder,
         ledger_source=source,
+        budgets=keeper,
         authorize=options.authorize,
     )
 
@@ -106,6 +115,29 @@ def _ledger_source(app: Flask, db: SQLAlchemy | None, config: Config) -> LedgerS
     attach_tables(found, config.bind_key)
     check_read_bind(found, config.read_bind_key)
     return LedgerSource(app, found, config)
+
+
+def _budget_keeper(
+    app: Flask,
+    config: Config,
+    options: Options,
+    source: LedgerSource | None,
+    catalog: Catalog,
+    counters: Counters,
+) -> BudgetKeeper | None:
+    """What keeps the app's budgets; ``None`` where none is declared, or nothing is tracked."""
+    if not (options.budgets or config.budgets or any(amount is not None for amount in config.budget_amounts)):
+        return None
+    from .budgets.configured import configured  # an app without budgets need not load them
+    from .budgets.keeper import BudgetKeeper
+
+    budgets = configured(config, options.budgets, with_ledger=source is not None)
+    if not config.enabled:
+        return None
+    keeper = BudgetKeeper(app, budgets, source, catalog, counters)
+    if source is not None:
+        source.listener = keeper
+    return keeper
 
 
 def _database_ingest(app: Flask, config: Config, source: LedgerSource, counters: Counters) -> DatabaseIngest:

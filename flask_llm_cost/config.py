@@ -74,6 +74,11 @@ class Config:
     pricing_overrides: Mapping[str, Any] = field(default_factory=_nothing)
     discounts: Mapping[str, Decimal] = field(default_factory=_nothing)
     unknown_pricing: Literal["warn", "ignore", "raise"] = "warn"
+    budgets: tuple[Any, ...] = ()
+    monthly_budget: Decimal | None = None
+    daily_budget: Decimal | None = None
+    per_call_budget: Decimal | None = None
+    budget_enforcement: Literal["notify", "raise", "block", "reserve"] = "notify"
     provider_hosts: Mapping[str, str] = field(default_factory=_nothing)
     request_stream_usage: bool = False
     dashboard: bool = True
@@ -83,6 +88,11 @@ class Config:
     celery_tags: bool = False
     buffer_size: int = 10_000
     shutdown_timeout: float = 5.0
+
+    @property
+    def budget_amounts(self) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+        """The three that need no :class:`~flask_llm_cost.Budget`: of a month, of a day, of each call."""
+        return self.monthly_budget, self.daily_budget, self.per_call_budget
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Config:
@@ -244,6 +254,28 @@ def _discounts(key: str, value: Any) -> Mapping[str, Decimal]:
     return MappingProxyType(found)
 
 
+def _budgets(key: str, value: Any) -> tuple[Any, ...]:
+    """Each is checked when it is made: a mapping of the arguments of ``Budget``, or one."""
+    if isinstance(value, str | Mapping) or not isinstance(value, list | tuple):
+        raise _invalid(key, value, "a list of Budget objects, or of mappings with their arguments")
+    return tuple(value)
+
+
+def _optional_amount(key: str, value: Any) -> Decimal | None:
+    accepted = "an amount in USD such as '100', or None"
+    if value is None:
+        return None
+    if isinstance(value, float | bool):
+        raise _invalid(key, value, f"{accepted} (a float would not be exact)")
+    try:
+        amount = Decimal(value)
+    except (InvalidOperation, TypeError, ValueError) as error:
+        raise _invalid(key, value, accepted) from error
+    if not amount.is_finite() or amount < 0:
+        raise _invalid(key, value, accepted)
+    return amount
+
+
 def _url_prefix(key: str, value: Any) -> str:
     if not isinstance(value, str) or not value.startswith("/") or value.rstrip("/") == "":
         raise _invalid(key, value, "a path that begins with '/', such as '/llm-costs'")
@@ -270,6 +302,11 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = MappingProxyType(
         "LLM_COST_PRICING_OVERRIDES": _mapping,
         "LLM_COST_DISCOUNTS": _discounts,
         "LLM_COST_UNKNOWN_PRICING": _one_of("warn", "ignore", "raise"),
+        "LLM_COST_BUDGETS": _budgets,
+        "LLM_COST_MONTHLY_BUDGET": _optional_amount,
+        "LLM_COST_DAILY_BUDGET": _optional_amount,
+        "LLM_COST_PER_CALL_BUDGET": _optional_amount,
+        "LLM_COST_BUDGET_ENFORCEMENT": _one_of("notify", "raise", "block", "reserve"),
         "LLM_COST_PROVIDER_HOSTS": _hosts,
         "LLM_COST_REQUEST_STREAM_USAGE": _boolean,
         "LLM_COST_DASHBOARD": _boolean,

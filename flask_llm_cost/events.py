@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 from typing import Literal
 from typing import NamedTuple
+from typing import Protocol
 
 from .usage import Usage
 
@@ -36,6 +37,13 @@ Status = Literal["ok", "error", "aborted", "blocked"]
 UsageSource = Literal["response", "stream", "batch", "manual", "estimated", "unknown"]
 CostStatus = Literal["complete", "partial", "unknown", "free"]
 CostSource = Literal["computed", "provider", "caller"]
+
+
+class Lease(Protocol):
+    """What budgets have set aside for a call."""
+
+    def is_of(self, event_id: str) -> None:
+        """The call's event has this id, which is not the call's own."""
 
 
 # The first three are tuples: each call makes them on its request's thread, where a frozen dataclass would
@@ -69,7 +77,10 @@ class Attribution(NamedTuple):
 
 
 class OpenCall(NamedTuple):
-    """A call under way. ``started_ns`` is the monotonic clock, for durations only."""
+    """A call under way. ``started_ns`` is the monotonic clock, for durations only.
+
+    :param lease: what is held of budgets while the call is under way; given back when nobody holds it.
+    """
 
     event_id: str
     service: str
@@ -77,6 +88,7 @@ class OpenCall(NamedTuple):
     started_ns: int
     start: CallStart
     attribution: Attribution
+    lease: Lease | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

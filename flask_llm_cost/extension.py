@@ -39,6 +39,8 @@ from .usage import Usage
 if TYPE_CHECKING:
     from .analytics import CallQuery
     from .analytics import Report
+    from .budgets import Budget
+    from .budgets import BudgetStatus
 
 
 class LLMCostTracker:
@@ -56,6 +58,7 @@ class LLMCostTracker:
     :param user_loader: returns the user a call belongs to (model object or id) where no ``with_tags`` says
         so; without it the user that Flask-Login knows of.
     :param storage: a callable that takes each :class:`~flask_llm_cost.events.Event` and owns persistence.
+    :param budgets: limits on what calls may cost: :class:`~flask_llm_cost.Budget` objects.
     :param default: calls outside any app context belong to this app; needed only with several tracked apps.
     """
 
@@ -68,10 +71,15 @@ class LLMCostTracker:
         default_tags: DefaultTags | None = None,
         user_loader: Callable[[], object] | None = None,
         storage: Callable[[Event], object] | None = None,
+        budgets: Sequence[Budget] = (),
     ) -> None:
         self._db = db
         self._options = Options(
-            authorize=authorize, default_tags=default_tags, user_loader=user_loader, storage=storage
+            authorize=authorize,
+            default_tags=default_tags,
+            user_loader=user_loader,
+            storage=storage,
+            budgets=tuple(budgets),
         )
         self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
         if app is not None:
@@ -86,6 +94,7 @@ class LLMCostTracker:
         default_tags: DefaultTags | None = None,
         user_loader: Callable[[], object] | None = None,
         storage: Callable[[Event], object] | None = None,
+        budgets: Sequence[Budget] = (),
         default: bool = False,
     ) -> None:
         """Set the app up: read its configuration, add tables, commands and dashboard, tap the SDKs.
@@ -105,6 +114,7 @@ class LLMCostTracker:
                 "default_tags": default_tags,
                 "user_loader": user_loader,
                 "storage": storage,
+                "budgets": tuple(budgets),
                 "default": default,
             }
         )
@@ -144,6 +154,33 @@ class LLMCostTracker:
     def track_stream(self, **call: Any) -> AbstractContextManager[capture.StreamCollector]:
         """Record a streamed call by hand; see :func:`flask_llm_cost.track_stream`."""
         return capture.track_stream(runtime=self._runtime, **call)
+
+    def budget_status(self, *, provider: str | None = None, model: str | None = None) -> list[BudgetStatus]:
+        """Where the budgets stand that a call made here and now would be under, with its user and tags.
+
+        Those for one provider or model are among them unless you name another one. What waits in this
+        process is written first.
+
+        :raises LLMCostError: the database does not answer.
+        """
+        runtime = self._runtime
+        if runtime.budgets is None:
+            return []
+        runtime.flush_quietly()
+        return runtime.budgets.status_here(capture.imagined_call(runtime, provider, model))
+
+    def enforce_budget(self, *, provider: str | None = None, model: str | None = None) -> None:
+        """Ask before work that costs more than one call, or that no SDK sends.
+
+        Asks every budget that a call made here and now would be under, but for those whose enforcement is
+        ``"notify"``; those for one provider or model only where you name it. May wait for the database: in a
+        coroutine, call it in a thread.
+
+        :raises BudgetExceededError: a limit is reached. :raises BudgetUnavailableError: as the budget says.
+        """
+        runtime = self._runtime
+        if runtime.budgets is not None:
+            runtime.budgets.enforce(capture.imagined_call(runtime, provider, model))
 
     def http_transport(self, inner: Any = None, *, tags: capture.Tags | None = None) -> Any:
         """A transport for a client of httpx or httpx2 that no SDK's tap sees:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from datetime import UTC
 from datetime import datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 from typing import Any
 
 from flask import Flask
@@ -47,6 +48,9 @@ from .scope import Scope
 from .signals import call_recorded
 from .usage import TOKEN_FIELDS
 
+if TYPE_CHECKING:
+    from .budgets.keeper import BudgetKeeper
+
 #: Usage fields that have a column in the ledger.
 _TOKEN_COLUMNS = tuple(name for name in TOKEN_FIELDS if name in Event.__dataclass_fields__)
 _NAME_LENGTH = 191
@@ -67,6 +71,7 @@ class Recorder:
         counters: Counters,
         default_tags: Scope | Callable[[], Mapping[str, object]] | None = None,
         user_loader: Callable[[], object] | None = None,
+        budgets: BudgetKeeper | None = None,
     ) -> None:
         self._app = app
         self._config = config
@@ -75,6 +80,7 @@ class Recorder:
         self._counters = counters
         self._default_tags = default_tags
         self._user_loader = user_loader
+        self._budgets = budgets
         self._service = config.service or app.name
         self._abandoned: deque[Event] = deque()
         #: The ids of containers whose sessions were billed already, by this process.
@@ -112,6 +118,8 @@ class Recorder:
         """
         if not from_finalizer and self._can_wait(sighting) and self._ingest.postpone(sighting):
             self._counters.add("recorded")
+            if self._budgets is not None:
+                self._budgets.kept(sighting.call.event_id)
             if self._abandoned:
                 self.catch_up()
             return
@@ -132,6 +140,8 @@ class Recorder:
 
     def _can_wait(self, sighting: Sighting) -> bool:
         if self._config.unknown_pricing == "raise" or call_recorded.receivers:
+            return False
+        if self._budgets is not None and self._budgets.asks_for_costs:
             return False
         return sighting.can_wait
 
@@ -163,8 +173,10 @@ class Recorder:
 
         :raises StorageError: it could not be kept and ``LLM_COST_STORAGE_ERROR`` is "raise".
         :raises UnknownPricingError: it has no complete price and ``LLM_COST_UNKNOWN_PRICING`` is "raise".
+        :raises BudgetExceededError: a budget whose enforcement is "raise" is reached.
         """
-        self._keep(event, from_finalizer)
+        if self._keep(event, from_finalizer) and not from_finalizer and self._budgets is not None:
+            self._budgets.check(event)
         if not from_finalizer:
             self._check_priced(event)
 
@@ -184,8 +196,12 @@ class Recorder:
         begun = self.charges.ended(event_id)
         told = _as_told(call, observation) if begun is None else begun
         event = self.finish(told._replace(event_id=event_id), observation)
+        if begun is not None and begun.lease is not None:
+            begun.lease.is_of(event_id)
         if self._keep(event, from_finalizer):
             self.charges.recorded(event_id)
+            if not from_finalizer and self._budgets is not None:
+                self._budgets.check(event)
         if not from_finalizer:
             self._check_priced(event)
 
@@ -222,6 +238,8 @@ class Recorder:
         if not self._ingest.accept(event):
             return False
         self._counters.add("recorded")
+        if self._budgets is not None:
+            self._budgets.recorded(event)
         for receiver in call_recorded.receivers_for(self._app):
             try:
                 receiver(self._app, event=event)

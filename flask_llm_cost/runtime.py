@@ -26,6 +26,7 @@ from .recorder import Recorder
 
 if TYPE_CHECKING:
     from .analytics import CallQuery
+    from .budgets.keeper import BudgetKeeper
     from .ledger import Ledger
     from .ledger import LedgerSource
 
@@ -49,6 +50,8 @@ class Runtime:
     ingest: Ingest
     recorder: Recorder
     ledger_source: LedgerSource | None = None
+    #: ``None`` where the app has none: calls ask for nothing else then.
+    budgets: BudgetKeeper | None = None
     authorize: Callable[[], Any] | None = None
 
     @property
@@ -86,11 +89,15 @@ class Runtime:
         """Store what waits, for at most ``timeout`` seconds, and stop."""
         self.recorder.catch_up()
         self.ingest.close(timeout)
+        if self.budgets is not None:
+            self.budgets.close()
 
     def forked(self) -> None:
         """In a forked child: what waits here is the parent's to store."""
         self.recorder.forked()
         self.ingest.forked()
+        if self.budgets is not None:
+            self.budgets.forked()
 
     def flush_quietly(self) -> None:
         """Store what waits before a reader asks; the reader shows what is still pending."""

@@ -28,6 +28,7 @@ FLOORS = (
     ("capture",),
     ("runtime",),
     ("recorder",),
+    ("budgets",),
     ("analytics",),
     ("ingest",),
     ("ledger",),

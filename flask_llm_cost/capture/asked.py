@@ -33,6 +33,7 @@ _BASES_KEPT = 256
 class Asked(NamedTuple):
     """A request that an SDK is about to send, in the words of the route table.
 
+    :param has_files: whether files go along that ``body`` does not hold.
     :param provider: who is paid where the host is nobody's; else it is the SDK's own provider.
     """
 
@@ -42,6 +43,7 @@ class Asked(NamedTuple):
     body: Mapping[str, Any] | None
     streamed: bool
     provider: str | None = None
+    has_files: bool = False
 
 
 def asked_of_stainless(client: Any, options: Any, streamed: bool) -> Asked:
@@ -57,6 +59,7 @@ def asked_of_stainless(client: Any, options: Any, streamed: bool) -> Asked:
         body=_body(options),
         streamed=streamed,
         provider=_provider_of_client(type(client).__mro__),
+        has_files=bool(getattr(options, "files", None)),
     )
 
 

@@ -15,6 +15,7 @@ from ..config import asks_for
 from ..context import with_tags
 from ..errors import LLMCostError
 from ..events import CallStart
+from ..events import Lease
 from ..events import Observation
 from ..events import OpenCall
 from ..events import Status
@@ -26,6 +27,8 @@ from ..providers import find_route
 from ..providers import is_event_stream
 from ..providers import read_request
 from ..runtime import Runtime
+from .admission import Admission
+from .admission import admission_of
 from .asked import Asked
 from .mute import is_muted
 from .mute import ours
@@ -58,6 +61,13 @@ class CapturedCall:
         self._answered_ms: int | None = None
         self._first_token_ms: int | None = None
         self._objection: LLMCostError | None = None
+        #: What is to be asked before it is sent, where budgets have a say.
+        self.admission: Admission | None = None
+
+    @property
+    def opened(self) -> OpenCall:
+        """What was known when it began."""
+        return self._open
 
     @property
     def stream(self) -> bool:
@@ -96,6 +106,15 @@ class CapturedCall:
         """The first content of a stream went by."""
         if self._first_token_ms is None:
             self._first_token_ms = self._elapsed_ms()
+
+    def holds(self, lease: Lease | None) -> None:
+        """What was set aside for it, as long as it is under way."""
+        if lease is not None:
+            self._open = self._open._replace(lease=lease)
+
+    def finish_blocked(self, refusal: LLMCostError) -> None:
+        """It is not sent, for this reason."""
+        self.finish(Observation(status="blocked", error_type=type(refusal).__name__), silent=True)
 
     def tell(self, observation: Observation) -> None:
         """Record one of the many calls that the answer tells of. An exception that the host opted into is
@@ -196,6 +215,8 @@ def begin_request(
     route: Route,
     body: Mapping[str, Any] | None,
     scope: Mapping[str, object] = MappingProxyType({}),
+    *,
+    has_files: bool = False,
 ) -> CapturedCall:
     """Open a call for a request that is billed, with these tags on top of those in force."""
     facts = read_request(route, body)
@@ -208,9 +229,13 @@ def begin_request(
         regional=route.regional,
     )
     if not scope:
-        return CapturedCall(runtime, route, facts, runtime.recorder.begin(start))
-    with with_tags(scope):
-        return CapturedCall(runtime, route, facts, runtime.recorder.begin(start))
+        call = CapturedCall(runtime, route, facts, runtime.recorder.begin(start))
+    else:
+        with with_tags(scope):
+            call = CapturedCall(runtime, route, facts, runtime.recorder.begin(start))
+    if runtime.budgets is not None:
+        call.admission = admission_of(call, runtime.budgets, facts, body, has_files)
+    return call
 
 
 def begin_call(sdk: str, describe: Callable[..., Asked], *request: Any) -> CapturedCall | None:
@@ -248,7 +273,7 @@ def _begin(runtime: Runtime, sdk: str, asked: Asked) -> CapturedCall | None:
         return None
     if asked.provider is not None and route.provider == sdk:
         route = replace(route, provider=asked.provider)
-    call = begin_request(runtime, route, asked.body)
+    call = begin_request(runtime, route, asked.body, has_files=asked.has_files)
     if asked.streamed and not call.is_bulk:  # results are read as a stream; their calls were none
         call.streams()
     return call

@@ -86,6 +86,8 @@ def _wrappers(tap: patches.Tap) -> dict[str, Any]:
         call = PROCESS.open(_sent(method, url, kwargs)) if concerned else None
         if call is None:
             return await original(self, method, str_or_url, **kwargs)
+        if (admission := call.admission) is not None:
+            await admission.ask_off_loop()
         with covered():
             try:
                 response = await original(self, method, str_or_url, **kwargs)

@@ -80,6 +80,8 @@ def _wrappers(tap: patches.Tap) -> dict[str, Any]:
         call = PROCESS.open(Sent(method, whole, given.get("headers") or self.headers, given.get("body")))
         if call is None:
             return original(self, method, url, *args, **kwargs)
+        if (admission := call.admission) is not None:
+            admission.ask()
         with covered():  # a retry comes back here
             try:
                 response = original(self, method, url, *args, **kwargs)

@@ -10,6 +10,7 @@ from ..errors import LLMCostError
 from ..events import Observation
 from ..providers import Answer
 from ..providers import take_body
+from .admission import Admission
 from .batch_results import BatchResults
 from .call import CapturedCall
 from .mute import covered
@@ -32,6 +33,11 @@ class Exchange:
         self._answer: OpenAnswer | None = None
         self._had_chunk = False
         self.attempts = 0
+
+    @property
+    def admission(self) -> Admission | None:
+        """What is to be asked before it is sent."""
+        return self._call.admission
 
     def returned(self, answer: Any) -> None:
         """The host gets this whole answer now: the SDK's response, or the bytes of a file.

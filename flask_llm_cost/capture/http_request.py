@@ -67,6 +67,15 @@ def request_fields(request: Any) -> Mapping[str, Any] | None:
     return _json(body)
 
 
+def is_form(request: Any) -> bool:
+    """Whether a multipart form is sent, whose files are not among the fields that are read here."""
+    try:
+        kind = request.headers.get("content-type", "")
+    except Exception:  # whatever the host gave its package as headers
+        return False
+    return "multipart/form-data" in str(kind).lower()
+
+
 def _json(body: bytes | bytearray) -> Mapping[str, Any] | None:
     if len(body) > BODY_LIMIT:
         return None

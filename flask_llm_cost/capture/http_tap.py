@@ -25,6 +25,7 @@ from ..providers import only_reads
 from ..runtime import Runtime
 from .call import CapturedCall
 from .call import begin_request
+from .http_request import is_form
 from .http_request import request_fields
 from .mute import is_covered
 from .mute import is_muted
@@ -86,7 +87,8 @@ class HttpTap:
             if made_by_us:
                 runtimes.untracked.add("made_while_recording")
                 return None
-            return begin_request(runtime, route, request_fields(request), self._scope())
+            fields = request_fields(request)
+            return begin_request(runtime, route, fields, self._scope(), has_files=is_form(request))
         return None
 
     def _scope(self) -> Mapping[str, object]:

@@ -10,7 +10,10 @@ T = TypeVar("T")
 
 async def off_loop(work: Callable[[], T]) -> T:
     """Do ``work`` in a thread and wait for it, under asyncio or trio."""
-    # Whatever package's asynchronous answers are read along here brings it along.
-    from anyio.to_thread import run_sync
+    try:
+        from anyio.to_thread import run_sync  # every SDK brings it along
+    except ImportError:
+        import asyncio  # aiohttp needs no other, and knows no other event loop
 
+        return await asyncio.to_thread(work)
     return await run_sync(work)

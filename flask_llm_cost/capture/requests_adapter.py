@@ -48,6 +48,8 @@ class Adapter:
         call = self._tap.begin(request)
         if call is None:
             return self._inner.send(request, *args, **kwargs)
+        if (admission := call.admission) is not None:
+            admission.ask()
         with covered():
             try:
                 response = self._inner.send(request, *args, **kwargs)

@@ -135,6 +135,8 @@ def _request(original: Callable[..., Any], begin: Begin) -> Any:
         exchange = begin(self, args, kwargs)
         if exchange is None:
             return original(self, *args, **kwargs)
+        if (admission := exchange.admission) is not None:
+            admission.ask()
         with under_way(exchange):
             try:
                 response = original(self, *args, **kwargs)
@@ -153,6 +155,8 @@ def _async_request(original: Callable[..., Any], begin: Begin) -> Any:
         exchange = begin(self, args, kwargs)
         if exchange is None:
             return await original(self, *args, **kwargs)
+        if (admission := exchange.admission) is not None:
+            await admission.ask_off_loop()
         with under_way(exchange):
             try:
                 response = await original(self, *args, **kwargs)
@@ -170,6 +174,8 @@ def _request_streamed(original: Callable[..., Any], begin: Begin) -> Any:
     def request_streamed(self: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
         # The SDK sends the request when the first chunk is asked for, and so the call begins there.
         exchange = begin(self, args, kwargs)
+        if exchange is not None and (admission := exchange.admission) is not None:
+            admission.ask()
         chunks = original(self, *args, **kwargs)
         if exchange is None:
             yield from chunks
@@ -202,6 +208,8 @@ def _async_request_streamed(original: Callable[..., Any], begin: Begin) -> Any:
         exchange = begin(self, args, kwargs)
         if exchange is None:
             return await original(self, *args, **kwargs)
+        if (admission := exchange.admission) is not None:
+            await admission.ask_off_loop()
         with under_way(exchange):
             try:
                 chunks = await original(self, *args, **kwargs)

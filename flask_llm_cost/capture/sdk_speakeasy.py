@@ -126,6 +126,8 @@ def _request(sdk: str, original: Callable[..., Any], tap: patches.Tap) -> Any:
         call = _begin(sdk, tap, args, kwargs)
         if call is None:
             return original(self, *args, **kwargs)
+        if (admission := call.admission) is not None:
+            admission.ask()
         with covered():
             try:
                 response = original(self, *args, **kwargs)
@@ -144,6 +146,8 @@ def _async_request(sdk: str, original: Callable[..., Any], tap: patches.Tap) -> 
         call = _begin(sdk, tap, args, kwargs)
         if call is None:
             return await original(self, *args, **kwargs)
+        if (admission := call.admission) is not None:
+            await admission.ask_off_loop()
         with covered():
             try:
                 response = await original(self, *args, **kwargs)

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..counters import log_failure
 from . import patches
+from .admission import Admission
 from .asked import asked_of_stainless
 from .call import CapturedCall
 from .call import begin_call
@@ -130,6 +131,11 @@ class _Exchange:
         uncover(self._was_covered)
         if _exchange.get() is self:
             _exchange.set(self._before)
+
+    @property
+    def admission(self) -> Admission | None:
+        """What is to be asked before it is sent."""
+        return self._call.admission
 
     def sent(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments of ``request`` that the SDK gets."""
@@ -249,6 +255,8 @@ def _request(sdk: str, original: Callable[..., Any], tap: patches.Tap) -> Any:
         if exchange is None:
             with _nobodys():
                 return original(self, *args, **kwargs)
+        if (admission := exchange.admission) is not None:
+            admission.ask()
         args, kwargs = exchange.sent(args, kwargs)
         with exchange:
             try:
@@ -269,6 +277,8 @@ def _async_request(sdk: str, original: Callable[..., Any], tap: patches.Tap) -> 
         if exchange is None:
             with _nobodys():
                 return await original(self, *args, **kwargs)
+        if (admission := exchange.admission) is not None:
+            await admission.ask_off_loop()
         args, kwargs = exchange.sent(args, kwargs)
         with exchange:
             try:

@@ -50,6 +50,8 @@ def send(tap: HttpTap, handle: Callable[[Any], Any], request: Any) -> Any:
     call = tap.begin(request)
     if call is None:
         return handle(request)
+    if (admission := call.admission) is not None:
+        admission.ask()
     with covered():
         try:
             response = handle(request)
@@ -65,6 +67,8 @@ async def send_async(tap: HttpTap, handle: Callable[[Any], Awaitable[Any]], requ
     call = tap.begin(request)
     if call is None:
         return await handle(request)
+    if (admission := call.admission) is not None:
+        await admission.ask_off_loop()
     with covered():
         try:
             response = await handle(request)

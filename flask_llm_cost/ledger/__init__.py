@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from .attach import attach_tables
 from .attach import check_read_bind
+from .budget_models import BudgetAlert
+from .budget_models import BudgetLimit
+from .budget_models import BudgetWindow
+from .budget_models import Reservation
 from .coverage import RollupChoice
 from .drift import Drift
 from .drift import rollup_drift
@@ -27,12 +31,16 @@ from .writer import Ledger
 
 __all__ = [
     "Base",
+    "BudgetAlert",
+    "BudgetLimit",
+    "BudgetWindow",
     "CallTag",
     "LineItem",
     "LlmCall",
     "Meta",
     "Quarantine",
     "Repricing",
+    "Reservation",
     "Rollup",
     "RollupCoverage",
     "attach_tables",

@@ -7,6 +7,7 @@ travel on the host's connections. In-memory SQLite is the exception: it has only
 from __future__ import annotations
 
 import math
+from functools import partial
 from sqlite3 import Connection as SQLiteConnection
 from typing import Any
 
@@ -34,8 +35,14 @@ WRITE_LOCK_WAIT = "llm_cost_write_lock_wait"
 _SUPPORTED = ("sqlite", "postgresql", "mysql", "mariadb")
 
 
-def create_ledger_engine(host_engine: Engine) -> Engine:
+def create_ledger_engine(
+    host_engine: Engine, *, connections: int = 2, patience: float | None = None
+) -> Engine:
     """An engine like ``host_engine`` with a pool of its own; on a static pool one that shares its connection.
+
+    :param connections: at most so many at a time, one of which is kept.
+    :param patience: seconds that whoever reads waits for SQLite's lock. Somebody waits for these connections,
+        so they are not tried before each use: a broken one is found by using it, and that is tried again.
 
     Connections are made exactly as the host's are: same URL, connect arguments, ``creator``, ``do_connect``
     handlers and pool listeners (a ``PRAGMA`` on connect, say). Listeners of the engine (statement logs) and
@@ -57,10 +64,10 @@ def create_ledger_engine(host_engine: Engine) -> Engine:
             raise ConfigurationError(
                 "In-memory SQLite needs SQLAlchemy's StaticPool, which is Flask-SQLAlchemy's default."
             )
-        return _sqlite_engine(host_engine)
+        return _sqlite_engine(host_engine, connections, patience)
     engine = create_engine(
         host_engine.url,
-        pool=_own_pool(host_engine),
+        pool=_own_pool(host_engine, connections, pre_ping=patience is None),
         isolation_level="READ COMMITTED",
         hide_parameters=True,
     )
@@ -69,8 +76,8 @@ def create_ledger_engine(host_engine: Engine) -> Engine:
     return engine
 
 
-def _own_pool(host_engine: Engine) -> QueuePool:
-    """One connection and one more at need, made and listened to as the host's are.
+def _own_pool(host_engine: Engine, connections: int, *, pre_ping: bool) -> QueuePool:
+    """One connection and more at need, made and listened to as the host's are.
 
     ``Pool.recreate()`` copies creator and listeners in the same way, but also the host's pool size.
     """
@@ -78,18 +85,19 @@ def _own_pool(host_engine: Engine) -> QueuePool:
     return QueuePool(
         source._creator,
         pool_size=1,
-        max_overflow=1,
+        max_overflow=connections - 1,
         timeout=POOL_TIMEOUT,
         recycle=source._recycle,
-        pre_ping=True,
+        pre_ping=pre_ping,
         _dispatch=source.dispatch,
     )
 
 
-def _sqlite_engine(host_engine: Engine) -> Engine:
-    engine = create_engine(host_engine.url, pool=_own_pool(host_engine), hide_parameters=True)
+def _sqlite_engine(host_engine: Engine, connections: int, patience: float | None) -> Engine:
+    pool = _own_pool(host_engine, connections, pre_ping=patience is None)
+    engine = create_engine(host_engine.url, pool=pool, hide_parameters=True)
     event.listen(engine, "connect", _begin_by_hand)
-    event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "begin", partial(_begin_sqlite, LOCK_WAIT if patience is None else patience))
     return engine
 
 
@@ -100,10 +108,10 @@ def _begin_by_hand(connection: SQLiteConnection, record: ConnectionPoolEntry) ->
     connection.isolation_level = None
 
 
-def _begin_sqlite(connection: Connection) -> None:
+def _begin_sqlite(patience: float, connection: Connection) -> None:
     """Take the write lock at once: a transaction that reads first can lose it without a wait."""
     lock_wait: float | None = connection.get_execution_options().get(WRITE_LOCK_WAIT)
-    milliseconds = int((LOCK_WAIT if lock_wait is None else lock_wait) * 1000)
+    milliseconds = int((patience if lock_wait is None else lock_wait) * 1000)
     connection.exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds}")
     connection.exec_driver_sql("BEGIN" if lock_wait is None else "BEGIN IMMEDIATE")
 

@@ -37,14 +37,14 @@ from .types import id_column
 from .types import key_column
 
 #: Counts up with every change of a table; ``llm_cost_meta`` holds the database's own.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 TAG_KEY_LENGTH = 64
 TAG_VALUE_LENGTH = 255
 NAME_LENGTH = 191
 REASON_LENGTH = 255
 
-_MYSQL = {
+MYSQL = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",
     "mariadb_engine": "InnoDB",
@@ -75,7 +75,7 @@ class LlmCall(Base):
         Index("ix_llm_cost_calls_trackable", "trackable_type", "trackable_id", "occurred_at"),
         Index("ix_llm_cost_calls_cost_status", "cost_status", "occurred_at"),
         Index("ix_llm_cost_calls_batch", "batch_id"),
-        _MYSQL,
+        MYSQL,
     )
 
     id: Mapped[int] = mapped_column(id_column(), autoincrement=True)
@@ -138,7 +138,7 @@ class LineItem(Base):
         ForeignKeyConstraint(
             ["call_id"], ["llm_cost_calls.id"], ondelete="CASCADE", name="fk_llm_cost_line_items_call_id"
         ),
-        _MYSQL,
+        MYSQL,
     )
 
     call_id: Mapped[int] = mapped_column(BigInteger())
@@ -164,7 +164,7 @@ class CallTag(Base):
         ),
         Index("ix_llm_cost_tags_value", "key", "value", "occurred_at", "total_cost"),
         Index("ix_llm_cost_tags_occurred", "key", "occurred_at", "value", "total_cost"),
-        _MYSQL,
+        MYSQL,
     )
 
     call_id: Mapped[int] = mapped_column(BigInteger())
@@ -188,7 +188,7 @@ class Repricing(Base):
             ["call_id"], ["llm_cost_calls.id"], ondelete="CASCADE", name="fk_llm_cost_repricings_call_id"
         ),
         Index("ix_llm_cost_repricings_changed", "changed_at"),
-        _MYSQL,
+        MYSQL,
     )
 
     call_id: Mapped[int] = mapped_column(BigInteger())
@@ -216,7 +216,7 @@ class Rollup(Base):
     __table_args__ = (
         PrimaryKeyConstraint("grain", "tag_key", "bucket", "dim", name="pk_llm_cost_rollups"),
         Index("ix_llm_cost_rollups_tag", "tag_key", "tag_value", "grain", "bucket"),
-        _MYSQL,
+        MYSQL,
     )
 
     grain: Mapped[str] = mapped_column(key_column(1))
@@ -254,7 +254,7 @@ class RollupCoverage(Base):
     """
 
     __tablename__ = "llm_cost_rollup_coverage"
-    __table_args__ = (PrimaryKeyConstraint("grain", "tag_key", name="pk_llm_cost_rollup_coverage"), _MYSQL)
+    __table_args__ = (PrimaryKeyConstraint("grain", "tag_key", name="pk_llm_cost_rollup_coverage"), MYSQL)
 
     grain: Mapped[str] = mapped_column(key_column(1))
     tag_key: Mapped[str] = mapped_column(key_column(TAG_KEY_LENGTH))
@@ -269,7 +269,7 @@ class Quarantine(Base):
     __table_args__ = (
         PrimaryKeyConstraint("id", name="pk_llm_cost_quarantine"),
         UniqueConstraint("event_id", name="uq_llm_cost_quarantine_event_id"),
-        _MYSQL,
+        MYSQL,
     )
 
     id: Mapped[int] = mapped_column(id_column(), autoincrement=True)
@@ -284,7 +284,7 @@ class Meta(Base):
     """Facts about the ledger itself, such as ``schema_version`` and ``pruned_before``."""
 
     __tablename__ = "llm_cost_meta"
-    __table_args__ = (PrimaryKeyConstraint("key", name="pk_llm_cost_meta"), _MYSQL)
+    __table_args__ = (PrimaryKeyConstraint("key", name="pk_llm_cost_meta"), MYSQL)
 
     key: Mapped[str] = mapped_column(key_column(64))
     value: Mapped[str] = mapped_column(String(255))

@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 MARKER = "llm_cost_revision"
 _TEMPLATE_NAME = re.compile(r"(?P<number>\d{4})_(?P<slug>\w+)\.py\.template")
 #: By the number of each revision a table that it creates: `flask db migrate` may have done so instead.
-_CREATED = {1: "llm_cost_calls", 2: "llm_cost_repricings", 3: "llm_cost_rollup_coverage"}
+_CREATED = {
+    1: "llm_cost_calls",
+    2: "llm_cost_repricings",
+    3: "llm_cost_rollup_coverage",
+    4: "llm_cost_budgets",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from .coverage import RollupChoice
 from .engine import LOCK_WAIT
 from .engine import TESTING_LOCK_WAIT
 from .engine import create_ledger_engine
+from .listener import CallListener
 from .writer import Ledger
 
 
@@ -34,6 +35,8 @@ class LedgerSource:
         self._config = config
         self._lock = threading.Lock()
         self._ledger: Ledger | None = None
+        #: Hears of calls in the transaction that inserts or deletes them, where somebody has to.
+        self.listener: CallListener | None = None
 
     def get(self) -> Ledger:
         """The ledger.
@@ -51,8 +54,29 @@ class LedgerSource:
                         lock_wait=self._lock_wait(),
                         rollups=RollupChoice(self._config.timezone, self._config.rollup_tags),
                         read_engine=None if replica is None else create_ledger_engine(replica),
+                        listener=self.listener,
                     )
         return self._ledger
+
+    def beside(self, *, connections: int, lock_wait: float) -> Ledger:
+        """Another one for those who cannot wait for the writer's connections: the caller keeps it.
+
+        :param lock_wait: seconds that it waits for a lock where nobody says otherwise.
+        :raises ConfigurationError: as :meth:`get`.
+        """
+        engine = create_ledger_engine(
+            self._host_engine("LLM_COST_BIND_KEY", self._config.bind_key),
+            connections=connections,
+            patience=lock_wait,
+        )
+        return Ledger(engine, lock_wait=lock_wait)
+
+    def host_is_busy(self) -> bool:
+        """Whether the app, in this process, has a connection of its own in use: it may hold SQLite's lock."""
+        checked_out = getattr(
+            self._host_engine("LLM_COST_BIND_KEY", self._config.bind_key).pool, "checkedout", None
+        )
+        return checked_out is None or checked_out() > 0
 
     def forked(self) -> None:
         """In a forked child: forget the parent's connections without closing them."""

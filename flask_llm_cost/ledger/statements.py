@@ -23,15 +23,16 @@ _MYSQL = ("mysql", "mariadb")
 
 
 @cache
-def insert_ignoring(table: Table, key: str, dialect: str) -> Insert:
-    """Insert rows, leaving those alone whose ``key`` is there already.
+def insert_ignoring(table: Table, key: str | tuple[str, ...], dialect: str) -> Insert:
+    """Insert rows, leaving those alone whose ``key``, one column or several, is there already.
 
     Never ``INSERT IGNORE``: it would also store what does not fit, mended as MySQL sees fit.
     """
     if dialect in _MYSQL:
         first = next(iter(table.primary_key.columns))
         return mysql.insert(table).on_duplicate_key_update({first.name: first})
-    return _insert(table, dialect).on_conflict_do_nothing(index_elements=[key])
+    columns = [key] if isinstance(key, str) else list(key)
+    return _insert(table, dialect).on_conflict_do_nothing(index_elements=columns)
 
 
 @cache

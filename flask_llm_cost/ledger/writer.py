@@ -31,6 +31,7 @@ from .engine import WRITE_LOCK_WAIT
 from .failures import EventRefused
 from .failures import LedgerUnavailable
 from .failures import retrying
+from .listener import CallListener
 from .meta import pruned_before
 from .meta import tell_schema_version
 from .quarantine import PRUNED
@@ -70,6 +71,7 @@ class Ledger:
     :param rollups: the daily sums that the app's configuration asks for.
     :param read_engine: of a replica of the database, from which questions are answered; ``None``: there is
         none, and ``engine`` answers them.
+    :param listener: hears of the calls in the transactions that insert and delete them.
     """
 
     def __init__(
@@ -79,11 +81,13 @@ class Ledger:
         lock_wait: float = LOCK_WAIT,
         rollups: RollupChoice = _ALL_CALLS,
         read_engine: Engine | None = None,
+        listener: CallListener | None = None,
     ) -> None:
         self.engine = engine
         self.read_engine = engine if read_engine is None else read_engine
         self.rollups = rollups
         self._lock_wait = lock_wait
+        self._listener = listener
         self._stamped = False
 
     def write(self, events: Sequence[Event], *, lock_wait: float | None = None) -> int:
@@ -103,6 +107,8 @@ class Ledger:
             self.transaction(lambda connection: begin_keeping(connection, self.rollups), lock_wait)
         inserted = self.transaction(lambda connection: self._insert(connection, rows), lock_wait)
         self._stamped = True
+        if self._listener is not None:
+            self._listener.committed()
         return inserted
 
     def write_or_quarantine(self, events: Sequence[Event], *, lock_wait: float | None = None) -> None:
@@ -133,7 +139,10 @@ class Ledger:
         """
         deleted = 0
         for some in _chunks(dict.fromkeys(event_ids), _IDS_AT_ONCE):
-            deleted += self.transaction(partial(_delete, event_ids=some, keep_rollups=keep_rollups))
+            listener = None if keep_rollups else self._listener
+            deleted += self.transaction(
+                partial(_delete, event_ids=some, keep_rollups=keep_rollups, listener=listener)
+            )
         return deleted
 
     def transaction(self, work: Callable[[Connection], T], lock_wait: float | None = None) -> T:
@@ -151,6 +160,20 @@ class Ledger:
                     return work(connection)
 
         return retrying(attempt, seconds)
+
+    def reading(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work``, which only reads, on a connection of its own.
+
+        :raises LedgerUnavailable: the database does not answer now.
+        """
+
+        def attempt() -> T:
+            with self.engine.connect() as connection:
+                if connection.dialect.name == "postgresql":  # without a transaction that is begun and ended
+                    connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+                return work(connection)
+
+        return retrying(attempt, 0)
 
     @property
     def engines(self) -> tuple[Engine, ...]:
@@ -198,6 +221,8 @@ class Ledger:
             _send_away(connection, stale, ids)
         _insert_children(connection, new, ids)
         count_calls(connection, (row.call for row in new))
+        if self._listener is not None:
+            self._listener.inserted(connection, [row.call for row in new])
         if not self._stamped:
             tell_schema_version(connection)
         return len(new)
@@ -247,7 +272,9 @@ def _quarantine(connection: Connection, rows: Sequence[Row]) -> None:
     connection.execute(insert_ignoring(QUARANTINE, "event_id", connection.dialect.name), rows)
 
 
-def _delete(connection: Connection, event_ids: Sequence[str], keep_rollups: bool) -> int:
+def _delete(
+    connection: Connection, event_ids: Sequence[str], keep_rollups: bool, listener: CallListener | None
+) -> int:
     # Locked, so that of two who delete the same call only one takes it out of the rollups.
     found = connection.execute(
         select(CALLS)
@@ -262,6 +289,8 @@ def _delete(connection: Connection, event_ids: Sequence[str], keep_rollups: bool
     connection.execute(delete(CALLS).where(CALLS.columns.id.in_(ids)))
     if not keep_rollups:
         count_calls(connection, calls, sign=-1)
+    if listener is not None:
+        listener.deleted(connection, [dict(call) for call in calls])
     return len(ids)
 
 

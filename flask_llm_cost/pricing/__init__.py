@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from .catalog import AUTHORITATIVE_PROVIDERS
 from .catalog import Catalog
+from .dearest import DearestRates
+from .entry import ModelLimits
 from .entry import PriceEntry
 from .lookup import STEPS
 from .lookup import Match
@@ -18,6 +20,8 @@ __all__ = [
     "Catalog",
     "Price",
     "Match",
+    "DearestRates",
+    "ModelLimits",
     "PriceEntry",
     "PriceTable",
     "AUTHORITATIVE_PROVIDERS",

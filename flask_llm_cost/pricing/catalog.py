@@ -24,8 +24,12 @@ from .calculate import Terms
 from .calculate import add_up
 from .calculate import as_billed
 from .calculate import draw_up
+from .dearest import DearestRates
+from .dearest import dearest_rates
+from .entry import ModelLimits
 from .lookup import Lookup
 from .lookup import Match
+from .modes import BILLED_AS_STANDARD
 from .modes import mode_key
 from .names import provider_name
 from .price import Price
@@ -57,6 +61,8 @@ class Catalog:
         self, tables: tuple[PriceTable, ...], discounts: Mapping[str, Decimal], watch: FileWatch | None = None
     ) -> None:
         self._lookup = Lookup(tables)
+        #: Whoever writes a price of their own need not say again what the model can take in.
+        self._bundled = Lookup(tables[-1:])
         self._discounts = discounts
         self._watch = watch
 
@@ -162,6 +168,36 @@ class Catalog:
     def find(self, provider: str, model: str) -> Match | None:
         """The entry that prices a model, or ``None``."""
         return self._current().find(provider, model)
+
+    def dearest_rates(
+        self,
+        *,
+        provider: str,
+        model: str,
+        pricing_mode: str | None = None,
+        at: datetime,
+        tokens_in: int = 0,
+    ) -> DearestRates | None:
+        """What one unit of each component can cost at most, discount included; for bounds before a call.
+
+        :param pricing_mode: the mode asked for; the standard one may be served instead.
+        :param tokens_in: all input tokens at most, cached ones included: context tiers up to there count.
+        :returns: ``None`` where no entry, or no mode of it, prices the call.
+        """
+        match = self._current().find(provider, model)
+        terms = self._terms(provider, pricing_mode, at, _NO_FIELDS)
+        if match is None:
+            return None
+        mode = () if (terms.provider, terms.mode) in BILLED_AS_STANDARD else terms.mode
+        return dearest_rates(match, mode, at, tokens_in, terms.discount)
+
+    def limits(self, provider: str, model: str) -> ModelLimits:
+        """How many tokens a model takes in and gives out at most: by its entry, else by the bundled one."""
+        found = ModelLimits()
+        for lookup in (self._current(), self._bundled):
+            match = lookup.find(provider, model)
+            found |= match.entry.limits if match is not None else ModelLimits()
+        return found
 
     def nearest(self, provider: str, model: str) -> list[str]:
         """Price keys that look like this model's name, for a message."""

@@ -152,11 +152,26 @@ class RateCard:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelLimits:
+    """How many tokens a model takes in and gives out at most in one turn; ``None`` where nobody said so."""
+
+    max_input_tokens: int | None = None
+    max_output_tokens: int | None = None
+
+    def __or__(self, other: ModelLimits) -> ModelLimits:
+        """These limits, completed by others."""
+        return ModelLimits(
+            self.max_input_tokens or other.max_input_tokens, self.max_output_tokens or other.max_output_tokens
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class PriceEntry:
     """One record of a price table.
 
     :param key: as the table has it: ``provider/model``, or a bare model name.
     :param same_as: the key of the record that holds the prices, where this one only gives it another name.
+    :param limits: of no matter for a price; they bound a call that is not made yet.
     """
 
     key: str
@@ -166,6 +181,7 @@ class PriceEntry:
     free: bool = False
     same_as: str | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
+    limits: ModelLimits = ModelLimits()
     _starts: list[datetime] = field(init=False, repr=False, compare=False)
     _sheets: list[Sheet] = field(init=False, repr=False, compare=False)
     _sized: list[bool] = field(init=False, repr=False, compare=False)

@@ -27,6 +27,7 @@ from .document_values import sequence
 from .document_values import usd_only
 from .document_values import weekdays
 from .entry import Mode
+from .entry import ModelLimits
 from .entry import Period
 from .entry import PriceEntry
 from .entry import Sheet
@@ -43,6 +44,7 @@ PROVENANCE_KEYS = ("source", "source_version", "confidence", "checked_on", "url"
 KEY_LENGTH = 255
 
 _SHEET_KEYS = ("modes", "tiers")
+_LIMIT_KEYS = ("max_input_tokens", "max_output_tokens")
 _PERIOD_KEYS = (*_SHEET_KEYS, "time_windows", "from", "until")
 _ENTRY_KEYS = (
     *_SHEET_KEYS,
@@ -52,6 +54,7 @@ _ENTRY_KEYS = (
     "free",
     "same_as",
     "currency",
+    *_LIMIT_KEYS,
     *PROVENANCE_KEYS,
 )
 _MODE_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
@@ -101,7 +104,16 @@ def parse_entry(table: str, key: object, raw: object) -> PriceEntry:
         free=free,
         same_as=same_as,
         provenance={key: str(body[key]) for key in PROVENANCE_KEYS if key in body},
+        limits=ModelLimits(
+            **{name: _limit(place / name, body[name]) for name in _LIMIT_KEYS if name in body}
+        ),
     )
+
+
+def _limit(place: Place, value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= 10**9:
+        raise place.refuse(f"must be a number of tokens such as 128000, got {value!r}")
+    return value
 
 
 def _check_content(place: Place, sheet: Sheet, free: bool, same_as: str | None, *, has_periods: bool) -> None:

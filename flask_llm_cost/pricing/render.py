@@ -62,6 +62,9 @@ def entry_body(entry: PriceEntry) -> dict[str, Any]:
         body["same_as"] = entry.same_as
     if entry.periods:
         body["periods"] = [_period_body(item) for item in entry.periods]
+    for name in ("max_input_tokens", "max_output_tokens"):
+        if (most := getattr(entry.limits, name)) is not None:
+            body[name] = most
     if entry.aliases:
         body["aliases"] = sorted(alias.partition("/")[2] for alias in entry.aliases)
     body.update(sorted(entry.provenance.items()))

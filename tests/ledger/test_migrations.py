@@ -163,13 +163,11 @@ def test_the_reviewed_revisions_equal_the_models(tmp_path: Path, database_url: s
     assert [revision.down_revision for revision in added] == ["0a", *(each.revision for each in added[:-1])]
     assert "No new upgrade operations detected" in host.flask_db("upgrade", "check")[-1]
     _check_ledger(database_url)
-    host.flask_db("downgrade")
-    assert _our_tables(database_url) == set(Base.metadata.tables) - {"llm_cost_rollup_coverage"}
-    host.flask_db("downgrade")
-    assert _our_tables(database_url) == set(Base.metadata.tables) - {
-        "llm_cost_repricings",
-        "llm_cost_rollup_coverage",
-    }
+    left = set(Base.metadata.tables)
+    for added_tables in (BUDGETS, {"llm_cost_rollup_coverage"}, {"llm_cost_repricings"}):
+        host.flask_db("downgrade")
+        left -= added_tables
+        assert _our_tables(database_url) == left
     host.flask_db("downgrade")
     assert _our_tables(database_url) == set()
 
@@ -205,6 +203,9 @@ def test_a_database_with_calls_is_upgraded_and_gets_its_daily_sums(tmp_path: Pat
     ledger.engine.dispose()
     engine.dispose()
 
+
+#: The tables of the fourth version.
+BUDGETS = {"llm_cost_budgets", "llm_cost_budget_limits", "llm_cost_reservations", "llm_cost_alerts"}
 
 NOTES = '''
 """notes"""
@@ -301,6 +302,7 @@ def test_a_table_that_the_host_generated_itself_needs_no_revision_of_ours(migrat
 def upgrade():
     op.create_table('llm_cost_repricings')
     op.create_table('llm_cost_rollup_coverage')
+    op.create_table('llm_cost_budgets')
 """
     )
     assert next_revision(migrations) is None
@@ -329,6 +331,7 @@ def test_each_template_is_found_and_names_no_module_of_ours() -> None:
         "0001_create_ledger.py.template",
         "0002_add_repricings.py.template",
         "0003_add_rollup_coverage.py.template",
+        "0004_add_budgets.py.template",
     ]
     for template in templates:
         assert "import flask_llm_cost" not in template.read_text()

@@ -18,6 +18,7 @@ from ..completion import drop_slips
 from ..completion import plausible_modes
 from ..completion import sheet_at
 from ..entry import Mode
+from ..entry import ModelLimits
 from ..entry import PriceEntry
 from ..entry import Sheet
 from ..lookup import spellings
@@ -95,10 +96,12 @@ def merge(first: GenaiTable, second: Second) -> Merged:
         loose = _loosely_known_as(first, key)
         if known is not None:
             _confirm(merged, known, row, now, say=key)
+            _take_limits(merged, known, row)
             disputed.append((key, known))
         elif loose is not None and _agrees(merged.entries[loose], row, now):
             _add_alias(merged, loose, key)
             _confirm(merged, loose, row, now, say=key)
+            _take_limits(merged, loose, row)
         elif _is_wanted(key, row, second, now):
             _fill_gap(merged, key, row, loose)
     _settle(merged, disputed, second, now)
@@ -196,6 +199,16 @@ def _confirm(merged: Merged, key: str, row: PriceEntry, now: datetime, *, say: s
     if full != entry:
         provenance["source"] = "genai-prices+litellm"
     merged.entries[key] = replace(full, provenance=provenance)
+
+
+def _take_limits(merged: Merged, key: str, row: PriceEntry) -> None:
+    """Only the second source has limits. Of several names of one record the largest ones stand."""
+    entry, told = merged.entries[key], row.limits
+    limits = ModelLimits(
+        max(entry.limits.max_input_tokens or 0, told.max_input_tokens or 0) or None,
+        max(entry.limits.max_output_tokens or 0, told.max_output_tokens or 0) or None,
+    )
+    merged.entries[key] = replace(entry, limits=limits)
 
 
 def _add_alias(merged: Merged, key: str, alias: str) -> None:

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from ..entry import Mode
+from ..entry import ModelLimits
 from ..entry import PriceEntry
 from ..entry import Sheet
 from ..entry import Tier
@@ -164,7 +165,7 @@ def read_litellm(rows: Rows) -> dict[str, PriceEntry]:
         regional = provider == "bedrock" and name.startswith("us.")
         if any(sheet.rates.values()) and (key not in found or regional):
             provenance = {"source": "litellm", "confidence": "single"}
-            found[key] = PriceEntry(key=key, sheet=sheet, provenance=provenance)
+            found[key] = PriceEntry(key=key, sheet=sheet, provenance=provenance, limits=_limits(row))
     for larger, (key, plain_sizes, large_sizes) in _LARGER.items():
         if larger in found and key in found:
             entry, large = found[key], found.pop(larger).sheet.rates
@@ -201,6 +202,11 @@ def _sheet(provider: str, row: Mapping[str, Any]) -> Sheet:
     if provider == "google" and base.get("video_second") and modes:
         modes.update({size: Mode(base) for size in _PLAIN_RESOLUTIONS if size not in modes})
     return Sheet(rates=base, tiers=_tiers(rates, (), inclusive), modes=modes)
+
+
+def _limits(row: Mapping[str, Any]) -> ModelLimits:
+    told = (row.get("max_input_tokens"), row.get("max_output_tokens"))
+    return ModelLimits(*(int(most) if isinstance(most, int) and 0 < most <= 10**9 else None for most in told))
 
 
 def retirements(rows: Rows) -> dict[str, date]:
