@@ -93,9 +93,7 @@ class Writer:
         with self._starting:
             if self._thread is not None or self._stopped:
                 return
-            thread = threading.Thread(
-                target=_run, args=(weakref.ref(self),), name=self._name, daemon=True
-            )
+            thread = threading.Thread(target=_run, args=(weakref.ref(self),), name=self._name, daemon=True)
             try:
                 thread.start()
             except RuntimeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .alert_models import AlertDelivery
 from .attach import attach_tables
 from .budget_models import BudgetAlert
 from .budget_models import BudgetLimit
@@ -28,6 +29,7 @@ from .source import LedgerSource
 from .writer import Ledger
 
 __all__ = [
+    "AlertDelivery",
     "Base",
     "BudgetAlert",
     "BudgetLimit",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence
+from functools import cached_property
 
 from ...counters import Counters
-from ...counters import log
 from ...counters import log_failure
 from ...ingest.writer import Writer
 from .channel import Channel
@@ -21,15 +22,19 @@ IDLE_SECONDS = 30.0
 _AT_ONCE = 100
 
 
-class AlertDelivery:
+class AlertSender:
     """Sends what waits in an outbox over every channel.
 
     The thread begins with the first alert of the process, or when it first writes calls, and again after a
     fork. A channel that fails does not hold up the others.
+
+    :param choose_outbox: says where alerts wait.
     """
 
-    def __init__(self, outbox: Outbox, channels: Sequence[Channel], counters: Counters) -> None:
-        self._outbox = outbox
+    def __init__(
+        self, choose_outbox: Callable[[], Outbox], channels: Sequence[Channel], counters: Counters
+    ) -> None:
+        self._choose_outbox = choose_outbox
         self._channels = channels
         self._counters = counters
         self._unsaid: list[Delivery] = []
@@ -65,6 +70,11 @@ class AlertDelivery:
         except Exception as error:
             log_failure(self._counters, "alert_errors", "Alerts could not be looked for", error)
             return False
+
+    @cached_property
+    def _outbox(self) -> Outbox:
+        """Chosen when it is first needed: before that the app's database may not be set up."""
+        return self._choose_outbox()
 
     def _new_thread(self) -> Writer:
         return Writer(self.send_waiting, name="llm-cost-alerts", idle=IDLE_SECONDS)
@@ -103,8 +113,3 @@ class AlertDelivery:
         while self._unsaid:
             self._outbox.delivered(self._unsaid[0])
             del self._unsaid[0]
-
-
-def log_alert(message: Message) -> None:
-    """The alert as a line of the log."""
-    log.warning("%s", message.text)

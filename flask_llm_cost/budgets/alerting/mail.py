@@ -56,7 +56,9 @@ class Mail:
             raise NotDelivered(type(error).__name__) from None
         if refused:
             # The others have it: a second attempt would send it to them twice.
-            raise NotDelivered(f"{len(refused)} of {len(self._recipients)} recipients were refused", is_final=True)
+            raise NotDelivered(
+                f"{len(refused)} of {len(self._recipients)} recipients were refused", is_final=True
+            )
 
     def _connected(self) -> smtplib.SMTP:
         told = self._server
@@ -68,7 +70,9 @@ class Mail:
                 server.ehlo()
             if told.user is not None:
                 if not isinstance(server.sock, ssl.SSLSocket) and not _is_loopback(server):
-                    raise NotDelivered("the server offers no TLS, so no password is sent to it", is_final=True)
+                    raise NotDelivered(
+                        "the server offers no TLS, so no password is sent to it", is_final=True
+                    )
                 server.login(told.user, told.password or "")
         except BaseException:
             server.close()

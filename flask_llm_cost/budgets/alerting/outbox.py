@@ -112,7 +112,7 @@ class LedgerOutbox:
 
     def _message(self, alert: Any) -> Message:
         return Message(
-            key=f"llm-cost-alert-{alert.definition}-{alert.id}",
+            key=f"llm-cost-{alert.definition}-{alert.id}-{alert.reached_at:%Y%m%d%H%M%S%f}",
             service=self._service,
             budget=alert.budget,
             scope=alert.scope,
@@ -127,11 +127,11 @@ class LedgerOutbox:
 
 def backoff(attempt: int) -> int:
     """Milliseconds before the next attempt."""
-    return min(_LONGEST_BACKOFF, _BACKOFF * 2 ** min(attempt - 1, 20))
+    return min(_LONGEST_BACKOFF, _BACKOFF << min(attempt - 1, 10))
 
 
 def _waiting(connection: Connection, channel: str) -> Any:
-    """The oldest alert that nobody has delivered on the channel, or is about to; ``None`` where there is none."""
+    """The oldest alert that nobody has delivered on the channel, or is about to; ``None`` without one."""
     alert, row = ALERTS.columns, DELIVERIES.columns
     taken = and_(row.alert_id == alert.id, row.channel == channel)
     return connection.execute(
@@ -160,7 +160,8 @@ def _take(connection: Connection, alert_id: int, channel: str, owner: str) -> in
         .where(here, _is_free())
         .values(owner=owner, attempts=row.attempts + 1, claimed_until=now_ms() + _CLAIM)
     )
-    return connection.scalar(select(row.attempts).where(here, row.owner == owner)) or 0
+    attempt: int | None = connection.scalar(select(row.attempts).where(here, row.owner == owner))
+    return attempt or 0
 
 
 class MemoryOutbox:
