@@ -13,7 +13,7 @@ from sqlalchemy import String
 from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import mapped_column
 
-from .models import _MYSQL as MYSQL
+from .models import MYSQL
 from .models import Base
 from .types import UTCDateTime
 from .types import key_column
