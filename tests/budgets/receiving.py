@@ -1,4 +1,4 @@
-"""A webhook's server and a mail server on 127.0.0.1 that keep what they are sent, and answer as they are told."""
+"""A webhook and a mail server on 127.0.0.1 that keep what they are sent, and answer as they are told."""
 
 from __future__ import annotations
 
@@ -89,7 +89,10 @@ def hook_server() -> Iterator[HookServer]:
 
 
 class Inbox:
-    """What a mail server takes. ``refused`` are answers to the next messages; ``unknown`` are nobody's addresses."""
+    """What a mail server takes.
+
+    ``refused`` are answers to the next messages; ``unknown`` are nobody's addresses.
+    """
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
@@ -118,7 +121,7 @@ class Inbox:
 
     def login(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         self.logins.append((data.login, data.password))
-        return AuthResult(success=data.password == b"p@ss/word")
+        return AuthResult(success=data.password == b"p@ss/word", handled=False)
 
 
 class _Controller(Controller):

@@ -165,7 +165,13 @@ def test_the_reviewed_revisions_equal_the_models(tmp_path: Path, database_url: s
 
 
 #: The tables of the fourth version.
-BUDGETS = {"llm_cost_budgets", "llm_cost_budget_limits", "llm_cost_reservations", "llm_cost_alerts"}
+BUDGETS = {
+    "llm_cost_budgets",
+    "llm_cost_budget_limits",
+    "llm_cost_reservations",
+    "llm_cost_alerts",
+    "llm_cost_alert_deliveries",
+}
 
 NOTES = '''
 """notes"""

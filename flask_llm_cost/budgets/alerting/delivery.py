@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from collections.abc import Sequence
 from functools import cached_property
 
 from ...counters import Counters
 from ...counters import log_failure
+from ...ingest.writer import LONGEST_BACKOFF
 from ...ingest.writer import Writer
 from .channel import Channel
 from .channel import NotDelivered
@@ -15,6 +17,7 @@ from .message import Message
 from .outbox import Delivery
 from .outbox import MemoryOutbox
 from .outbox import Outbox
+from .outbox import backoff
 
 #: Seconds between two looks for alerts that another process has left behind.
 IDLE_SECONDS = 30.0
@@ -38,6 +41,7 @@ class AlertSender:
         self._channels = channels
         self._counters = counters
         self._unsaid: list[Delivery] = []
+        self._tried_again_by = 0.0
         self._thread = self._new_thread()
 
     def announce(self, message: Message) -> None:
@@ -63,10 +67,11 @@ class AlertSender:
         self._thread = self._new_thread()
 
     def send_waiting(self) -> bool:
-        """One round; whether everything went well. Never raises."""
+        """One round; whether the next one can wait. Never raises."""
         try:
             self._say_what_was_sent()
-            return all([self._over(channel) for channel in self._channels])
+            went_well = all([self._over(channel) for channel in self._channels])
+            return went_well and time.monotonic() >= self._tried_again_by
         except Exception as error:
             log_failure(self._counters, "alert_errors", "Alerts could not be looked for", error)
             return False
@@ -107,6 +112,9 @@ class AlertSender:
         what = f"An alert could not be delivered by {delivery.channel}: {reason}; {end}"
         log_failure(self._counters, "alert_errors", what, error)
         self._outbox.failed(delivery, reason, is_final=is_final)
+        if not is_final:
+            seconds = backoff(delivery.attempt) / 1000
+            self._tried_again_by = max(self._tried_again_by, time.monotonic() + seconds + LONGEST_BACKOFF)
 
     def _say_what_was_sent(self) -> None:
         """What the database was not told yet must not be sent again by us, however long it is away."""

@@ -41,7 +41,7 @@ OLDEST = timedelta(days=1)
 #: Milliseconds for which a process has an alert to itself; longer than a channel may take.
 _CLAIM = 300_000
 #: Milliseconds before the second attempt; doubled for each further one, up to the last.
-_BACKOFF = 5_000
+_BACKOFF = 1_000
 _LONGEST_BACKOFF = 900_000
 
 
