@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .analytics import CallQuery
     from .analytics import Report
     from .budgets import Budget
+    from .budgets import BudgetStatus
 
 
 class LLMCostTracker:
@@ -153,6 +154,33 @@ class LLMCostTracker:
     def track_stream(self, **call: Any) -> AbstractContextManager[capture.StreamCollector]:
         """Record a streamed call by hand; see :func:`flask_llm_cost.track_stream`."""
         return capture.track_stream(runtime=self._runtime, **call)
+
+    def budget_status(self, *, provider: str | None = None, model: str | None = None) -> list[BudgetStatus]:
+        """Where the budgets stand that a call made here and now would be under, with its user and tags.
+
+        Those for one provider or model are among them unless you name another one. What waits in this
+        process is written first.
+
+        :raises LLMCostError: the database does not answer.
+        """
+        runtime = self._runtime
+        if runtime.budgets is None:
+            return []
+        runtime.flush_quietly()
+        return runtime.budgets.status_here(capture.imagined_call(runtime, provider, model))
+
+    def enforce_budget(self, *, provider: str | None = None, model: str | None = None) -> None:
+        """Ask before work that costs more than one call, or that no SDK sends.
+
+        Asks every budget that a call made here and now would be under, but for those whose enforcement is
+        ``"notify"``; those for one provider or model only where you name it. May wait for the database: in a
+        coroutine, call it in a thread.
+
+        :raises BudgetExceededError: a limit is reached. :raises BudgetUnavailableError: as the budget says.
+        """
+        runtime = self._runtime
+        if runtime.budgets is not None:
+            runtime.budgets.enforce(capture.imagined_call(runtime, provider, model))
 
     def http_transport(self, inner: Any = None, *, tags: capture.Tags | None = None) -> Any:
         """A transport for a client of httpx or httpx2 that no SDK's tap sees:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -39,10 +39,13 @@ from .gate import Gate
 from .leases import Lease
 from .leases import Leases
 from .limits import Limits
+from .listing import open_window
 from .matching import Claim
 from .matching import Facts
 from .matching import WindowKey
+from .matching import claim_of
 from .matching import claims_of
+from .matching import could_count
 from .memory import MemoryStore
 from .pending import Pending
 from .refusals import exceeded
@@ -55,7 +58,6 @@ LOCK_WAIT = 5.0
 SQLITE_LOCK_WAIT = 0.2
 #: Connections of our own at a time, one of them kept.
 CONNECTIONS = 4
-_BEFORE = ("block", "reserve")
 
 
 class BudgetKeeper:
@@ -75,10 +77,7 @@ class BudgetKeeper:
         self._source = source
         self._counters = counters
         self._asked_before = [budget for budget in self.budgets if budget.enforcement != "notify"]
-        self._raising = [budget for budget in self.budgets if budget.enforcement == "raise"]
-        self._pending = Pending(
-            [budget for budget in self.budgets if budget.enforcement in ("raise", "block")]
-        )
+        self._pending = Pending(self._asked_before)
         self.leases = Leases(self._release, self._renew, counters, in_background=not app.testing)
         self._gate = Gate(
             self.store, self.leases, self.limits, catalog, counters, self._pending.of, self._pending.saw
@@ -197,17 +196,37 @@ class BudgetKeeper:
             for claim in claims
         ]
 
-    def enforce(self, claims: Iterable[Claim]) -> None:
-        """:raises BudgetExceededError: a limit of these that stops calls is reached.
+    def statuses(self, now: datetime, most: int = 20) -> list[BudgetStatus]:
+        """Where all budgets stand, in the order of their declaration.
 
+        :param most: of a budget with a limit for each value, so many values, the dearest first.
+        :raises LedgerUnavailable: the database does not tell.
+        """
+        common = [budget for budget in self.budgets if budget.per is None]
+        claims = [Claim(budget, "", open_window(budget, now)) for budget in common]
+        told = {status.budget: [status] for status in self.standing(claims)}
+        of_values = [budget for budget in self.budgets if budget.per is not None]
+        for status in self.store().listed(of_values, now, most) if of_values else ():
+            told.setdefault(status.budget, []).append(status)
+        return [status for budget in self.budgets for status in told.get(budget.name, ())]
+
+    def status_here(self, call: OpenCall) -> list[BudgetStatus]:
+        """Where the budgets stand that a call like this one is, or could be, under.
+
+        :raises LedgerUnavailable: the database does not tell.
+        """
+        facts = Facts.of_call(call)
+        concerned = [budget for budget in self.budgets if could_count(budget, facts)]
+        return self.standing([claim_of(budget, facts) for budget in concerned])
+
+    def enforce(self, call: OpenCall) -> None:
+        """Ask whether a call like this one would be stopped as things are, whatever it may cost itself.
+
+        :raises BudgetExceededError: a limit that stops calls is reached.
         :raises BudgetUnavailableError: as a budget says.
         """
-        stopping = [
-            claim
-            for claim in claims
-            if claim.budget.enforcement != "notify" and claim.budget.period != "call"
-        ]
-        self._gate.check_reached(stopping)
+        claims = claims_of(self._asked_before, Facts.of_call(call))
+        self._gate.check_reached([claim for claim in claims if claim.budget.period != "call"])
 
     # Where windows are kept.
 

@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC
+from datetime import datetime
 from decimal import Decimal
 
 from sqlalchemy import Connection
+from sqlalchemy import delete
+from sqlalchemy import insert
 
 from ..counters import Counters
 from ..counters import log_failure
+from ..ledger.models import NAME_LENGTH
+from ..ledger.rows import storable_text
 from . import statements
 from .matching import Claim
 from .matching import WindowKey
+from .statements import LIMITS
+
+
+def set_limit(connection: Connection, budget: str, scope: str, limit: Decimal | None, by: str) -> None:
+    """Let a limit stand in place of the declared one; ``None`` lets the declared one stand again."""
+    column = LIMITS.columns
+    connection.execute(delete(LIMITS).where(column.budget == budget, column.scope == scope))
+    if limit is not None:
+        connection.execute(
+            insert(LIMITS).values(
+                budget=budget,
+                scope=scope,
+                limit_amount=limit,
+                changed_at=datetime.now(UTC),
+                changed_by=storable_text(by, NAME_LENGTH),
+            )
+        )
 
 
 class Limits:

@@ -111,13 +111,25 @@ def claims_of(budgets: Iterable[Budget], facts: Facts) -> Iterator[Claim]:
     """The budgets among these that count the call."""
     for budget in budgets:
         if counts(budget, facts):
-            window = window_of(budget.period, facts.occurred_at, budget.zone)
-            yield Claim(budget, scope_of(budget, facts), window)
+            yield claim_of(budget, facts)
+
+
+def claim_of(budget: Budget, facts: Facts) -> Claim:
+    """Whose limit the call is under, and in which window."""
+    return Claim(budget, scope_of(budget, facts), window_of(budget.period, facts.occurred_at, budget.zone))
 
 
 def counts(budget: Budget, facts: Facts) -> bool:
     """Whether the budget is about this call."""
     return all(_values_of(name, facts) & set(wanted) for name, wanted in budget.where.items())
+
+
+def could_count(budget: Budget, facts: Facts) -> bool:
+    """Whether it is about this call, or would be with some provider or model that is not known here."""
+    unknown = {"provider": not facts.provider, "model": not facts.models}
+    return all(
+        unknown.get(name) or _values_of(name, facts) & set(wanted) for name, wanted in budget.where.items()
+    )
 
 
 def scope_of(budget: Budget, facts: Facts) -> str:

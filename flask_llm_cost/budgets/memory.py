@@ -26,6 +26,7 @@ from .alerts import status_of
 from .alerts import thresholds_reached
 from .declaration import Budget
 from .limits import Limits
+from .listing import open_window
 from .matching import Claim
 from .matching import Demand
 from .matching import Facts
@@ -116,6 +117,20 @@ class MemoryStore:
             for key, sums in tally(calls, self._budgets, nothing, sign=-1).spent.items():
                 if key in self._windows:
                     self._add(key, sums)
+
+    def listed(self, budgets: Sequence[Budget], now: datetime, most: int) -> list[BudgetStatus]:
+        """The open windows of these budgets; of each at most so many, the dearest first."""
+        with self._lock:
+            found: list[BudgetStatus] = []
+            for budget in budgets:
+                start = open_window(budget, now).start
+                mine = [
+                    status
+                    for key, status in self._windows.items()
+                    if (key.budget, key.definition, key.start) == (budget.name, budget.definition, start)
+                ]
+                found += sorted(mine, key=lambda status: (-status.spent, status.scope))[:most]
+            return found
 
     def _window(self, claim: Claim) -> BudgetStatus:
         found = self._windows.get(claim.key)

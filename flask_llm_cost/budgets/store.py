@@ -16,6 +16,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -29,6 +30,7 @@ from .alerts import Counted
 from .alerts import status_of
 from .declaration import Budget
 from .limits import Limits
+from .listing import open_windows
 from .matching import Claim
 from .matching import Demand
 from .matching import WindowKey
@@ -141,6 +143,15 @@ class LedgerStore:
                 for key, sums in counted.spent.items()
                 if key in rows and rows[key].is_counted
             },
+        )
+
+    def listed(self, budgets: Sequence[Budget], now: datetime, most: int) -> list[BudgetStatus]:
+        """The open windows of these budgets; of each at most so many, the dearest first.
+
+        :raises LedgerUnavailable: the database does not tell.
+        """
+        return self._ledger().reading(
+            partial(open_windows, budgets=budgets, limits=self._limits, now=now, most=most)
         )
 
     def _standing(self, connection: Connection, claims: Sequence[Claim]) -> dict[WindowKey, BudgetStatus]:

@@ -19,6 +19,7 @@ from .install import status
 from .install import uninstall
 from .integrations import Integration
 from .integrations import Tap
+from .manual import imagined_call
 from .manual import track
 from .mute import covered
 from .requests_adapter import requests_adapter
@@ -48,6 +49,7 @@ __all__ = [
     "speakeasy",
     "stainless",
     "status",
+    "imagined_call",
     "track",
     "track_stream",
     "transport_calls",

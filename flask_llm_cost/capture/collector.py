@@ -21,6 +21,7 @@ from ..providers import StreamReader
 from ..runtime import Runtime
 from ..usage import TOKEN_FIELDS
 from ..usage import Usage
+from .manual import STOPPING
 from .manual import CallDetails
 from .manual import ToldCall
 from .manual import check_keywords
@@ -58,7 +59,10 @@ def track_stream(
 
     :param operation: names the events' format (``chat``, ``responses``, ``messages``, ``completions``); told
         from the first event where it is not given.
+    :param enforce_budget: raise at once if a limit is reached, of any budget that is not only to notify, and
+        when the call is recorded. May wait for the database: not in an event loop.
     :raises TypeError: a keyword is unknown. :raises ValueError: a value cannot be true.
+    :raises BudgetExceededError: a limit is reached. :raises BudgetUnavailableError: as a budget says.
     """
     told = ToldCall.read("track_stream", provider, model, {"stream": True, **call})
     return StreamCollector(told, enabled_runtime(runtime))
@@ -81,7 +85,10 @@ class StreamCollector:
         self._opened: OpenCall | None = None
         if runtime is not None:
             with ours(runtime.counters, "track_stream() could not begin"):
-                self._opened = told.begin(runtime)
+                opened = told.begin(runtime)
+                if told.enforces_budget and runtime.budgets is not None:
+                    runtime.budgets.enforce(opened)
+                self._opened = opened
 
     @property
     def model(self) -> str:
@@ -154,6 +161,8 @@ class StreamCollector:
             opened = replace(self._opened, start=replace(self._opened.start, operation=self._operation))
             event = recorder.finish(opened, observation, cost=self._told.cost, details=self._told.details)
             recorder.record(event, from_finalizer=abandoned)
+            if self._told.enforces_budget and self._runtime.budgets is not None and not abandoned:
+                self._runtime.budgets.check(event, STOPPING)
             return event
         return None
 

@@ -66,6 +66,7 @@ class CallDetails(TypedDict, total=False):
     error_type: str | None
     occurred_at: datetime
     idempotency_key: str | None
+    enforce_budget: bool
     tags: Mapping[str, object]
     user: object
     trackable: object
@@ -75,6 +76,9 @@ class CallDetails(TypedDict, total=False):
 
 #: Keeps the keys of hosts apart from the names that providers have for their charges.
 _TOLD_BY_HAND = "idempotency key"
+
+#: What a budget's enforcement can be, if it is more than to notify.
+STOPPING = ("raise", "block", "reserve")
 
 KEYWORDS = tuple(CallDetails.__annotations__)
 
@@ -91,6 +95,7 @@ class ToldCall:
     idempotency_key: str | None
     scope: Mapping[str, Any]
     names_operation: bool
+    enforces_budget: bool
 
     @classmethod
     def read(cls, function: str, provider: str, model: str, given: Mapping[str, Any]) -> ToldCall:
@@ -113,6 +118,7 @@ class ToldCall:
             scope={name: given[name] for name in ("user", "trackable", "request_type") if name in given}
             | {**(_mapping("tags", given.get("tags")) or {})},
             names_operation="operation" in given,
+            enforces_budget=bool(given.get("enforce_budget", False)),
         )
 
     def begin(self, runtime: Runtime) -> OpenCall:
@@ -137,6 +143,8 @@ def track(
     :param occurred_at: when the call began, an aware datetime; now where it is not given.
     :param idempotency_key: names the call, for this provider, where it may be told more than once: the ledger
         keeps the first, and what is told again with the same key, by any process, adds nothing.
+    :param enforce_budget: raise once the call is recorded, if it has reached a limit of any budget that is
+        not only to notify.
     :param tags: a mapping, on top of the tags that are in force; ``user``, ``trackable`` and ``request_type``
         as in :class:`~flask_llm_cost.with_tags`.
     :param details: a small JSON mapping for your own use; never put prompts there.
@@ -144,6 +152,7 @@ def track(
     :returns: the event that was recorded; ``None`` where tracking is off or no tracked app is known here.
     :raises TypeError: a keyword is unknown; the nearest one is named.
     :raises ValueError: a value cannot be true, such as a negative count. Nothing is recorded then.
+    :raises BudgetExceededError: the call is recorded, and a limit is reached.
     """
     told = ToldCall.read("track", provider, model, call)
     runtime = enabled_runtime(runtime)
@@ -153,8 +162,16 @@ def track(
         opened = told.begin(runtime)
         event = runtime.recorder.finish(opened, told.observation, cost=told.cost, details=told.details)
         runtime.recorder.record(event)
+        if told.enforces_budget and runtime.budgets is not None:
+            runtime.budgets.check(event, STOPPING)
         return event
     return None
+
+
+def imagined_call(runtime: Runtime, provider: str | None, model: str | None) -> OpenCall:
+    """A call that begins here and now, of what is known of it. Nobody makes it."""
+    start = CallStart(provider=provider or "", operation="other", requested_model=model)
+    return runtime.recorder.begin(start)
 
 
 def enabled_runtime(given: Runtime | None) -> Runtime | None:

@@ -9,6 +9,7 @@ from werkzeug.utils import import_string
 #: Each command's name, and where it is defined in this room.
 _COMMANDS = {
     "backfill": "repricing:backfill",
+    "budgets": "budgets:budgets",
     "doctor": "doctor:doctor",
     "flush": "flush:flush",
     "migrations": "migrations:migrations",

@@ -21,6 +21,7 @@ from ..maintenance.repricing import Command
 from ..runtime import Runtime
 from ..wording import plural
 from . import words
+from .budgets import reconciled
 from .options import day as read_day
 from .options import dry_run_option
 from .options import format_option
@@ -135,6 +136,7 @@ class _Run:
                 ask_whether(f"Change the price of {plural(planned.changed, 'call')}?")
             done = self._run(ledger, work, dry_run=False)
             self._print(done)
+            reconciled(self._runtime)  # budgets are made of the same costs
 
     def _work(self) -> Repricing:
         options, span = self._options, None

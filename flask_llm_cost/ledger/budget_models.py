@@ -7,7 +7,6 @@ from decimal import Decimal
 
 from sqlalchemy import BigInteger
 from sqlalchemy import Boolean
-from sqlalchemy import ForeignKeyConstraint
 from sqlalchemy import Index
 from sqlalchemy import PrimaryKeyConstraint
 from sqlalchemy import String
@@ -83,19 +82,14 @@ class BudgetLimit(Base):
 class Reservation(Base):
     """What is set aside for one call under way in one budget's window.
 
-    Whoever deletes the row takes its amount back, once. ``expires_at`` is in milliseconds since 1970, by the
+    ``budget_id`` is the window's; no foreign key, which would be looked up with every reservation. Whoever
+    deletes the row takes its amount back, once. ``expires_at`` is in milliseconds since 1970, by the
     database's clock.
     """
 
     __tablename__ = "llm_cost_reservations"
     __table_args__ = (
         PrimaryKeyConstraint("event_id", "budget_id", name="pk_llm_cost_reservations"),
-        ForeignKeyConstraint(
-            ["budget_id"],
-            ["llm_cost_budgets.id"],
-            ondelete="CASCADE",
-            name="fk_llm_cost_reservations_budget_id",
-        ),
         Index("ix_llm_cost_reservations_expires", "budget_id", "expires_at"),
         MYSQL,
     )

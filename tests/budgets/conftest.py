@@ -135,6 +135,6 @@ def cent(request: Any = None) -> Decimal:
     return Decimal("0.01")
 
 
-def reserve(limit: str = "1", period: Any = "total", **options: Any) -> Budget:
+def reserve(limit: str = "1", period: Any = "total", *, name: str = "hard", **options: Any) -> Budget:
     """A hard budget that sets a cent aside for each call."""
-    return Budget("hard", limit, period, enforcement="reserve", **{"estimate": cent, **options})
+    return Budget(name, limit, period, enforcement="reserve", **{"estimate": cent, **options})
