@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -49,12 +50,14 @@ def _value_row(status: BudgetStatus, calls: BudgetCalls, now: datetime) -> Row:
             title=status.scope,
             href=all_calls,
             muted=not status.scope,
-            tone="error" if status.is_reached else "",
         ),
         Cell.of(formats.money(status.used), all_calls),
         Cell.of(formats.money(status.reserved)),
         Cell.of(formats.money(status.limit)),
-        Cell.of(formats.percent(status.used, status.limit), share=share),
+        replace(
+            Cell.of(formats.percent(status.used, status.limit), share=share),
+            sign="reached\u202f" if status.is_reached else "",
+        ),
         _expected(status, now),
         Cell.of(formats.number(status.calls), all_calls),
         Cell.of(formats.number(status.blocked_calls), blocked),

@@ -98,14 +98,13 @@ def budgets() -> Response:
     state = runtime()
     state.flush_quietly()
     now, zone = state.calls.now(), state.config.timezone
-    context: dict[str, object] = {"current": "budgets", "fresh": freshness(state), "zone": zone.key}
+    context: dict[str, object] = {"current": "budgets", "fresh": freshness(state)}
     if state.budgets is None or state.ledger is None:
         return page("budgets.html", context)
     statuses = state.budgets.statuses(now, VALUES)
     alerts = state.ledger.reading(lambda connection: past_alerts(connection, _ALERTS))
     blocked = state.calls.all_time().where(status="blocked").page(size=_BLOCKED).calls
     context |= {
-        "moment": formats.moment(now, zone),
         "panels": tuple(_panels(state.budgets.budgets, statuses, now)),
         "summary": _summary(state.budgets.budgets, statuses),
         "alerts": alerts_table(alerts, zone) if alerts else None,
@@ -180,7 +179,7 @@ def _figures(status: BudgetStatus, expected: Decimal | None, calls: BudgetCalls)
         yield Figure(label="At the end of the window", value=shown, note="at its pace so far")
     yield Figure(label="Calls", value=formats.number(status.calls), href=all_calls)
     blocked = calls.of(status, status="blocked")
-    yield Figure(label="Not sent", value=formats.number(status.blocked_calls), href=blocked)
+    yield Figure(label="Blocked", value=formats.number(status.blocked_calls), href=blocked)
     if status.unpriced:
         unpriced = calls.of(status, price="unknown")
         yield Figure(label="Without a price", value=formats.money(status.unpriced), href=unpriced,
