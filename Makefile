@@ -8,11 +8,12 @@ PYTEST_ARGS ?=
 SEEDS ?= 200
 FUZZ_TIMES ?= 10
 STACKS ?=
+BENCH_ARGS ?=
 OTEL := opentelemetry-instrumentation-openai-v2==2.4b0 opentelemetry-util-genai==1.0b0 opentelemetry-sdk \
   opentelemetry-api opentelemetry-instrumentation opentelemetry-semantic-conventions wrapt
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-sdks test-oldest-sdks test-faults test-stacks check lint types docs fuzz bench prices screenshots help clean
+.PHONY: demo test test-sdks test-oldest-sdks test-faults test-stacks check lint types docs fuzz bench bench-budgets prices screenshots help clean
 
 demo: $(VENV)/.demo  ## Serve the example app with 60 days of made-up history (PORT=5000)
 	@cd examples && PORT=$(PORT) exec ../$(BIN)/python -m support_desk
@@ -58,6 +59,9 @@ bench: $(VENV)/.dev  ## Measure what the tracker adds to a call, beside OpenTele
 	  --target $(VENV)/.otel $(OTEL) || echo "OpenTelemetry could not be installed: no yardstick." >&2
 	$(BIN)/python -m tests.benchmarks.bench_pricing
 	PYTHONPATH=$(VENV)/.otel $(BIN)/python -m tests.benchmarks.bench_overhead
+
+bench-budgets: $(VENV)/.dev  ## Many processes at one limit: overshoot, throughput, added time (BENCH_ARGS="--workers 16")
+	$(BIN)/python -m tests.benchmarks.bench_budgets $(BENCH_ARGS)
 
 prices: $(VENV)/.dev  ## Regenerate the bundled price list from the published sources (network)
 	$(BIN)/python -m flask_llm_cost.pricing.build

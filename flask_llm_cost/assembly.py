@@ -80,6 +80,7 @@ def build_runtime(app: Flask, db: SQLAlchemy | None, options: Options) -> Runtim
     context_ended = recorder.catch_up
     if stored is not None:
         stored.before_flush = recorder.catch_up
+        stored.judge = recorder.judge
         context_ended = stored.context_ended
     # Flask runs teardown functions last to first: the first one runs when the host's session is gone,
     # whichever of the extensions was initialised first.

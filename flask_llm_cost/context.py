@@ -193,35 +193,42 @@ def attribution(
     redacted_keys: tuple[str, ...] = REDACTED_TAG_KEYS,
 ) -> Attribution:
     """Freeze who the call belongs to: defaults under the request's tags under the blocks around the call."""
-    defaults = (
-        default_tags if isinstance(default_tags, Scope) else _scope_of(asked(default_tags), "default_tags")
-    )
-    scope = scope_of_moment(defaults, user_loader)
+    if not isinstance(default_tags, Scope):
+        default_tags = _scope_of(asked(default_tags), "default_tags")
+    scope = _said(default_tags)
     trackable_type, trackable_id = scope.trackable or (None, None)
     return Attribution(
         tags=_limited(scope.tags, max_tags, redacted_keys),
-        user_id=scope.user_id,
+        user_id=_user_id(scope, user_loader),
         request_type=scope.request_type,
         trackable_type=trackable_type,
         trackable_id=trackable_id,
-        endpoint=scope.endpoint,
+        endpoint=_endpoint(scope),
     )
 
 
-def scope_of_moment(
-    defaults: Scope = _NOTHING_SAID, user_loader: Callable[[], object] | None = None
-) -> Scope:
-    """All that is said of a call which begins now: by the defaults, the request and the blocks around it."""
-    scope = defaults
+def scope_of_moment(user_loader: Callable[[], object] | None = None) -> Scope:
+    """All that is said of a call which begins now, by the request and the blocks around it."""
+    scope = _said(_NOTHING_SAID)
+    return replace(scope, user_id=_user_id(scope, user_loader), endpoint=_endpoint(scope))
+
+
+def _said(scope: Scope) -> Scope:
+    """``scope``, with what the request and the blocks say on top of it."""
     if has_app_context() and (said := g.get(REQUEST_TAGS)):
         scope = scope.under(_scope_of(said, f"g.{REQUEST_TAGS}"))
-    if (block := _scope.get()) is not None:
-        scope = scope.under(block)
-    return replace(
-        scope,
-        user_id=scope.user_id or identity(asked(user_loader)) or _login_user_id(),
-        endpoint=scope.endpoint or (request.endpoint if has_request_context() else None),
-    )
+    block = _scope.get()
+    if block is None:
+        return scope
+    return block if scope is _NOTHING_SAID else scope.under(block)
+
+
+def _user_id(scope: Scope, user_loader: Callable[[], object] | None) -> str | None:
+    return scope.user_id or identity(asked(user_loader)) or _login_user_id()
+
+
+def _endpoint(scope: Scope) -> str | None:
+    return scope.endpoint or (request.endpoint if has_request_context() else None)
 
 
 def current_scope() -> Scope | None:
@@ -252,15 +259,13 @@ def _scope_of(said: object, told_by: str) -> Scope:
 
 
 def _limited(tags: Mapping[str, str | None], most: int, secret_keys: tuple[str, ...]) -> Mapping[str, str]:
-    told = [(key, value) for key, value in tags.items() if value is not None]
+    told = {key: value for key, value in tags.items() if value is not None}
     if len(told) > most:
         log.warning("a call carries %d tags; the newest %d are kept (LLM_COST_MAX_TAGS)", len(told), most)
-        told = told[len(told) - most :]
-    if secret_keys is REDACTED_TAG_KEYS:
-        return MappingProxyType(dict(told))
-    return MappingProxyType(
-        {key: REDACTED if is_secret_key(key, secret_keys) else value for key, value in told}
-    )
+        told = dict(list(told.items())[len(told) - most :])
+    if secret_keys is not REDACTED_TAG_KEYS:
+        told = {key: REDACTED if is_secret_key(key, secret_keys) else told[key] for key in told}
+    return MappingProxyType(told)
 
 
 def _login_user_id() -> str | None:

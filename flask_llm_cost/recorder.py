@@ -1,17 +1,15 @@
 """One call's way from beginning to stored event: :meth:`Recorder.begin`, ``finish``, ``record``.
 
-Everything here runs on the request thread between the SDK's answer and the return to the host: no I/O but
-the ingest's own.
+Everything here but :meth:`Recorder.judge` runs on the request thread between the SDK's answer and the return
+to the host: no I/O but the ingest's own, and no arithmetic that nobody there waits for.
 """
 
 from __future__ import annotations
 
 import time
-import uuid
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
 from decimal import Decimal
@@ -30,6 +28,7 @@ from .counters import log
 from .counters import log_failure
 from .errors import LLMCostError
 from .errors import UnknownPricingError
+from .event_ids import new_event_id
 from .events import CallStart
 from .events import Event
 from .events import Observation
@@ -39,7 +38,9 @@ from .pricing import Catalog
 from .pricing import Price
 from .pricing import caller_price
 from .providers import DATA_RESIDENCY
+from .providers import Sighting
 from .providers import join_modes
+from .providers import without_billed
 from .sanitize import clean_details
 from .sanitize import clean_text
 from .sanitize import one_line
@@ -82,18 +83,21 @@ class Recorder:
         self._budgets = budgets
         self._service = config.service or app.name
         self._abandoned: deque[Event] = deque()
+        #: The ids of containers whose sessions were billed already, by this process.
+        self._billed_containers: dict[str, object] = {}
         #: What is told more than once, or later than the request was answered.
         self.charges = Charges(counters)
         self._warned_models: set[tuple[str, str]] = set()
 
     def scope_here(self) -> Scope:
         """What is said of calls here and now, without the app's default tags."""
-        return scope_of_moment(user_loader=self._user_loader)
+        return scope_of_moment(self._user_loader)
 
     def begin(self, start: CallStart) -> OpenCall:
         """Freeze what a call belongs to and when it began."""
         return OpenCall(
-            event_id=str(uuid.uuid4()),
+            event_id=new_event_id(),
+            service=self._service,
             occurred_at=datetime.now(UTC),
             started_ns=time.monotonic_ns(),
             start=start,
@@ -104,6 +108,42 @@ class Recorder:
                 redacted_keys=self._config.redacted_tag_keys,
             ),
         )
+
+    def see(self, sighting: Sighting, *, from_finalizer: bool = False) -> None:
+        """Record what was seen of a call, if it is one.
+
+        Where nobody here waits for its price, that is found by whoever writes it to the ledger.
+
+        :raises LLMCostError: as :meth:`record`.
+        """
+        if not from_finalizer and self._can_wait(sighting) and self._ingest.postpone(sighting):
+            self._counters.add("recorded")
+            if self._budgets is not None:
+                self._budgets.kept(sighting.call.event_id)
+            if self._abandoned:
+                self.catch_up()
+            return
+        found = sighting.observation()
+        if not sighting.is_call(found):
+            return
+        found = without_billed(found, self._billed_containers)
+        if found.charge_id is not None:
+            self.settle(sighting.call, found, from_finalizer=from_finalizer)
+        else:
+            self.record(self.finish(sighting.call, found), from_finalizer=from_finalizer)
+
+    def judge(self, sighting: Sighting) -> Event:
+        """The event of a sighting that was kept unjudged, by this process or another."""
+        event = self.finish(sighting.call, sighting.observation())
+        self._check_priced(event)
+        return event
+
+    def _can_wait(self, sighting: Sighting) -> bool:
+        if self._config.unknown_pricing == "raise" or call_recorded.receivers:
+            return False
+        if self._budgets is not None and self._budgets.asks_for_costs:
+            return False
+        return sighting.can_wait
 
     def finish(
         self,
@@ -155,7 +195,7 @@ class Recorder:
             return
         begun = self.charges.ended(event_id)
         told = _as_told(call, observation) if begun is None else begun
-        event = self.finish(replace(told, event_id=event_id), observation)
+        event = self.finish(told._replace(event_id=event_id), observation)
         if begun is not None and begun.lease is not None:
             begun.lease.is_of(event_id)
         if self._keep(event, from_finalizer):
@@ -234,7 +274,7 @@ class Recorder:
         return Event(
             event_id=call.event_id,
             occurred_at=call.occurred_at,
-            service=self._service,
+            service=call.service,
             provider=clean_text(call.start.provider, _PROVIDER_LENGTH),
             provider_account=_name(observation.provider_account),
             model=_name(model) or "unknown",
@@ -305,8 +345,8 @@ def _as_told(call: OpenCall, observation: Observation) -> OpenCall:
     """A call that was begun elsewhere, in the provider's words where it has some."""
     told, start = observation.occurred_at or call.occurred_at, call.start
     if observation.operation is not None:
-        start = replace(start, operation=observation.operation)
-    return replace(call, occurred_at=min(told, call.occurred_at), start=start)
+        start = start._replace(operation=observation.operation)
+    return call._replace(occurred_at=min(told, call.occurred_at), start=start)
 
 
 def _token_counts(observation: Observation) -> dict[str, Any]:

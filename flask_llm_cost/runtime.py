@@ -10,7 +10,6 @@ import weakref
 from collections.abc import Callable
 from collections.abc import Iterable
 from dataclasses import dataclass
-from dataclasses import field
 from datetime import UTC
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -35,6 +34,9 @@ if TYPE_CHECKING:
 #: Where an app keeps its runtime: ``app.extensions["llm_cost"]``.
 EXTENSION = "llm_cost"
 
+#: How often this process and those it descends from were forked: what was begun before is the parent's.
+forks = 0
+
 #: Counts of calls that belonged to no tracked app.
 untracked = Counters()
 
@@ -52,8 +54,6 @@ class Runtime:
     #: ``None`` where the app has none: calls ask for nothing else then.
     budgets: BudgetKeeper | None = None
     authorize: Callable[[], Any] | None = None
-    #: The ids of containers whose sessions were billed already, by this process.
-    billed_containers: dict[str, object] = field(default_factory=dict)
 
     @property
     def ledger(self) -> Ledger | None:
@@ -209,6 +209,8 @@ def resolve_among(apps: Iterable[Flask]) -> Runtime | None:
 
 
 def _after_fork_in_child() -> None:
+    global forks
+    forks += 1
     registry.forked()
     for app in registry.apps():
         if (runtime := runtime_of(app)) is not None:

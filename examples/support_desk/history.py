@@ -209,4 +209,11 @@ def _dated(model: str) -> str:
 
 def _opened(rng: random.Random, moment: datetime, start: CallStart, who: Attribution) -> OpenCall:
     event_id = str(uuid.UUID(int=rng.getrandbits(128), version=4))
-    return OpenCall(event_id=event_id, occurred_at=moment, started_ns=0, start=start, attribution=who)
+    return OpenCall(
+        event_id=event_id,
+        service="support_desk",
+        occurred_at=moment,
+        started_ns=0,
+        start=start,
+        attribution=who,
+    )

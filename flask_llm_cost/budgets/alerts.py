@@ -46,6 +46,12 @@ class Alert:
         """What it is told once for."""
         return self.event_id or self.window_start.isoformat()
 
+    @property
+    def key(self) -> tuple[str, str, str, str, Decimal]:
+        """What no other alert has."""
+        budget = self.budget
+        return (budget.name, budget.definition, self.scope, self.window_key, self.threshold)
+
 
 @dataclass(frozen=True, slots=True)
 class Counted:

@@ -31,7 +31,6 @@ from ..signals import budget_exceeded
 from ..signals import budget_threshold_reached
 from .alerting.receivers import AlertReceivers
 from .alerts import Alert
-from .alerts import Counted
 from .alerts import status_of
 from .declaration import Budget
 from .estimate import EstimateRequest
@@ -77,6 +76,8 @@ class BudgetKeeper:
         self._source = source
         self._counters = counters
         self._asked_before = [budget for budget in self.budgets if budget.enforcement != "notify"]
+        #: Whether what a call has cost is asked for as soon as it is over.
+        self.asks_for_costs = any(budget.enforcement in ("raise", "block") for budget in self.budgets)
         self._pending = Pending(self._asked_before)
         self.leases = Leases(self._release, self._renew, counters, in_background=not app.testing)
         self._gate = Gate(
@@ -121,6 +122,10 @@ class BudgetKeeper:
 
     # After a call.
 
+    def kept(self, event_id: str) -> None:
+        """What was seen of the call is kept; who writes it finds out what it has cost."""
+        self.leases.recorded(event_id)
+
     def recorded(self, event: Event) -> None:
         """The event is accepted for storing. Runs on the hot path and asks no database."""
         self.leases.recorded(event.event_id)
@@ -151,24 +156,27 @@ class BudgetKeeper:
     # What the ledger tells, in the transactions of calls: see :class:`~flask_llm_cost.ledger.CallListener`.
 
     def inserted(self, connection: Connection, calls: Sequence[Mapping[str, Any]]) -> None:
-        event_ids = [call["event_id"] for call in calls]
-        self._heard.counted = self.store().inserted(connection, calls, self.leases.names)
-        self._heard.event_ids = event_ids
-        self._pending.written(event_ids)
+        claims = self.store().inserted(connection, calls, self.leases.names)
+        self._heard.last = (claims, calls)
+        self._pending.written(call["event_id"] for call in calls)
 
     def deleted(self, connection: Connection, calls: Sequence[Mapping[str, Any]]) -> None:
         self.store().deleted(connection, calls)
 
     def committed(self) -> None:
-        event_ids, counted = (
-            self._heard.__dict__.get("event_ids", ()),
-            self._heard.__dict__.get("counted", Counted()),
-        )
-        self._heard.__dict__.clear()
-        self.leases.settled(event_ids)
+        claims, calls = self._heard.__dict__.pop("last", ({}, ()))
+        self.leases.settled([call["event_id"] for call in calls])
         self.leases.catch_up()
-        self._pending.saw(counted.standing)
-        for alert in counted.alerts:
+        if not calls:
+            return
+        try:
+            told = self.store().tell(claims, calls)
+        except (LedgerUnavailable, EventRefused) as error:
+            what = "Thresholds of budgets are told of later"
+            log_failure(self._counters, "budget_errors", what, error.__cause__ or error)
+            return
+        self._pending.saw(told.standing)
+        for alert in told.alerts:
             self._announce(alert)
         if self.alerts is not None:
             self.alerts.begin()

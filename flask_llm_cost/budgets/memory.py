@@ -12,29 +12,27 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection
 
-from .alerts import Alert
 from .alerts import Counted
-from .alerts import alert_of
 from .alerts import status_of
-from .alerts import thresholds_reached
 from .declaration import Budget
 from .limits import Limits
 from .listing import open_window
 from .matching import Claim
 from .matching import Demand
-from .matching import Facts
 from .matching import WindowKey
-from .matching import claims_of
+from .reached import reached_by_calls
+from .reached import reached_by_windows
+from .reached import single_calls
 from .status import BudgetStatus
 from .store import Full
 from .tally import Sums
+from .tally import merged
 from .tally import released
 from .tally import tally
 
@@ -50,7 +48,7 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._windows: dict[WindowKey, BudgetStatus] = {}
         self._leases: dict[str, list[_Lease]] = {}
-        self._told: set[tuple[WindowKey, str, Decimal]] = set()
+        self._told: set[object] = set()
 
     def standing(self, claims: Sequence[Claim]) -> dict[WindowKey, BudgetStatus]:
         """Where the windows of these claims stand."""
@@ -89,8 +87,8 @@ class MemoryStore:
 
     def inserted(
         self, connection: Connection, calls: Sequence[Mapping[str, Any]], lease_of: Mapping[str, str]
-    ) -> Counted:
-        """Count calls and settle their reservations."""
+    ) -> dict[WindowKey, Claim]:
+        """Count calls and settle their reservations; the windows that have changed."""
         with self._lock:
             reserved = {
                 call["event_id"]: [
@@ -102,13 +100,22 @@ class MemoryStore:
                 for call in calls
             }
             counted = tally(calls, self._budgets, reserved)
-            for key, claim in counted.claims.items():
+            for claim in counted.claims.values():
                 self._window(claim)
-                self._add(key, counted.spent[key])
-            for key, sums in counted.settled.items():
+            for key, sums in merged(counted).items():
                 self._add(key, sums)
-            alerts = [*self._windows_reached(counted.claims), *self._calls_reached(calls)]
-            return Counted(alerts, {key: self._windows[key] for key in counted.claims})
+            return counted.claims
+
+    def tell(self, claims: Mapping[WindowKey, Claim], calls: Sequence[Mapping[str, Any]]) -> Counted:
+        """Where these windows stand now, and the thresholds that nobody was told of yet."""
+        with self._lock:
+            standing = {key: self._windows[key] for key in claims}
+            alone = single_calls(calls, self._budgets)
+            limits = {claim.key: self._limits.declared(claim) for claim, _ in alone}
+            reached = [*reached_by_windows(claims, standing), *reached_by_calls(alone, limits)]
+            fresh = [alert for alert in reached if alert.key not in self._told]
+            self._told.update(alert.key for alert in fresh)
+            return Counted(fresh, standing)
 
     def deleted(self, connection: Connection, calls: Sequence[Mapping[str, Any]]) -> None:
         """Take calls out of the windows in which they are counted."""
@@ -153,25 +160,3 @@ class MemoryStore:
         amounts = [lease[:2] for event_id in event_ids for lease in self._leases.pop(event_id, ())]
         for key, sums in released(amounts).items():
             self._add(key, sums)
-
-    def _windows_reached(self, claims: Mapping[WindowKey, Claim]) -> list[Alert]:
-        found, now = [], datetime.now(UTC)
-        for key, claim in claims.items():
-            status = self._windows[key]
-            for share in thresholds_reached(claim.budget, status.used, status.limit):
-                if (told := (key, "", share)) not in self._told:
-                    self._told.add(told)
-                    found.append(alert_of(claim, share, status.limit, status.used, now))
-        return found
-
-    def _calls_reached(self, calls: Iterable[Mapping[str, Any]]) -> list[Alert]:
-        single = [budget for budget in self._budgets if budget.period == "call"]
-        found, now = [], datetime.now(UTC)
-        for call in calls:
-            cost = call["total_cost"] or Decimal(0)
-            for claim in claims_of(single, Facts.of_row(call)) if call["status"] != "blocked" else ():
-                limit = self._limits.declared(claim)
-                for share in thresholds_reached(claim.budget, cost, limit):
-                    alert = alert_of(claim, share, limit, cost, now)
-                    found.append(replace(alert, event_id=call["event_id"]))
-        return found

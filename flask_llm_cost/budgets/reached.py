@@ -1,4 +1,4 @@
-"""Alerts in the ledger's database: each threshold of a window is stored, and so told of, once."""
+"""Which thresholds calls have reached, and their alerts in the ledger: each is stored, and told of, once."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from datetime import UTC
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import Connection
-from sqlalchemy import and_
-from sqlalchemy import or_
 from sqlalchemy import select
 
 from ..ledger.statements import insert_ignoring
@@ -21,7 +20,6 @@ from .alerts import Alert
 from .alerts import alert_of
 from .alerts import thresholds_reached
 from .declaration import Budget
-from .limits import Limits
 from .matching import Claim
 from .matching import Facts
 from .matching import WindowKey
@@ -31,29 +29,13 @@ from .status import BudgetStatus
 
 _KEY = ("budget", "definition", "scope", "window_key", "threshold")
 
+Call = Mapping[str, Any]
 
-def store_alerts(
-    connection: Connection,
-    claims: Mapping[WindowKey, Claim],
-    standing: Mapping[WindowKey, BudgetStatus],
-    calls: Sequence[Mapping[str, Any]],
-    budgets: Sequence[Budget],
-    limits: Limits,
+
+def reached_by_windows(
+    claims: Mapping[WindowKey, Claim], standing: Mapping[WindowKey, BudgetStatus]
 ) -> list[Alert]:
-    """Store the thresholds that these windows and calls have reached, and answer those that are new.
-
-    The windows' rows are locked, so nobody else stores one of them meanwhile.
-    """
-    reached = [*_of_windows(claims, standing), *_of_calls(connection, calls, budgets, limits)]
-    known = _known(connection, reached)
-    fresh = [alert for alert in reached if _key(alert) not in known]
-    if fresh:
-        insert = insert_ignoring(ALERTS, _KEY, connection.dialect.name)
-        connection.execute(insert, [_row(alert) for alert in fresh])
-    return fresh
-
-
-def _of_windows(claims: Mapping[WindowKey, Claim], standing: Mapping[WindowKey, BudgetStatus]) -> list[Alert]:
+    """The thresholds at or below where these windows stand."""
     now = datetime.now(UTC)
     return [
         alert_of(claims[key], share, status.limit, status.used, now)
@@ -62,53 +44,50 @@ def _of_windows(claims: Mapping[WindowKey, Claim], standing: Mapping[WindowKey, 
     ]
 
 
-def _of_calls(
-    connection: Connection, calls: Iterable[Mapping[str, Any]], budgets: Sequence[Budget], limits: Limits
-) -> list[Alert]:
+def single_calls(calls: Iterable[Call], budgets: Sequence[Budget]) -> list[tuple[Claim, Call]]:
+    """The calls that were made, each with every limit of single calls that it is under."""
     single = [budget for budget in budgets if budget.period == "call"]
-    found: list[Alert] = []
-    for call in calls if single else ():
-        claims = list(claims_of(single, Facts.of_row(call)))
-        in_force = limits.of(connection, claims)
-        cost, now = call["total_cost"] or Decimal(0), datetime.now(UTC)
-        for claim in claims if call["status"] != "blocked" else ():
-            for share in thresholds_reached(claim.budget, cost, in_force[claim.key]):
-                alert = alert_of(claim, share, in_force[claim.key], cost, now)
-                found.append(replace(alert, event_id=call["event_id"]))
+    return [
+        (claim, call)
+        for call in (calls if single else ())
+        if call["status"] != "blocked"
+        for claim in claims_of(single, Facts.of_row(call))
+    ]
+
+
+def reached_by_calls(calls: Iterable[tuple[Claim, Call]], limits: Mapping[WindowKey, Decimal]) -> list[Alert]:
+    """The thresholds that calls have reached by themselves."""
+    now, found = datetime.now(UTC), []
+    for claim, call in calls:
+        cost, limit = call["total_cost"] or Decimal(0), limits[claim.key]
+        for share in thresholds_reached(claim.budget, cost, limit):
+            found.append(replace(alert_of(claim, share, limit, cost, now), event_id=call["event_id"]))
     return found
 
 
-def _known(connection: Connection, alerts: Sequence[Alert]) -> set[tuple[object, ...]]:
-    if not alerts:
-        return set()
-    column = ALERTS.columns
-    windows = {
-        (alert.budget.name, alert.budget.definition, alert.scope, alert.window_key) for alert in alerts
-    }
-    which = or_(
-        *(
-            and_(
-                column.budget == budget,
-                column.definition == definition,
-                column.scope == scope,
-                column.window_key == key,
-            )
-            for budget, definition, scope, key in sorted(windows)
-        )
+def store_alerts(connection: Connection, alerts: Sequence[Alert]) -> list[Alert]:
+    """Store alerts, and answer those that nobody has stored before: by the mark on their rows."""
+    mark = str(uuid4())
+    insert = insert_ignoring(ALERTS, _KEY, connection.dialect.name)
+    ordered = sorted(alerts, key=lambda alert: alert.key)
+    for alert in ordered:
+        connection.execute(insert, _row(alert, mark))
+    mine = select(*(ALERTS.columns[name] for name in _KEY)).where(
+        ALERTS.columns.found_by == mark,
+        ALERTS.columns.window_key.in_({alert.window_key for alert in alerts}),
+        ALERTS.columns.budget.in_({alert.budget.name for alert in alerts}),
     )
-    return {tuple(row) for row in connection.execute(select(*(column[name] for name in _KEY)).where(which))}
+    stored = {tuple(row) for row in connection.execute(mine)}
+    return [alert for alert in ordered if alert.key in stored]
 
 
-def _key(alert: Alert) -> tuple[object, ...]:
-    return (alert.budget.name, alert.budget.definition, alert.scope, alert.window_key, alert.threshold)
-
-
-def _row(alert: Alert) -> dict[str, Any]:
+def _row(alert: Alert, mark: str) -> dict[str, Any]:
     return {
-        **dict(zip(_KEY, _key(alert), strict=True)),
+        **dict(zip(_KEY, alert.key, strict=True)),
         "limit_amount": alert.limit,
         "spent": alert.spent,
         "window_start": alert.window_start,
         "window_end": alert.window_end,
         "reached_at": alert.reached_at,
+        "found_by": mark,
     }

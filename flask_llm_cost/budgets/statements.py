@@ -99,27 +99,28 @@ def limits_set(connection: Connection, pairs: Iterable[tuple[str, str]]) -> dict
     }
 
 
-def reserve(connection: Connection, claim: Claim, amount: Decimal, declared: Decimal, event_id: str) -> bool:
-    """Set an amount aside if it fits; whether it did. The row has to be there, and counted."""
+def add_reservation(connection: Connection, claim: Claim, amount: Decimal, event_id: str) -> bool:
+    """Note that an amount is set aside; whether the window's row is there."""
     row = WINDOWS.columns
-    limit = limit_in_force(claim.budget.name, claim.scope, declared)
-    fits = connection.execute(
-        update(WINDOWS)
-        .where(is_key(claim.key), row.is_counted, row.spent + row.unpriced + row.reserved + amount <= limit)
-        .values(reserved=row.reserved + amount)
-    )
-    if fits.rowcount != 1:
+    window_id = connection.execute(select(row.id).where(is_key(claim.key))).scalar()
+    if window_id is None:
         return False
-    window_id = select(row.id).where(is_key(claim.key)).scalar_subquery()
+    expires_at = now_ms() + claim.budget.lease * 1000
     connection.execute(
         insert(RESERVATIONS).values(
-            event_id=event_id,
-            budget_id=window_id,
-            amount=amount,
-            expires_at=now_ms() + claim.budget.lease * 1000,
+            event_id=event_id, budget_id=window_id, amount=amount, expires_at=expires_at
         )
     )
     return True
+
+
+def take(connection: Connection, claim: Claim, amount: Decimal, declared: Decimal) -> bool:
+    """Set an amount aside if it fits; whether it did. From here to the commit the row is held."""
+    row = WINDOWS.columns
+    limit = limit_in_force(claim.budget.name, claim.scope, declared)
+    fits = row.spent + row.unpriced + row.reserved + amount <= limit
+    statement = update(WINDOWS).where(is_key(claim.key), row.is_counted, fits)
+    return connection.execute(statement.values(reserved=row.reserved + amount)).rowcount == 1
 
 
 def renew(connection: Connection, event_ids: Sequence[str], milliseconds: int) -> None:
@@ -154,11 +155,35 @@ def _claim(connection: Connection, which: ColumnElement[bool]) -> list[Released]
         .order_by(lease.event_id, lease.budget_id)
         .with_for_update()
     ).all()
-    for each in found:
+    if found:
+        # Exactly those that were found: all of these events, or those of one window.
+        events, windows = {each.event_id for each in found}, {each.budget_id for each in found}
         connection.execute(
-            delete(RESERVATIONS).where(lease.event_id == each.event_id, lease.budget_id == each.budget_id)
+            delete(RESERVATIONS).where(lease.event_id.in_(events), lease.budget_id.in_(windows))
         )
     return list(found)
+
+
+def keys_of(connection: Connection, window_ids: Iterable[int]) -> dict[int, WindowKey]:
+    """The keys of these rows."""
+    row = WINDOWS.columns
+    ids = sorted(set(window_ids))
+    if not ids:
+        return {}
+    columns = (row.id, row.budget, row.definition, row.scope, row.window_start)
+    found = connection.execute(select(*columns).where(row.id.in_(ids)))
+    return {each.id: WindowKey(*each[1:]) for each in found}
+
+
+def add_at(connection: Connection, key: WindowKey, sums: dict[str, Decimal | int]) -> bool:
+    """Add to a window's amounts; whether its row is there, and counted."""
+    row = WINDOWS.columns
+    changes = {name: row[name] + value for name, value in sums.items() if value}
+    if not changes:
+        return True
+    return (
+        connection.execute(update(WINDOWS).where(is_key(key), row.is_counted).values(**changes)).rowcount == 1
+    )
 
 
 def add(connection: Connection, window_id: int, sums: dict[str, Decimal | int]) -> None:

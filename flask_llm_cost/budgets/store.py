@@ -34,16 +34,22 @@ from .listing import open_windows
 from .matching import Claim
 from .matching import Demand
 from .matching import WindowKey
+from .reached import reached_by_calls
+from .reached import reached_by_windows
+from .reached import single_calls
 from .reached import store_alerts
 from .statements import WINDOWS
 from .status import BudgetStatus
 from .tally import Sums
+from .tally import merged
 from .tally import released
 from .tally import tally
 
 #: How often a reservation is tried again after room was made for it.
 _ATTEMPTS = 4
 _ZERO = Decimal(0)
+#: So many alerts are remembered as told: the oldest make room.
+REMEMBERED = 10_000
 
 
 class Full(Exception):
@@ -66,6 +72,8 @@ class LedgerStore:
         self._ledger = ledger
         self._budgets = budgets
         self._limits = limits
+        #: What this process knows to be told.
+        self._told: dict[object, None] = {}
         self._reserving = any(budget.enforcement == "reserve" for budget in budgets)
 
     def standing(self, claims: Sequence[Claim]) -> dict[WindowKey, BudgetStatus]:
@@ -108,29 +116,50 @@ class LedgerStore:
 
     def inserted(
         self, connection: Connection, calls: Sequence[Mapping[str, Any]], lease_of: Mapping[str, str]
-    ) -> Counted:
-        """Count calls and settle their reservations.
+    ) -> dict[WindowKey, Claim]:
+        """Count calls and settle their reservations; the windows that have changed.
+
+        The windows' rows come last: all processes share them, and they are held until the commit.
 
         :param lease_of: by event, under which other id its reservation was made, where it was.
         """
-        reserved: dict[str, list[tuple[int, Decimal]]] = {}
+        reserved: dict[str, list[tuple[WindowKey, Decimal]]] = {}
         if self._reserving:
             events = {lease_of.get(call["event_id"], call["event_id"]): call["event_id"] for call in calls}
-            for each in statements.claim_reservations(connection, events):
-                reserved.setdefault(events[each.event_id], []).append((each.budget_id, each.amount))
+            claimed = statements.claim_reservations(connection, events)
+            keys = statements.keys_of(connection, (each.budget_id for each in claimed))
+            for each in claimed:
+                if each.budget_id in keys:
+                    reserved.setdefault(events[each.event_id], []).append((keys[each.budget_id], each.amount))
         counted = tally(calls, self._budgets, reserved)
-        rows = self._rows(connection, counted.claims)
-        changes: dict[int, Sums] = dict(counted.settled)
-        for key, sums in counted.spent.items():
-            if rows[key].is_counted:
-                mine = changes.setdefault(rows[key].id, {})
-                for name, value in sums.items():
-                    mine[name] = mine.get(name, 0) + value
-        self._count(connection, [claim for key, claim in counted.claims.items() if not rows[key].is_counted])
-        self._change(connection, changes)
-        standing = self._standing(connection, list(counted.claims.values()))
-        alerts = store_alerts(connection, counted.claims, standing, calls, self._budgets, self._limits)
-        return Counted(alerts, standing)
+        changes = merged(counted)
+        for key in sorted(changes):
+            if not statements.add_at(connection, key, changes[key]) and key in counted.claims:
+                self._begin(connection, counted.claims[key], changes[key])
+        return counted.claims
+
+    def tell(self, claims: Mapping[WindowKey, Claim], calls: Sequence[Mapping[str, Any]]) -> Counted:
+        """Where these windows stand now, and the thresholds that nobody has told of yet. Once the calls are
+        committed.
+
+        :raises LedgerUnavailable: the database does not tell; whoever counts calls next will.
+        """
+        standing = self.standing(list(claims.values()))
+        alone = single_calls(calls, self._budgets)
+        limits = (
+            self._ledger().reading(partial(self._limits.of, claims=[claim for claim, _ in alone]))
+            if alone
+            else {}
+        )
+        reached = [*reached_by_windows(claims, standing), *reached_by_calls(alone, limits)]
+        fresh = [alert for alert in reached if alert.key not in self._told]
+        if fresh:
+            mine = self._ledger().transaction(partial(store_alerts, alerts=fresh))
+            self._told.update((alert.key, None) for alert in fresh)
+            fresh = mine
+        while len(self._told) > REMEMBERED:
+            self._told.pop(next(iter(self._told)))
+        return Counted(fresh, standing)
 
     def deleted(self, connection: Connection, calls: Sequence[Mapping[str, Any]]) -> None:
         """Take calls out of the windows in which they are counted."""
@@ -172,8 +201,11 @@ class LedgerStore:
 
     def _reserve(self, connection: Connection, demands: Sequence[Demand], event_id: str) -> None:
         for demand in demands:
+            if not statements.add_reservation(connection, demand.claim, demand.amount, event_id):
+                raise Full(demand)
+        for demand in demands:
             declared = self._limits.declared(demand.claim)
-            if not statements.reserve(connection, demand.claim, demand.amount, declared, event_id):
+            if not statements.take(connection, demand.claim, demand.amount, declared):
                 raise Full(demand)
 
     def _counted(self, connection: Connection, claims: Sequence[Claim]) -> dict[WindowKey, BudgetStatus]:
@@ -208,6 +240,14 @@ class LedgerStore:
                 .where(statements.is_key(claim.key))
                 .values(spent=cost or _ZERO, calls=calls, blocked_calls=blocked, is_counted=True)
             )
+
+    def _begin(self, connection: Connection, claim: Claim, sums: Sums) -> None:
+        """Make a window's row, of all calls that are recorded, those of this transaction included."""
+        rows = self._rows(connection, {claim.key: claim})
+        if rows[claim.key].is_counted:  # somebody was faster, and did not see this transaction's
+            statements.add_at(connection, claim.key, sums)
+        else:
+            self._count(connection, [claim])
 
     def _release(self, connection: Connection, event_ids: Sequence[str]) -> None:
         found = statements.claim_reservations(connection, event_ids)

@@ -52,6 +52,15 @@ def tally(
     return found
 
 
+def merged(counted: Tally[W]) -> dict[W | WindowKey, Sums]:
+    """All that changes, by window."""
+    found: dict[W | WindowKey, Sums] = {}
+    for changes in (counted.spent, counted.settled):
+        for window, sums in changes.items():
+            _add(found.setdefault(window, {}), sums, 1)
+    return found
+
+
 def released(amounts: Iterable[tuple[W, Decimal]]) -> dict[W, Sums]:
     """What is taken back of reservations whose calls came to nothing."""
     found: dict[W, Sums] = {}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from typing import NamedTuple
 
 #: Client classes that speak an SDK's wire format to another provider, wherever their endpoint is.
 PROVIDER_OF_CLIENT = {
@@ -25,9 +25,12 @@ PROVIDER_OF_CLIENT = {
     "AsyncAnthropicFoundry": "azure",
 }
 
+#: Base URLs by their identity, which holds as long as they are kept here.
+_bases: dict[int, tuple[Any, tuple[str, str]]] = {}
+_BASES_KEPT = 256
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+
+class Asked(NamedTuple):
     """A request that an SDK is about to send, in the words of the route table.
 
     :param has_files: whether files go along that ``body`` does not hold.
@@ -48,16 +51,27 @@ def asked_of_stainless(client: Any, options: Any, streamed: bool) -> Asked:
 
     Cloud clients rewrite the URL when they build the request; the options still hold the SDK's own path.
     """
-    base = client.base_url
+    host, base_path = _base(client.base_url)
     return Asked(
         method=str(options.method),
-        host=f"{base.host}:{base.port}" if base.port else str(base.host),
-        path=joined(base.path, str(options.url)),
+        host=host,
+        path=joined(base_path, str(options.url)),
         body=_body(options),
         streamed=streamed,
         provider=_provider_of_client(type(client).__mro__),
         has_files=bool(getattr(options, "files", None)),
     )
+
+
+def _base(url: Any) -> tuple[str, str]:
+    """Host and path of a client's base URL, taken apart once: a client keeps it, and httpx is slow at it."""
+    known = _bases.get(id(url))
+    if known is None or known[0] is not url:
+        if len(_bases) >= _BASES_KEPT:
+            _bases.clear()
+        host = f"{url.host}:{url.port}" if url.port else str(url.host)
+        known = _bases[id(url)] = (url, (host, str(url.path)))
+    return known[1]
 
 
 def joined(base_path: str, path: str) -> str:

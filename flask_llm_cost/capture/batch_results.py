@@ -19,6 +19,9 @@ class BatchResults:
         self._results = results_reader(route)
         self._record = record
 
+    def skips(self, chunk: bytes) -> bool:
+        return False
+
     def feed(self, chunk: bytes) -> bool:
         for found in self._results.feed(chunk):
             self._record(found)

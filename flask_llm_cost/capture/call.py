@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -21,12 +19,13 @@ from ..events import Lease
 from ..events import Observation
 from ..events import OpenCall
 from ..events import Status
+from ..providers import Answer
 from ..providers import RequestFacts
 from ..providers import Route
-from ..providers import completed
+from ..providers import Sighting
 from ..providers import find_route
+from ..providers import is_event_stream
 from ..providers import read_request
-from ..providers import without_billed
 from ..runtime import Runtime
 from .admission import Admission
 from .admission import admission_of
@@ -36,6 +35,7 @@ from .mute import ours
 
 #: Response headers that name the account a call is billed to, the most specific first.
 _ACCOUNT_HEADERS = ("openai-project", "openai-organization", "anthropic-organization-id")
+_RAW_ACCOUNT_HEADERS = tuple(name.encode() for name in _ACCOUNT_HEADERS)
 
 
 class CapturedCall:
@@ -46,11 +46,13 @@ class CapturedCall:
     """
 
     def __init__(self, runtime: Runtime, route: Route, asked: RequestFacts, opened: OpenCall) -> None:
+        self.runtime = runtime
         self.route = route
+        #: Of the answer, in lower case.
+        self.content_type = ""
         self._asked = asked
-        self._runtime = runtime
         self._open = opened
-        self._pid = os.getpid()
+        self._forks = runtimes.forks
         # Taken once and never released: an atomic flag that a finalizer can test inside any other lock.
         self._finishing = threading.Lock()
         self._attempts = 1
@@ -61,10 +63,6 @@ class CapturedCall:
         self._objection: LLMCostError | None = None
         #: What is to be asked before it is sent, where budgets have a say.
         self.admission: Admission | None = None
-
-    @property
-    def runtime(self) -> Runtime:
-        return self._runtime
 
     @property
     def opened(self) -> OpenCall:
@@ -81,17 +79,22 @@ class CapturedCall:
         """Whether the answer tells of many calls, so that reading it along takes long."""
         return self.route.billing == "results"
 
+    @property
+    def is_answered_in_events(self) -> bool:
+        """Whether the answer says that it is a stream."""
+        return is_event_stream(self.content_type)
+
     def answered(self, response: Any, retries_taken: int) -> None:
         """A response arrived after this many retries."""
         self._attempts = retries_taken + 1
         self._http_status = response.status_code
-        self._account = _account(response.headers)
+        self.content_type, self._account = _headers(response.headers)
         self._answered_ms = self._elapsed_ms()
 
     def streams(self) -> None:
         """The answer is a stream, whether or not the request could be read to say so."""
         if not self._open.start.stream:
-            self._open = replace(self._open, start=replace(self._open.start, stream=True))
+            self._open = self._open._replace(start=self._open.start._replace(stream=True))
 
     def answered_after(self, attempts: int) -> None:
         """An answer with HTTP status 200 arrived, from an SDK that does not show its response."""
@@ -107,7 +110,7 @@ class CapturedCall:
     def holds(self, lease: Lease | None) -> None:
         """What was set aside for it, as long as it is under way."""
         if lease is not None:
-            self._open = replace(self._open, lease=lease)
+            self._open = self._open._replace(lease=lease)
 
     def finish_blocked(self, refusal: LLMCostError) -> None:
         """It is not sent, for this reason."""
@@ -117,31 +120,31 @@ class CapturedCall:
         """Record one of the many calls that the answer tells of. An exception that the host opted into is
         kept for the answer's end: the calls after this one count as well.
         """
-        if os.getpid() != self._pid:
+        if runtimes.forks != self._forks:
             return
-        recorder = self._runtime.recorder
+        recorder = self.runtime.recorder
         try:
-            with ours(self._runtime.counters, "A result of a batch could not be recorded"):
+            with ours(self.runtime.counters, "A result of a batch could not be recorded"):
                 if observation.charge_id is None:
                     for problem in observation.problems:
                         recorder.note_problem(self.route.provider, problem)
                     return
-                if self._runtime.ingest.is_crowded:
-                    self._runtime.ingest.make_room()
+                if self.runtime.ingest.is_crowded:
+                    self.runtime.ingest.make_room()
                 recorder.settle(self._open, replace(observation, provider_account=self._account))
         except LLMCostError as error:
             self._objection = self._objection or error
 
-    def finish_read(self, observation: Observation, *, silent: bool) -> None:
+    def finish_read(self, answer: Answer | Observation, *, silent: bool) -> None:
         """The whole answer had arrived before the SDK parsed it; whether that succeeds changes no bill.
 
         :raises LLMCostError: as :meth:`finish`.
         """
-        self.finish(observation, latency_ms=self._answered_ms, silent=silent)
+        self.finish(answer, latency_ms=self._answered_ms, silent=silent)
 
     def finish_refused(self, error: BaseException, http_status: int | None, attempts: int) -> None:
         """The request ended in this exception; ``http_status`` is that of its last answer, if any."""
-        with ours(self._runtime.counters, "A failed call could not be recorded", silent=True):
+        with ours(self.runtime.counters, "A failed call could not be recorded", silent=True):
             self._attempts = max(self._attempts, attempts)
             status: Status = "error" if isinstance(error, Exception) else "aborted"
             found = Observation(status=status, http_status=http_status, error_type=type(error).__name__)
@@ -151,13 +154,13 @@ class CapturedCall:
         """The request ended in an exception before there was an answer. A refusal by the SDK itself, which
         sent nothing, is no call.
         """
-        with ours(self._runtime.counters, "A failed call could not be recorded", silent=True):
+        with ours(self.runtime.counters, "A failed call could not be recorded", silent=True):
             if isinstance(error, Exception) and not _came_from_the_wire(error):
                 return
             response = getattr(error, "response", None)
             if response is not None:
                 self._http_status = response.status_code
-                self._account = _account(response.headers)
+                self._account = _headers(response.headers)[1]
             self._attempts = max(self._attempts, _attempts(error))
             self.finish_unanswered(error)
 
@@ -168,7 +171,7 @@ class CapturedCall:
 
     def finish(
         self,
-        observation: Observation,
+        answer: Answer | Observation,
         *,
         latency_ms: int | None = None,
         from_finalizer: bool = False,
@@ -180,39 +183,23 @@ class CapturedCall:
         """
         if not self._finishing.acquire(blocking=False):
             return
-        if os.getpid() != self._pid:
+        if runtimes.forks != self._forks:
             return  # a forked child inherited the response; the parent records it
-        with ours(self._runtime.counters, "A call could not be recorded", silent=silent or from_finalizer):
+        with ours(self.runtime.counters, "A call could not be recorded", silent=silent or from_finalizer):
             if self._objection is not None:
                 raise self._objection
-            if not self._is_call(observation):
-                return
-            filled = replace(
-                observation,
-                http_status=observation.http_status or self._http_status,
-                provider_account=observation.provider_account or self._account,
+            sighting = Sighting(
+                call=self._open,
+                route=self.route,
+                asked=self._asked,
+                answer=answer,
+                http_status=self._http_status,
+                provider_account=self._account,
                 attempts=self._attempts,
                 latency_ms=self._latency_ms(latency_ms),
                 time_to_first_token_ms=self._first_token_ms,
-                # What began here began when this says so, to the millisecond.
-                occurred_at=observation.occurred_at if self.route.billing == "later" else None,
             )
-            filled = completed(filled, self.route, self._asked)
-            filled = without_billed(filled, self._runtime.billed_containers)
-            recorder = self._runtime.recorder
-            if filled.charge_id is not None:
-                recorder.settle(self._open, filled, from_finalizer=from_finalizer)
-            else:
-                recorder.record(recorder.finish(self._open, filled), from_finalizer=from_finalizer)
-
-    def _is_call(self, observation: Observation) -> bool:
-        """Whether what came of the request is a call, or a further one than its results."""
-        if self.route.billing == "unknown":
-            return observation.usage is not None or bool(observation.problems)
-        if self.route.billing == "later":
-            # What did not go on in the background was billed when it was asked for.
-            return observation.charge_id is not None and observation.is_settled
-        return self.route.billing != "results"
+            self.runtime.recorder.see(sighting, from_finalizer=from_finalizer)
 
     def _latency_ms(self, told: int | None) -> int | None:
         if self.route.billing == "later":
@@ -241,20 +228,26 @@ def begin_request(
         stream=facts.stream,
         regional=route.regional,
     )
-    with with_tags(scope) if scope else nullcontext():
+    if not scope:
         call = CapturedCall(runtime, route, facts, runtime.recorder.begin(start))
+    else:
+        with with_tags(scope):
+            call = CapturedCall(runtime, route, facts, runtime.recorder.begin(start))
     if runtime.budgets is not None:
         call.admission = admission_of(call, runtime.budgets, facts, body, has_files)
     return call
 
 
-def begin_call(sdk: str, describe: Callable[[], Asked]) -> CapturedCall | None:
-    """Open a call for a request that is about to be sent; ``None`` where it is not to be recorded."""
+def begin_call(sdk: str, describe: Callable[..., Asked], *request: Any) -> CapturedCall | None:
+    """Open a call for a request that is about to be sent; ``None`` where it is not to be recorded.
+
+    :param describe: says of ``request`` what it asks for.
+    """
     runtime = _runtime_for(sdk)
     if runtime is None:
         return None
     with ours(runtime.counters, "A call could not be tracked", silent=True):
-        return _begin(runtime, sdk, describe())
+        return _begin(runtime, sdk, describe(*request))
     return None
 
 
@@ -298,8 +291,13 @@ def _attempts(error: BaseException) -> int:
     return int(told) + 1 if told.isdigit() else 1
 
 
-def _account(headers: Any) -> str | None:
-    for name in _ACCOUNT_HEADERS:
-        if found := headers.get(name):
-            return str(found)
-    return None
+def _headers(headers: Any) -> tuple[str, str | None]:
+    """The content type, in lower case, and the account."""
+    raw = getattr(headers, "raw", None)
+    if isinstance(raw, list):  # of httpx, whose own look-up is slow
+        told = {name.lower(): value for name, value in raw}
+        content_type = told.get(b"content-type", b"").decode("ascii", "replace")
+        account = next((told[name] for name in _RAW_ACCOUNT_HEADERS if told.get(name)), None)
+        return content_type.lower(), None if account is None else account.decode("latin-1")
+    account = next((found for name in _ACCOUNT_HEADERS if (found := headers.get(name))), None)
+    return str(headers.get("content-type", "")).lower(), None if account is None else str(account)

@@ -158,7 +158,8 @@ class StreamCollector:
             observation = self._observation()
             if status is not None:
                 observation = replace(observation, status=status, error_type=error_type)
-            opened = replace(self._opened, start=replace(self._opened.start, operation=self._operation))
+            start = self._opened.start._replace(operation=self._operation)
+            opened = self._opened._replace(start=start)
             event = recorder.finish(opened, observation, cost=self._told.cost, details=self._told.details)
             recorder.record(event, from_finalizer=abandoned)
             if self._told.enforces_budget and self._runtime.budgets is not None and not abandoned:

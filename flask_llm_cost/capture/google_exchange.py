@@ -8,7 +8,8 @@ from typing import Any
 
 from ..errors import LLMCostError
 from ..events import Observation
-from ..providers import read_body
+from ..providers import Answer
+from ..providers import take_body
 from .admission import Admission
 from .batch_results import BatchResults
 from .call import CapturedCall
@@ -55,10 +56,10 @@ class Exchange:
         else:
             self.returned(answer)
 
-    def _read(self, body: bytes) -> Observation:
+    def _read(self, body: bytes) -> Answer | Observation:
         if self._call.is_bulk:
             return read_at_once(BatchResults(self._call.route, self._call.tell), body)
-        return read_body(self._call.route, body)
+        return take_body(self._call.route, body)
 
     def opened(self) -> None:
         """A stream was answered; its chunks follow."""

@@ -31,7 +31,6 @@ from .mute import is_covered
 from .mute import is_muted
 from .mute import ours
 from .readers import Reader
-from .readers import is_stream
 from .readers import read_at_once
 from .readers import reader_for
 
@@ -136,8 +135,9 @@ def answered(
         if response.status_code >= 400:
             call.finish(_refused(response.status_code), silent=True)
         elif 200 <= response.status_code < 300:
-            reader = reader_for(call.route, response, streamed=call.stream, record=call.tell)
-            if is_stream(response):
+            headers, kind = response.headers, call.content_type
+            reader = reader_for(call.route, headers, kind, streamed=call.stream, record=call.tell)
+            if call.is_answered_in_events:
                 call.streams()
     if reader is None or whole is None:
         return reader

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
 from decimal import Decimal
@@ -127,8 +126,8 @@ class ToldCall:
             opened = runtime.recorder.begin(self.start)
         if self.idempotency_key is not None:
             event_id = event_id_of(self.start.provider, f"{_TOLD_BY_HAND} {self.idempotency_key}")
-            opened = replace(opened, event_id=event_id)
-        return opened if self.occurred_at is None else replace(opened, occurred_at=self.occurred_at)
+            opened = opened._replace(event_id=event_id)
+        return opened if self.occurred_at is None else opened._replace(occurred_at=self.occurred_at)
 
 
 def track(

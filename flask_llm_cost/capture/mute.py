@@ -23,18 +23,30 @@ def is_covered() -> bool:
     return _covered.get()
 
 
+def cover() -> bool:
+    """From now on what is sent belongs to a call that is recorded already. Returns what :func:`uncover`
+    wants.
+    """
+    before = _covered.get()
+    _covered.set(True)
+    return before
+
+
+def uncover(before: bool) -> None:
+    # By value, not by token: a coroutine may be closed in another context than it was begun in.
+    _covered.set(before)
+
+
 class covered:
     """What is sent inside the block belongs to a call that is recorded already."""
 
     __slots__ = ("_before",)
 
     def __enter__(self) -> None:
-        self._before = _covered.get()
-        _covered.set(True)
+        self._before = cover()
 
     def __exit__(self, *_: object) -> None:
-        # By value, not by token: a coroutine may be closed in another context than it was begun in.
-        _covered.set(self._before)
+        uncover(self._before)
 
 
 class ours:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 from typing import Protocol
 
 from ..events import Observation
+from ..providers import Answer
 from ..providers import Route
 from ..providers import StreamReader
 from ..providers import is_event_stream
-from ..providers import read_body
+from ..providers import take_body
 from .batch_results import BatchResults
 
 #: A JSON answer that is read piece by piece is kept for parsing up to this size (a batch of embeddings).
@@ -32,11 +32,14 @@ class Reader(Protocol):
     def is_whole(self) -> bool:
         """Whether nothing is missing, although the answer has not said that it is over."""
 
+    def skips(self, chunk: bytes) -> bool:
+        """Whether the next piece holds nothing and need not be fed."""
+
     def feed(self, chunk: bytes) -> bool:
         """Read the next piece; whether the answer is over by its own word, a terminal or an error event."""
 
-    def complete(self) -> Observation:
-        """What the whole answer said."""
+    def complete(self) -> Answer | Observation:
+        """The whole answer."""
 
     def partial(self) -> Observation:
         """What can be said of an answer that nobody read to its end."""
@@ -61,7 +64,10 @@ class Around:
     def is_whole(self) -> bool:
         return self._inner.is_whole
 
-    def complete(self) -> Observation:
+    def skips(self, chunk: bytes) -> bool:
+        return False
+
+    def complete(self) -> Answer | Observation:
         return self._inner.complete()
 
     def partial(self) -> Observation:
@@ -69,27 +75,23 @@ class Around:
 
 
 def reader_for(
-    route: Route, response: Any, *, streamed: bool, record: Callable[[Observation], None]
+    route: Route,
+    headers: Mapping[str, str],
+    content_type: str,
+    *,
+    streamed: bool,
+    record: Callable[[Observation], None],
 ) -> Reader:
     """The reader for an answer, by its content type; a server may answer a stream request with plain JSON.
 
+    :param content_type: in lower case.
     :param record: takes each result of a batch.
     """
     if route.billing == "results":
         return BatchResults(route, record)
-    content_type = _content_type(response)
     if is_event_stream(content_type) or (streamed and "json" not in content_type):
-        return EventReader(route, response.headers)
-    return _Body(route, content_type, response.headers)
-
-
-def is_stream(response: Any) -> bool:
-    """Whether the answer says that it is a stream."""
-    return is_event_stream(_content_type(response))
-
-
-def _content_type(response: Any) -> str:
-    return str(response.headers.get("content-type", "")).lower()
+        return EventReader(route, headers)
+    return _Body(route, content_type, headers)
 
 
 def content(response: Any) -> bytes | None:
@@ -101,14 +103,32 @@ def content(response: Any) -> bytes | None:
     return body
 
 
-def read_at_once(reader: Reader, body: bytes) -> Observation:
-    """What a body that is there already says."""
+def take_at_once(
+    route: Route,
+    headers: Mapping[str, str],
+    content_type: str,
+    body: bytes,
+    *,
+    streamed: bool,
+    record: Callable[[Observation], None],
+) -> Answer | Observation:
+    """The answer in a body that is there already; the parameters are those of :func:`reader_for`."""
+    if route.billing == "usage" and content_type == "application/json" and len(body) <= BODY_LIMIT:
+        return take_body(route, body, headers)  # as nearly all are
+    return read_at_once(reader_for(route, headers, content_type, streamed=streamed, record=record), body)
+
+
+def read_at_once(reader: Reader, body: bytes) -> Answer | Observation:
+    """The answer in a body that is there already."""
     reader.feed(body)
     return reader.complete()
 
 
 class _Plain:
     """Bytes that can be read as they are."""
+
+    def skips(self, chunk: bytes) -> bool:
+        return False
 
     def before_end(self, chunk: bytes) -> bytes:
         head, mark, _ = chunk.rpartition(b"[DONE]")
@@ -124,6 +144,7 @@ class EventReader(_Plain):
 
     def __init__(self, route: Route, headers: Mapping[str, str] = _NO_HEADERS) -> None:
         self._stream = StreamReader(route, headers=headers)
+        self.skips = self._stream.skips  # type: ignore[method-assign]  # once per chunk
 
     @property
     def saw_output(self) -> bool:
@@ -137,11 +158,11 @@ class EventReader(_Plain):
         self._stream.feed(chunk)
         return self._stream.finished or self._stream.failed
 
-    def complete(self) -> Observation:
-        found = self._stream.observation()
+    def complete(self) -> Answer | Observation:
+        answer = self._stream.answer()
         if self._stream.must_say_so and not (self._stream.answered or self._stream.failed):
-            return replace(found, status="error", error_type="incomplete_stream")
-        return found
+            self._stream.broke_off()
+        return answer
 
     def partial(self) -> Observation:
         return self._stream.observation()
@@ -167,8 +188,8 @@ class _Body(_Plain):
             self._parts.clear()
         return False
 
-    def complete(self) -> Observation:
-        return read_body(self._route, b"".join(self._parts), self._headers)
+    def complete(self) -> Answer | Observation:
+        return take_body(self._route, b"".join(self._parts), self._headers)
 
     def partial(self) -> Observation:
         return Observation()

@@ -106,7 +106,7 @@ def _begin(
     if not tap.active:
         return None
     given = {**dict(zip(_PARAMETERS, args, strict=False)), **kwargs}
-    call = begin_call(sdk, functools.partial(_asked, client, given, streamed))
+    call = begin_call(sdk, _asked, client, given, streamed)
     return Exchange(call) if call is not None else None
 
 

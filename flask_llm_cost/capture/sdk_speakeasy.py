@@ -84,7 +84,7 @@ def _begin(sdk: str, tap: patches.Tap, args: tuple[Any, ...], kwargs: dict[str, 
     request = kwargs.get("request", args[1] if len(args) > 1 else None)
     if not tap.active or request is None:
         return None
-    return begin_call(sdk, functools.partial(_asked, request, bool(kwargs.get("stream"))))
+    return begin_call(sdk, _asked, request, bool(kwargs.get("stream")))
 
 
 def _asked(request: Any, streamed: bool) -> Asked:

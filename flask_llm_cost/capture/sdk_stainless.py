@@ -13,19 +13,19 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from ..events import Observation
+from ..counters import log_failure
 from . import patches
 from .admission import Admission
 from .asked import asked_of_stainless
 from .call import CapturedCall
 from .call import begin_call
-from .mute import covered
+from .mute import cover
 from .mute import ours
+from .mute import uncover
 from .off_loop import off_loop
 from .readers import content
-from .readers import is_stream
-from .readers import read_at_once
 from .readers import reader_for
+from .readers import take_at_once
 from .stream_usage import TAPPED_WITHOUT_USAGE
 from .stream_usage import asking
 from .tee import TAPPED
@@ -107,14 +107,30 @@ def _wrappers(sdk: str, tap: patches.Tap) -> dict[str, Any]:
 
 
 class _Exchange:
-    """One pass through ``request``: the call, and the answer its client processed last."""
+    """One pass through ``request``: the call, and the answer its client processed last.
+
+    Inside ``with exchange`` it is the one that ``_process_response`` finds, and what is sent is covered. Both
+    are put back by value, not by token: a coroutine may be closed in another context than it was begun in.
+    """
+
+    __slots__ = ("_asking", "_before", "_call", "_read", "_tee", "_was_covered")
 
     def __init__(self, call: CapturedCall, asking: Any | None) -> None:
         self._call = call
         #: What is sent in place of the caller's options, to be told the usage of a stream.
         self._asking = asking
         self._tee: Tee | None = None
-        self._read: Callable[[], Observation] | None = None
+        self._read: tuple[Any, bytes, bool] | None = None
+
+    def __enter__(self) -> None:
+        self._before = _exchange.get()
+        self._was_covered = cover()
+        _exchange.set(self)
+
+    def __exit__(self, *_: object) -> None:
+        uncover(self._was_covered)
+        if _exchange.get() is self:
+            _exchange.set(self._before)
 
     @property
     def admission(self) -> Admission | None:
@@ -131,21 +147,27 @@ class _Exchange:
 
     def saw(self, *, response: Any, stream: bool = False, retries_taken: int = 0, **_: Any) -> None:
         """``_process_response`` was called with these keywords."""
-        with ours(self._call.runtime.counters, "An answer could not be observed", silent=True):
+        call = self._call
+        with ours(call.runtime.counters, "An answer could not be observed", silent=True):
             if not response.is_success:
                 return  # a middleware looks at a refusal; what the host gets of it is seen by ``raised``
             if self._tee is not None:
                 self._tee.detach()
             self._tee = self._read = None
-            self._call.answered(response, retries_taken)
+            call.answered(response, retries_taken)
             body = content(response)
-            reader = reader_for(self._call.route, response, streamed=stream, record=self._call.tell)
             if body is None:
-                hides_usage = self._asking is not None and is_stream(response)
-                taps = TAPPED_WITHOUT_USAGE if hides_usage else TAPPED
-                self._tee = Tee(self._call, response, reader, taps)
+                self._tee = self._tee_of(response, stream)
             else:
-                self._read = functools.partial(read_at_once, reader, body)
+                self._read = (response.headers, body, stream)
+
+    def _tee_of(self, response: Any, stream: bool) -> Tee:
+        call = self._call
+        reader = reader_for(
+            call.route, response.headers, call.content_type, streamed=stream, record=call.tell
+        )
+        hides_usage = self._asking is not None and call.is_answered_in_events
+        return Tee(call, response, reader, TAPPED_WITHOUT_USAGE if hides_usage else TAPPED)
 
     async def returned_async(self) -> None:
         """As :meth:`returned`, without holding up the event loop."""
@@ -162,20 +184,27 @@ class _Exchange:
         if self._tee is not None:
             self._tee.handed_over()
         if self._read is not None:
-            self._finish(self._read, silent=False)
+            self._finish(*self._read, silent=False)
 
     def raised(self, error: BaseException) -> None:
         """The host gets this exception."""
         if self._read is not None:
-            self._finish(self._read, silent=True)
+            self._finish(*self._read, silent=True)
         elif self._tee is not None:
             self._tee.fail(error)
         else:
             self._call.finish_failure(error)
 
-    def _finish(self, read: Callable[[], Observation], *, silent: bool) -> None:
-        with ours(self._call.runtime.counters, "An answer could not be read", silent=silent):
-            self._call.finish_read(read(), silent=silent)
+    def _finish(self, headers: Any, body: bytes, streamed: bool, *, silent: bool) -> None:
+        call = self._call
+        try:
+            answer = take_at_once(
+                call.route, headers, call.content_type, body, streamed=streamed, record=call.tell
+            )
+        except Exception as error:
+            log_failure(call.runtime.counters, "capture_errors", "An answer could not be read", error)
+            return
+        call.finish_read(answer, silent=silent)
 
 
 _exchange: contextvars.ContextVar[_Exchange | None] = contextvars.ContextVar(
@@ -183,20 +212,20 @@ _exchange: contextvars.ContextVar[_Exchange | None] = contextvars.ContextVar(
 )
 
 
-class _current:
-    """Make an exchange the one that ``_process_response`` finds. Put back by value, not by token: a
-    coroutine may be closed in another context than it was begun in.
+class _nobodys:
+    """Inside another call (a middleware's) the answer of a request that is not recorded is none of that
+    call's.
     """
 
-    def __init__(self, exchange: _Exchange | None) -> None:
-        self._exchange = exchange
+    __slots__ = ("_before",)
 
     def __enter__(self) -> None:
         self._before = _exchange.get()
-        _exchange.set(self._exchange)
+        if self._before is not None:
+            _exchange.set(None)
 
     def __exit__(self, *_: object) -> None:
-        if _exchange.get() is self._exchange:
+        if self._before is not None and _exchange.get() is None:
             _exchange.set(self._before)
 
 
@@ -209,7 +238,7 @@ def _begin(
     if options is None:
         return None
     streamed = bool(kwargs.get("stream"))
-    call = begin_call(sdk, functools.partial(asked_of_stainless, client, options, streamed))
+    call = begin_call(sdk, asked_of_stainless, client, options, streamed)
     if call is None:
         return None
     asked = None
@@ -224,12 +253,12 @@ def _request(sdk: str, original: Callable[..., Any], tap: patches.Tap) -> Any:
     def request(self: Any, *args: Any, **kwargs: Any) -> Any:
         exchange = _begin(sdk, tap, self, args, kwargs)
         if exchange is None:
-            with _current(None):  # inside another call (a middleware's) its answer is none of that call's
+            with _nobodys():
                 return original(self, *args, **kwargs)
         if (admission := exchange.admission) is not None:
             admission.ask()
         args, kwargs = exchange.sent(args, kwargs)
-        with _current(exchange), covered():
+        with exchange:
             try:
                 answer = original(self, *args, **kwargs)
             except BaseException as error:
@@ -246,12 +275,12 @@ def _async_request(sdk: str, original: Callable[..., Any], tap: patches.Tap) -> 
     async def request(self: Any, *args: Any, **kwargs: Any) -> Any:
         exchange = _begin(sdk, tap, self, args, kwargs)
         if exchange is None:
-            with _current(None):
+            with _nobodys():
                 return await original(self, *args, **kwargs)
         if (admission := exchange.admission) is not None:
             await admission.ask_off_loop()
         args, kwargs = exchange.sent(args, kwargs)
-        with _current(exchange), covered():
+        with exchange:
             try:
                 answer = await original(self, *args, **kwargs)
             except BaseException as error:

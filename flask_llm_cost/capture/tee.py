@@ -15,6 +15,7 @@ from ..counters import log_failure
 from ..errors import LLMCostError
 from ..events import Observation
 from ..events import Status
+from ..providers import Answer
 from ..runtime import Runtime
 from .call import CapturedCall
 from .mute import ours
@@ -39,7 +40,8 @@ class OpenAnswer:
     def __init__(self, call: CapturedCall, reader: Reader) -> None:
         self.call = call
         self._ended = False
-        self._waits_for_output = True
+        #: The first content has not gone by: until then each chunk is looked at.
+        self.waits_for_output = True
         self.reader = reader
         _open.add(self)
 
@@ -59,8 +61,8 @@ class OpenAnswer:
         # Once per chunk, so without the context manager that stands around everything else of ours.
         try:
             over = self.reader.feed(chunk)
-            if self._waits_for_output and self.reader.saw_output:
-                self._waits_for_output = False
+            if self.waits_for_output and self.reader.saw_output:
+                self.waits_for_output = False
                 self.call.saw_output()
         except Exception as error:
             log_failure(self.runtime.counters, "capture_errors", "A stream could not be read along", error)
@@ -107,7 +109,11 @@ class OpenAnswer:
         self._end(observed, silent=True, from_finalizer=from_finalizer)
 
     def _end(
-        self, observe: Callable[[], Observation], *, silent: bool = False, from_finalizer: bool = False
+        self,
+        observe: Callable[[], Answer | Observation],
+        *,
+        silent: bool = False,
+        from_finalizer: bool = False,
     ) -> None:
         if self._ended:
             return
@@ -220,6 +226,9 @@ def tap_reading(tee: Tee, iter_bytes: Any) -> Any:
                 raise
             finally:
                 tee._reading = False
+            if not tee.waits_for_output and tee.reader.skips(chunk):
+                yield chunk
+                continue
             problem = tee.feed(chunk)
             yield chunk if problem is None else tee.reader.before_end(chunk)
             if problem is not None:
@@ -247,6 +256,9 @@ def tap_async_reading(tee: Tee, aiter_bytes: Any) -> Any:
                     raise
                 finally:
                     tee._reading = False
+                if not tee.waits_for_output and tee.reader.skips(chunk):
+                    yield chunk
+                    continue
                 problem = await tee.feed_async(chunk)
                 yield chunk if problem is None else tee.reader.before_end(chunk)
                 if problem is not None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..events import Observation
+from ..providers import Answer
 from .readers import Around
 from .readers import Reader
 
@@ -36,7 +37,7 @@ class Unpacking(Around):
             self._broken = type(error).__name__  # the host's own decoder is about to say the same
             return True
 
-    def complete(self) -> Observation:
+    def complete(self) -> Answer | Observation:
         if self._broken is not None:
             return replace(self._inner.partial(), status="error", error_type=self._broken)
         return super().complete()

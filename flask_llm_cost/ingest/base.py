@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ..events import Event
+from ..providers import Sighting
 
 
 class Ingest(Protocol):
@@ -22,6 +23,11 @@ class Ingest(Protocol):
         """Take an event over; whether it is kept. Returns quickly; never runs SQL of the host's transaction.
 
         :raises StorageError: it could not be kept, and the host asked to be told.
+        """
+
+    def postpone(self, sighting: Sighting) -> bool:
+        """Take over what was seen of a call, to be judged before it is written; ``False`` where it has to be
+        judged now. Never raises.
         """
 
     @property

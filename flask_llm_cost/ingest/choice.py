@@ -23,6 +23,7 @@ from ..journal import survey
 from ..journal import workable
 from ..ledger import LedgerSource
 from ..ledger import shared_connection
+from ..providers import Sighting
 from .inline import InlineIngest
 from .journal import JournalIngest
 
@@ -54,6 +55,8 @@ class DatabaseIngest:
         self._root = Path(app.root_path, config.journal_dir) if config.journal_dir else _default_root(app)
         #: Called before each write: brings along what finalizers have left.
         self.before_flush: Callable[[], None] = _nothing
+        #: Makes the events of what was kept unjudged.
+        self.judge: Callable[[Sighting], Event] = _nobody
         self._inline = InlineIngest(app, config, source, counters, self._catch_up)
         # Without a lock, and made anew in a forked child: a lock that is older than gevent's patches would
         # hold up all greenlets of the process.
@@ -91,6 +94,10 @@ class DatabaseIngest:
 
     def accept(self, event: Event) -> bool:
         return (self._made.get(_CHOSEN) or self._choose()).accept(event)
+
+    def postpone(self, sighting: Sighting) -> bool:
+        chosen = self._made.get(_CHOSEN)
+        return chosen is not None and chosen.postpone(sighting)
 
     @property
     def is_crowded(self) -> bool:
@@ -166,7 +173,14 @@ class DatabaseIngest:
             self.journal_folder, max_bytes=self._config.journal_max_bytes, fsync=self._config.journal_fsync
         )
         return JournalIngest(
-            self._config, journal, self._source, self._counters, self._inline, self._catch_up, choice.reason
+            self._config,
+            journal,
+            self._source,
+            self._counters,
+            self._inline,
+            catch_up=self._catch_up,
+            judge=lambda sighting: self.judge(sighting),
+            reason=choice.reason,
         )
 
     def _choice(self) -> Choice:
@@ -215,3 +229,7 @@ def _why(error: OSError) -> str:
 
 def _nothing() -> None:
     return None
+
+
+def _nobody(sighting: Sighting) -> Event:
+    raise LookupError("nobody judges calls here")

@@ -27,6 +27,7 @@ from ..events import Event
 from ..ledger import LedgerSource
 from ..ledger import host_transaction_open
 from ..ledger import shared_connection
+from ..providers import Sighting
 
 BATCH = 500
 #: The background thread writes when this many calls wait, or after so many seconds.
@@ -95,6 +96,9 @@ class InlineIngest:
         if len(self._waiting) >= GATHERED_CALLS:
             self._primitives.wake.set()
         return True
+
+    def postpone(self, sighting: Sighting) -> bool:
+        return False  # nothing is gained: whoever writes it is in the host's way as well
 
     @property
     def is_crowded(self) -> bool:

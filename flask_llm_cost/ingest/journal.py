@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from ..config import Config
 from ..counters import Counters
@@ -18,8 +19,10 @@ from ..journal import Segment
 from ..journal import Slice
 from ..journal import decode
 from ..journal import encode
+from ..journal import encode_sighting
 from ..journal import frame
 from ..ledger import LedgerSource
+from ..providers import Sighting
 from .inline import InlineIngest
 from .writer import Writer
 
@@ -36,6 +39,7 @@ class JournalIngest:
     What the disk does not take waits in memory, as in inline mode.
 
     :param catch_up: called before each round: brings along what finalizers have left.
+    :param judge: makes the event of what was kept unjudged.
     """
 
     mode = "journal"
@@ -47,7 +51,9 @@ class JournalIngest:
         source: LedgerSource,
         counters: Counters,
         overflow: InlineIngest,
+        *,
         catch_up: Callable[[], None],
+        judge: Callable[[Sighting], Event],
         reason: str,
     ) -> None:
         self.reason = reason
@@ -57,7 +63,9 @@ class JournalIngest:
         self._counters = counters
         self._overflow = overflow
         self._catch_up = catch_up
+        self._judge = judge
         self._writer = Writer(self._round)
+        self._judged: tuple[tuple[Path, int], tuple[Slice, list[_Recorded], list[bytes]]] | None = None
         self._adopt_next = 0.0
         self._closed = False
 
@@ -72,6 +80,17 @@ class JournalIngest:
             what = "A call waits in memory: the journal does not take it"
             log_failure(self._counters, "journal_errors", what, error)
             return self._overflow.accept(event)
+        self._writer.wake()
+        return True
+
+    def postpone(self, sighting: Sighting) -> bool:
+        try:
+            record = encode_sighting(sighting)
+            if record is None:
+                return False
+            self.journal.append(record)
+        except Exception:
+            return False  # its event takes the same way again, and is kept elsewhere if that fails
         self._writer.wake()
         return True
 
@@ -163,14 +182,41 @@ class JournalIngest:
     def _store_all(self, segment: Segment) -> None:
         """Commit, then move the checkpoint: what happens in between is stored twice, and counts once."""
         while not segment.is_done:
-            found = segment.read(BATCH)
-            events, unread = _decoded(found.records)
+            found, events, unread = self._next(segment)
             refused = self._store(events)
             self._counters.add("written", len(events) - len(refused))
             pieces = [data for _, data in found.damage]
             pieces += [frame(record) for record in (*unread, *refused)]
             self._keep_aside(segment, pieces)
             self._advance(segment, found)
+            self._judged = None
+
+    def _next(self, segment: Segment) -> tuple[Slice, list[_Recorded], list[bytes]]:
+        """What is to be stored next. It is judged once, however often the database refuses it."""
+        place = (segment.path, segment.checkpoint)
+        if self._judged is None or self._judged[0] != place:
+            found = segment.read(BATCH)
+            self._judged = (place, (found, *self._decoded(found.records)))
+        return self._judged[1]
+
+    def _decoded(self, records: list[bytes]) -> tuple[list[_Recorded], list[bytes]]:
+        """The events with their records, and the records that are no events.
+
+        :raises NewerRecord: a later version has written this.
+        """
+        events: list[_Recorded] = []
+        unread: list[bytes] = []
+        for record in records:
+            try:
+                told = decode(record)
+                events.append((record, told if isinstance(told, Event) else self._judge(told)))
+            except NewerRecord:
+                raise
+            except Exception as error:
+                if not isinstance(error, BadRecord):
+                    log_failure(self._counters, "journal_errors", "A call could not be judged", error)
+                unread.append(record)
+        return events, unread
 
     def _store(self, events: list[_Recorded]) -> list[bytes]:
         """Write a batch; the records that no attempt can write come back.
@@ -217,18 +263,3 @@ class JournalIngest:
             segment.advance(stored)
         except OSError as error:
             log_failure(self._counters, "journal_errors", "A checkpoint could not be written", error)
-
-
-def _decoded(records: list[bytes]) -> tuple[list[_Recorded], list[bytes]]:
-    """The events with their records, and the records that are no events.
-
-    :raises NewerRecord: a later version has written this.
-    """
-    events: list[_Recorded] = []
-    unread: list[bytes] = []
-    for record in records:
-        try:
-            events.append((record, decode(record)))
-        except BadRecord:
-            unread.append(record)
-    return events, unread

@@ -10,6 +10,7 @@ from ..counters import Counters
 from ..counters import log_failure
 from ..errors import StorageError
 from ..events import Event
+from ..providers import Sighting
 from ..sanitize import one_line
 from ..wording import UNKNOWN
 from ..wording import plain_digits
@@ -20,6 +21,9 @@ class _Direct:
 
     pending = 0
     is_crowded = False
+
+    def postpone(self, sighting: Sighting) -> bool:
+        return False  # it is asked for the event
 
     def make_room(self) -> None:
         return None

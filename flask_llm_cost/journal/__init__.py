@@ -14,6 +14,7 @@ from .records import BadRecord
 from .records import NewerRecord
 from .records import decode
 from .records import encode
+from .records import encode_sighting
 from .segment import DAMAGED_SUFFIX
 from .segment import Segment
 from .segment import Slice
@@ -32,6 +33,7 @@ __all__ = [
     "Survey",
     "decode",
     "encode",
+    "encode_sighting",
     "frame",
     "probe",
     "survey",

@@ -1,7 +1,8 @@
 """An event as JSON and back: everything its row needs, amounts as exact decimal text.
 
 What is ``None`` is left out. Names are those of :class:`~flask_llm_cost.events.Event`; a record with others
-was written by a later version.
+was written by a later version. A :class:`~flask_llm_cost.providers.Sighting`, whose event is still to be
+made, stands under the name ``seen``.
 """
 
 from __future__ import annotations
@@ -14,8 +15,17 @@ from decimal import Decimal
 from operator import attrgetter
 from typing import Any
 
+from ..events import Attribution
+from ..events import CallStart
 from ..events import Event
+from ..events import OpenCall
 from ..events import PricedItem
+from ..events import UsageSource
+from ..providers import Answer
+from ..providers import RequestFacts
+from ..providers import Route
+from ..providers import Sighting
+from ..providers import recalled
 
 #: Raised when a record means something else than before, and not for a field that older ones lack.
 FORMAT = 1
@@ -29,6 +39,32 @@ _values = attrgetter(*_NAMES)
 _ITEM_NAMES = tuple(item.name for item in fields(PricedItem))
 _ITEM_AMOUNTS = ("quantity", "rate", "cost")
 _item_values = attrgetter(*_ITEM_NAMES)
+
+
+#: What stands of a sighting in a list, in this order; further ones come last.
+_SEEN = (
+    "call.event_id",
+    "call.service",
+    "call.start.provider",
+    "call.start.operation",
+    "call.start.requested_model",
+    "call.start.requested_mode",
+    "call.start.stream",
+    "call.start.regional",
+    "call.attribution.user_id",
+    "call.attribution.request_type",
+    "call.attribution.trackable_type",
+    "call.attribution.trackable_id",
+    "call.attribution.endpoint",
+    "route.protocol",
+    "answer.source",
+    "http_status",
+    "provider_account",
+    "attempts",
+    "latency_ms",
+    "time_to_first_token_ms",
+)
+_seen_values = attrgetter(*_SEEN)
 
 
 class BadRecord(ValueError):
@@ -55,8 +91,26 @@ def encode(event: Event) -> bytes:
     return _to_json(told).encode("ascii")
 
 
-def decode(record: bytes) -> Event:
-    """The event of a record.
+def encode_sighting(sighting: Sighting) -> bytes | None:
+    """What was seen of a call as ASCII JSON; ``None`` where it has to be judged now.
+
+    :raises ValueError: a value cannot be told in JSON.
+    """
+    answer = sighting.answer
+    kept = answer.kept() if isinstance(answer, Answer) else None
+    if kept is None:
+        return None
+    told = {
+        "seen": _seen_values(sighting),
+        "at": sighting.call.occurred_at.isoformat(),
+        "tags": dict(sighting.call.attribution.tags),
+        "kept": kept,
+    }
+    return _strict(told).encode("ascii")
+
+
+def decode(record: bytes) -> Event | Sighting:
+    """The event of a record, or what is to be made one.
 
     :raises NewerRecord: it has a field that this version does not know.
     :raises BadRecord: it is none.
@@ -67,6 +121,8 @@ def decode(record: bytes) -> Event:
         raise BadRecord("no JSON") from error
     if not isinstance(told, dict):
         raise BadRecord("no JSON object")
+    if "seen" in told:
+        return _sighting(told)
     if not told.keys() <= _EVENT_FIELDS:
         raise NewerRecord(f"unknown fields: {', '.join(sorted(told.keys() - _EVENT_FIELDS))}")
     try:
@@ -79,6 +135,45 @@ def decode(record: bytes) -> Event:
         raise
     except (ArithmeticError, KeyError, TypeError, ValueError) as error:
         raise BadRecord(f"no event ({type(error).__name__})") from error
+
+
+def _sighting(told: dict[str, Any]) -> Sighting:
+    try:
+        if len(told["seen"]) > len(_SEEN):
+            raise NewerRecord(f"a sighting of {len(told['seen'])} values")
+        seen = dict(zip(_SEEN, told["seen"], strict=True))
+        start = CallStart(**_part(seen, "call.start."))
+        call = OpenCall(
+            event_id=seen["call.event_id"],
+            service=seen["call.service"],
+            occurred_at=datetime.fromisoformat(told["at"]),
+            started_ns=0,
+            start=start,
+            attribution=Attribution(tags=dict(told["tags"]), **_part(seen, "call.attribution.")),
+        )
+        route = Route(start.provider, start.operation, seen["route.protocol"], "usage")
+        return Sighting(
+            call=call,
+            route=route,
+            asked=RequestFacts(start.requested_model, start.stream, start.requested_mode),
+            answer=_answer(route, told["kept"], seen["answer.source"]),
+            **{name: value for name, value in seen.items() if "." not in name},
+        )
+    except NewerRecord:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise BadRecord(f"no sighting ({type(error).__name__})") from error
+
+
+def _part(seen: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in seen.items() if name.startswith(prefix)}
+
+
+def _answer(route: Route, kept: Mapping[str, Any], source: UsageSource) -> Answer:
+    try:
+        return recalled(route, kept, source)
+    except KeyError as error:
+        raise NewerRecord(f"an answer that is read by {route.provider}/{route.protocol} only") from error
 
 
 def _item(values: list[Any]) -> PricedItem:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from ..events import Event
 from .frames import scan
 from .locks import lock
 from .records import BadRecord
@@ -78,9 +79,10 @@ def _is_free(descriptor: int) -> bool:
 
 def _moment(record: bytes) -> datetime | None:
     try:
-        return decode(record).occurred_at
+        told = decode(record)
     except (BadRecord, NewerRecord):
         return None
+    return told.occurred_at if isinstance(told, Event) else told.call.occurred_at
 
 
 def workable(folder: Path) -> bool:

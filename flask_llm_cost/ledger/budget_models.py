@@ -128,3 +128,5 @@ class BudgetAlert(Base):
     window_start: Mapped[datetime] = mapped_column(UTCDateTime())
     window_end: Mapped[datetime | None] = mapped_column(UTCDateTime())
     reached_at: Mapped[datetime] = mapped_column(UTCDateTime())
+    #: Whose find it is: who reads its own mark here tells the receivers.
+    found_by: Mapped[str] = mapped_column(key_column(36))

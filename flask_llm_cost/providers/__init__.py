@@ -25,9 +25,12 @@ from .pieces import without_billed
 from .provider import Billing
 from .provider import Endpoint
 from .provider import Provider
+from .reading import Answer
 from .reading import StreamReader
 from .reading import is_event_stream
 from .reading import read_body
+from .reading import recalled
+from .reading import take_body
 from .registry import is_nobodys
 from .registry import plugins
 from .registry import provider_of_host
@@ -39,6 +42,7 @@ from .routes import UNKNOWN_PROVIDER
 from .routes import Route
 from .routes import find_route
 from .routes import only_reads
+from .sighting import Sighting
 
 __all__ = [
     # for descriptions of further providers
@@ -52,11 +56,13 @@ __all__ = [
     "mapping",
     # for capture
     "UNKNOWN_PROVIDER",
+    "Answer",
     "Billing",
     "FORM_FIELDS",
     "RequestFacts",
     "ResultsReader",
     "Route",
+    "Sighting",
     "StreamReader",
     "completed",
     "find_route",
@@ -71,6 +77,8 @@ __all__ = [
     "provider_of_host",
     "read_body",
     "read_request",
+    "recalled",
+    "take_body",
     "without_billed",
     "results_reader",
 ]

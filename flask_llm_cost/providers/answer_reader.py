@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
+from operator import attrgetter
+from typing import Any
 from typing import ClassVar
 from typing import TypeVar
 
@@ -33,6 +36,21 @@ T = TypeVar("T")
 
 #: A stream may be odd in every event; the log needs to hear it a few times only.
 _PROBLEM_LIMIT = 8
+#: What of every reader its observation is made of, where the charge is told by this answer alone.
+_KEPT = (
+    "asked_model",
+    "model",
+    "response_id",
+    "pricing_mode",
+    "mode_told",
+    "status",
+    "error_type",
+    "finished",
+    "answered",
+    "problems",
+)
+#: Longer texts are no names: an answer that has such ones among its counts is judged at once.
+_WORD_LENGTH = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,29 +78,33 @@ class AnswerReader(ABC):
     must_say_so: ClassVar[bool] = False
     #: A body may be a list of events, or have one on each line.
     is_chunked: ClassVar[bool] = False
+    #: The attributes of its own that :meth:`reading` needs, where they are JSON: an answer of the format can
+    #: be kept as :meth:`kept` and judged later, by another process if need be. ``None``: it is judged now.
+    keeps: ClassVar[tuple[str, ...] | None] = None
+
+    #: The model that the URL names, where the answer does not.
+    asked_model: str | None = None
+    model: str | None = None
+    response_id: str | None = None
+    pricing_mode: str | None = None
+    mode_told = False
+    status: Status = "ok"
+    error_type: str | None = None
+    #: Of work that goes on when the request is answered: what it is called, and whether it is done.
+    charge_id: str | None = None
+    is_settled = True
+    began: datetime | None = None
+    #: The terminal event was seen.
+    finished = False
+    #: The answer is whole: at most a correction of its usage may follow.
+    answered = False
+    #: The first piece of output was seen.
+    saw_output = False
+    problems: tuple[str, ...] | list[str] = ()
 
     def __init__(self, provider: str, operation: Operation) -> None:
         self.provider = provider
         self.operation = operation
-        #: The model that the URL names, where the answer does not.
-        self.asked_model: str | None = None
-        self.model: str | None = None
-        self.response_id: str | None = None
-        self.pricing_mode: str | None = None
-        self.mode_told = False
-        self.status: Status = "ok"
-        self.error_type: str | None = None
-        #: Of work that goes on when the request is answered: what it is called, and whether it is done.
-        self.charge_id: str | None = None
-        self.is_settled = True
-        self.began: datetime | None = None
-        #: The terminal event was seen.
-        self.finished = False
-        #: The answer is whole: at most a correction of its usage may follow.
-        self.answered = False
-        #: The first piece of output was seen.
-        self.saw_output = False
-        self.problems: list[str] = []
 
     @abstractmethod
     def whole(self, document: Document) -> None:
@@ -115,7 +137,7 @@ class AnswerReader(ABC):
     def note(self, problem: str) -> None:
         """Remember what was wrong with the answer, in words of ours."""
         if problem not in self.problems and len(self.problems) < _PROBLEM_LIMIT:
-            self.problems.append(problem)
+            self.problems = [*self.problems, problem]
 
     def judged(self, read: Callable[[], T]) -> T | None:
         """What ``read`` makes of the numbers; ``None``, and a note, where they cannot be true."""
@@ -151,6 +173,28 @@ class AnswerReader(ABC):
         """Take id and model from ``document``. Azure's first chunk has both empty: they stay unknown then."""
         self.response_id = self.response_id or name(document.get("id"))
         self.model = name(document.get("model")) or self.model
+
+    def kept(self) -> dict[str, Any] | None:
+        """What :meth:`observation` needs, as JSON without anybody's words; ``None`` where it has to be asked
+        now.
+        """
+        if self.keeps is None or self.charge_id is not None:
+            return None
+        names, values_of = _kept_of(self.keeps)
+        found = zip(names, values_of(self), strict=True)
+        kept = {attribute: value for attribute, value in found if value}
+        return kept if all(_is_plain(kept.get(name)) for name in self.keeps) else None
+
+    def recall(self, kept: Mapping[str, Any]) -> None:
+        """Be again the reader that :meth:`kept` was asked of.
+
+        :raises KeyError: a later version has kept more than is known here.
+        """
+        known = _KEPT + (self.keeps or ())
+        for attribute, value in kept.items():
+            if attribute not in known:
+                raise KeyError(attribute)
+            setattr(self, attribute, value)
 
     def observation(self, source: UsageSource) -> Observation:
         """Everything that is known by now."""
@@ -200,6 +244,23 @@ class UsageReader(AnswerReader):
         """
         :raises InvalidUsage: the numbers cannot be true.
         """
+
+
+@cache
+def _kept_of(own: tuple[str, ...]) -> tuple[tuple[str, ...], Callable[[AnswerReader], tuple[Any, ...]]]:
+    names = _KEPT + own
+    return names, attrgetter(*names)
+
+
+def _is_plain(value: object) -> bool:
+    """Whether JSON holds numbers and names only."""
+    if isinstance(value, dict):
+        if value and max(map(len, value)) > _WORD_LENGTH:
+            return False
+        return all(type(item) is int or _is_plain(item) for item in value.values())
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return len(value) <= _WORD_LENGTH if isinstance(value, str) else not isinstance(value, Decimal)
 
 
 def names_only_null(raw: bytes, key: bytes) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..events import Iteration
 from ..events import Operation
 from ..usage import Usage
@@ -35,6 +37,7 @@ class MessagesReader(AnswerReader):
     """
 
     must_say_so = True
+    keeps: ClassVar[tuple[str, ...]] = ("_usage", "_is_final", "_was_restated")
 
     def __init__(self, provider: str, operation: Operation) -> None:
         super().__init__(provider, operation)

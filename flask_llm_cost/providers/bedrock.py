@@ -44,6 +44,7 @@ class ConverseReader(AnswerReader):
     """A Converse answer, or the events of a ConverseStream, whose last one, ``metadata``, tells the usage."""
 
     must_say_so = True
+    keeps = ("_usage",)
 
     def __init__(self, provider: str, operation: Operation) -> None:
         super().__init__(provider, operation)
@@ -84,6 +85,7 @@ class InvokeReader(MessagesReader):
     """
 
     must_say_so = False
+    keeps = (*MessagesReader.keeps, "_counts")
 
     def __init__(self, provider: str, operation: Operation) -> None:
         super().__init__(provider, operation)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from typing import ClassVar
 
 from ..events import Operation
 from .answer_reader import AnswerReader
@@ -58,6 +59,7 @@ class GeminiReader(AnswerReader):
 
     must_say_so = True
     is_chunked = True
+    keeps: ClassVar[tuple[str, ...] | None] = ("_usage", "_used_maps", "_searched")
     #: Where the answer tells the searches that grounded it.
     searches_field = "candidates.groundingMetadata.webSearchQueries"
     #: Where it tells the places.
@@ -85,6 +87,15 @@ class GeminiReader(AnswerReader):
             and self.response_id is not None
             and not any(word in raw for word in _KEPT)
         )
+
+    @property
+    def _searched(self) -> int:
+        """How many queries grounded the answer. What they were is somebody's words, and is kept nowhere."""
+        return self._queries.total()
+
+    @_searched.setter
+    def _searched(self, count: int) -> None:
+        self._queries = Counter({"": count})
 
     def reading(self) -> Reading:
         if not self.answered or all(self._usage.get(key) is None for key in _COUNTS):
@@ -146,7 +157,7 @@ class GeminiReader(AnswerReader):
         return min(1, self._searches()) if by_prompt else self._searches()
 
     def _searches(self) -> int:
-        return self._queries.total()
+        return self._searched
 
 
 def _read_prompt(counted: Counted, usage: Document) -> None:

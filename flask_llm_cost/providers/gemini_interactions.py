@@ -51,6 +51,7 @@ class InteractionsReader(GeminiReader):
     """One interaction. A stream tells it in its last event, ``interaction.completed``."""
 
     is_chunked = False
+    keeps = ("_usage", "_told")
     searches_field = "usage.grounding_tool_count"
     maps_field = "usage.grounding_tool_count"
 

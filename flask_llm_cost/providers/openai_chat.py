@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..events import Operation
 from .answer_reader import AnswerReader
 from .answer_reader import Reading
 from .answer_reader import has_error_event
@@ -36,12 +35,12 @@ class ChatReader(AnswerReader):
     ``include_usage`` asked for it). A stream that ends before its last one has told nothing yet.
     """
 
-    def __init__(self, provider: str, operation: Operation) -> None:
-        super().__init__(provider, operation)
-        self._usage: Document = EMPTY
-        self._place = "usage"
-        self._is_final = False
-        self._events = 0
+    keeps = ("_usage", "_place", "_is_final")
+
+    _usage: Document = EMPTY
+    _place = "usage"
+    _is_final = False
+    _events = 0
 
     def whole(self, document: Document) -> None:
         self._take(document)

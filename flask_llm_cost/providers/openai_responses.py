@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from ..events import Iteration
 from ..events import Operation
@@ -37,6 +38,7 @@ class ResponsesReader(AnswerReader):
     """A response object, alone or inside the events that carry it; the last one counts."""
 
     must_say_so = True
+    keeps = ("_usage", "_tool_usage", "_image_model", "_counted")
 
     def __init__(self, provider: str, operation: Operation) -> None:
         super().__init__(provider, operation)
@@ -85,6 +87,20 @@ class ResponsesReader(AnswerReader):
             and not has_error_event(raw)
             and b"[DONE]" not in raw
         )
+
+    def kept(self) -> dict[str, Any] | None:
+        # Whether the session of a container is billed already has to be asked in the order of the answers.
+        return None if self._items.containers else super().kept()
+
+    @property
+    def _counted(self) -> list[Any]:
+        """What its items hold beside containers, as JSON."""
+        return [self._items.searches, self._items.file_searches, self._items.images]
+
+    @_counted.setter
+    def _counted(self, counted: list[Any]) -> None:
+        self._items = ItemCounts()
+        self._items.searches, self._items.file_searches, self._items.images = counted
 
     def reading(self) -> Reading:
         if not self._usage:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from ..events import Observation
 from ..events import UsageSource
@@ -33,17 +34,57 @@ def is_event_stream(content_type: str) -> bool:
     return "text/event-stream" in content_type or AMAZON_FRAMES in content_type
 
 
+class Answer:
+    """All that a reader kept of one answer. Its numbers are judged by :meth:`observation`, now or later."""
+
+    __slots__ = ("reader", "source")
+
+    def __init__(self, reader: AnswerReader, source: UsageSource) -> None:
+        self.reader = reader
+        self.source = source
+
+    def observation(self) -> Observation:
+        """What the answer says. It never raises: what cannot be read is in ``problems``."""
+        return _observation(self.reader, self.source)
+
+    def kept(self) -> dict[str, Any] | None:
+        """The same as JSON, for :func:`recalled`; ``None`` where it has to be judged now."""
+        try:
+            return self.reader.kept()
+        except Exception as error:
+            _note_failure(self.reader, error)
+            return None
+
+
+def recalled(route: Route, kept: Mapping[str, Any], source: UsageSource) -> Answer:
+    """The answer of which :meth:`Answer.kept` was kept.
+
+    :raises KeyError: a later version has kept it.
+    """
+    reader = reader_class(route.provider, route.protocol)(route.provider, route.operation)
+    reader.recall(kept)
+    return Answer(reader, source)
+
+
 def read_body(route: Route, body: bytes, headers: Mapping[str, str] = _NO_HEADERS) -> Observation:
     """What a complete response body says. It never raises: what cannot be read is in ``problems``.
 
     :param headers: the response's, by their names in lower case or in any.
     """
+    return take_body(route, body, headers).observation()
+
+
+def take_body(route: Route, body: bytes, headers: Mapping[str, str] = _NO_HEADERS) -> Answer:
+    """As :func:`read_body`, not judged yet."""
     reader = _reader(route, headers)
     exact = route.provider in _TELLS_COST
     try:
         # Without ``alt=sse`` Google streams an array of chunks, and sends an error as an array too.
-        several = read_objects(body, exact=exact) if reader.is_chunked else ()
-        *chunks, last = several or [read_object(body, exact=exact)]
+        chunks: list[Document] = []
+        if reader.is_chunked:
+            *chunks, last = read_objects(body, exact=exact)
+        else:
+            last = read_object(body, exact=exact)
     except Unreadable as error:
         # Speech, subtitles and unknown downloads are no JSON by right.
         if route.protocol is not None:
@@ -52,7 +93,7 @@ def read_body(route: Route, body: bytes, headers: Mapping[str, str] = _NO_HEADER
         for chunk in chunks:
             _attempt(reader, reader.event, "", chunk)
         _attempt(reader, reader.whole, last)
-    return _observation(reader, "response")
+    return Answer(reader, "response")
 
 
 def read_document(route: Route, document: Document, source: UsageSource) -> Observation:
@@ -104,21 +145,30 @@ class StreamReader:
         """Whether the first piece of output was seen."""
         return self._reader.saw_output
 
-    def feed(self, chunk: bytes) -> None:
-        """Take in the next bytes of the response body."""
-        # Most chunks are one delta of text: whole events with nothing to keep.
-        if (
-            chunk.endswith(_EVENT_ENDS)
-            and self._decoder.is_between_events
+    def skips(self, chunk: bytes) -> bool:
+        """Whether the next bytes need not be fed, as of most chunks: one delta of text, whole events with
+        nothing to keep. It is asked of each.
+        """
+        return (
+            self._decoder.is_between_events
+            and chunk.endswith(_EVENT_ENDS)
             and len(chunk) <= self._limit
             and self._can_skip(chunk)
-        ):
+        )
+
+    def feed(self, chunk: bytes) -> None:
+        """Take in the next bytes of the response body."""
+        if self.skips(chunk):
             return
         for event_name, data in self._decoder.feed(chunk):
             self._take(event_name, data)
 
     def observation(self) -> Observation:
         """What the stream has said by now."""
+        return self.answer().observation()
+
+    def answer(self) -> Answer:
+        """As :meth:`observation`, not judged yet."""
         rest = self._decoder.unfinished()
         if rest is not None:
             self._take(*rest, is_whole=False)
@@ -126,7 +176,11 @@ class StreamReader:
             self._reader.note("stream: an event was too long to be read")
         if self._decoder.corrupt:
             self._reader.note("stream: a frame is corrupt")
-        return _observation(self._reader, "stream")
+        return Answer(self._reader, "stream")
+
+    def broke_off(self) -> None:
+        """The stream ended without the word that ends it."""
+        self._reader.fail("incomplete_stream")
 
     def _can_skip(self, raw: bytes) -> bool:
         try:
@@ -154,8 +208,9 @@ def _reader(route: Route, headers: Mapping[str, str]) -> AnswerReader:
     except Exception as error:
         reader = OtherReader(route.provider, route.operation)
         _note_failure(reader, error)
-    reader.asked_model = route.model
-    if headers:
+    if route.model is not None:
+        reader.asked_model = route.model
+    if headers and type(reader).headers is not AnswerReader.headers:
         _attempt(reader, reader.headers, headers)
     return reader
 

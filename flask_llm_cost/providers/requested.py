@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field
 from dataclasses import replace
 from decimal import Decimal
+from types import MappingProxyType
+from typing import NamedTuple
 
 from ..events import Observation
 from ..usage import Usage
@@ -31,8 +31,7 @@ _MOST = 10**6
 _NUMBER = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
 
 
-@dataclass(frozen=True, slots=True)
-class RequestFacts:
+class RequestFacts(NamedTuple):
     """What a request asks for. ``pricing_mode`` holds only where the answer does not name the served one.
 
     :param variant: the size and quality that choose a rate, such as ``1024x1792_hd``.
@@ -43,7 +42,7 @@ class RequestFacts:
     stream: bool
     pricing_mode: str | None
     variant: str | None = None
-    charges: Mapping[str, Decimal] = field(default_factory=dict)
+    charges: Mapping[str, Decimal] = MappingProxyType({})
 
 
 def read_request(route: Route, body: Mapping[str, object] | None) -> RequestFacts:

@@ -21,6 +21,8 @@ from flask_llm_cost.providers import find_route
 from flask_llm_cost.providers import normalise_mode
 from flask_llm_cost.providers import read_body
 from flask_llm_cost.providers import read_request
+from flask_llm_cost.providers import recalled
+from flask_llm_cost.providers import take_body
 from flask_llm_cost.providers import without_billed
 from flask_llm_cost.providers.bedrock import HEADERS
 from flask_llm_cost.providers.registry import BUILT_IN
@@ -78,6 +80,10 @@ PLACES = [
 ]
 ROUTES = [CHAT, EMBEDDINGS, RESPONSES, MESSAGES, OPENROUTER, XAI, GEMINI]
 ROUTES += [find_route("POST", host, path) for host, path in PLACES]
+
+
+#: Where the objects that hold numbers stand in the answers of one format or another.
+PLACES_OF_USAGE = ("usage", "usageMetadata", "usage_info", "meta", "metadata", "tool_usage")
 
 
 def test_every_reader_is_thrown_something() -> None:
@@ -157,6 +163,13 @@ def counts(usage: Usage) -> Iterator[int | None]:
     return (getattr(usage, name) for name in TOKEN_FIELDS)
 
 
+def texts(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from value
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from [item] if isinstance(item, str) else texts(item)
+
+
 def integers(value: object) -> Iterator[int]:
     if isinstance(value, dict | list):
         for item in value.values() if isinstance(value, dict) else value:
@@ -194,8 +207,46 @@ def test_any_json_is_a_body_and_an_event(route: Route, document: dict[str, Any],
     check(reader.observation())
 
 
-#: Where the objects that hold numbers stand in the answers of one format or another.
-PLACES_OF_USAGE = ("usage", "usageMetadata", "usage_info", "meta", "metadata", "tool_usage")
+@fuzz(60)
+@given(document=documents, usage=usages | values)
+@on_each(ROUTES)
+def test_an_answer_that_is_kept_says_later_what_it_says_now(
+    route: Route, document: dict[str, Any], usage: Any
+) -> None:
+    body = json.dumps({**document, **dict.fromkeys(PLACES_OF_USAGE, usage)}).encode()
+    reader = StreamReader(route)
+    reader.feed(b"data: " + body + b"\n\n")
+    reader.feed(b"data: " + json.dumps({**document, "response": {"usage": usage}}).encode() + b"\n\n")
+
+    for answer in (take_body(route, body), reader.answer()):
+        kept = answer.kept()
+        if kept is not None:
+            assert all(len(text) <= 255 for text in texts(kept))
+            again = recalled(route, json.loads(json.dumps(kept)), answer.source)
+            assert again.observation() == answer.observation()
+
+
+SECRET = "The harbour master's password is hunter2, and nobody may ever keep these words anywhere at all."
+
+
+@fuzz(60)
+@given(usage=usages, place=st.sampled_from(["usage", "usageMetadata"]), key=st.sampled_from(KEYS))
+@on_each(ROUTES)
+def test_nobodys_words_are_kept(route: Route, usage: dict[str, Any], place: str, key: str) -> None:
+    grounding = {"webSearchQueries": [SECRET], "groundingChunks": [{"web": {"title": SECRET}}]}
+    told = {
+        "id": "answer_1",
+        "choices": [{"message": {"content": SECRET}, "finish_reason": "stop"}],
+        "content": [{"type": "text", "text": SECRET}],
+        "output": [{"type": "message", "content": [{"text": SECRET}]}],
+        "candidates": [{"content": {"parts": [{"text": SECRET}]}, "groundingMetadata": grounding}],
+        "error": {"message": SECRET},
+    }
+    plain = take_body(route, json.dumps({**told, place: usage}).encode()).kept()
+    spoiled = take_body(route, json.dumps({**told, place: {**usage, key: SECRET}}).encode()).kept()
+
+    assert SECRET not in json.dumps(plain)
+    assert SECRET not in json.dumps(spoiled)
 
 
 @fuzz(100)
