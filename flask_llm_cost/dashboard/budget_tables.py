@@ -101,17 +101,8 @@ def _told_cell(told: Sequence[Told]) -> Cell:
     if not told:
         return Cell(text="signal and log only", muted=True)
     bad = any(each.is_given_up or (each.failure and not each.delivered_at) for each in told)
-    words = ", ".join(_told_words(each) for each in told)
+    words = ", ".join(each.words for each in told)
     return Cell(text=words, title=words, tone="error" if bad else "")
-
-
-def _told_words(told: Told) -> str:
-    if told.delivered_at is not None:
-        return f"{told.channel} sent"
-    if told.is_given_up:
-        return f"{told.channel} given up ({told.failure})"
-    tries = plural(told.attempts, "attempt")
-    return f"{told.channel} waits ({told.failure}, {tries})" if told.failure else f"{told.channel} waits"
 
 
 def blocked_table(calls: Sequence[LlmCall], zone: ZoneInfo) -> Table:

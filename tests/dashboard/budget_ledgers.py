@@ -48,6 +48,7 @@ def under_way(app: Flask, amount: Decimal, **tags: str) -> Iterator[str]:
         event_id=str(uuid.uuid4()),
         occurred_at=datetime.now(UTC),
         started_ns=0,
+        service="support_desk",
         start=CallStart(provider="openai", operation="chat", requested_model="gpt-5-mini"),
         attribution=Attribution(tags=tags),
     )

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy import select
 
+from ...wording import plural
 from .outbox import ALERTS
 from .outbox import DELIVERIES
 
@@ -26,6 +27,17 @@ class Told:
     delivered_at: datetime | None
     is_given_up: bool
     failure: str | None
+
+    @property
+    def words(self) -> str:
+        """What became of it, for a table."""
+        if self.delivered_at is not None:
+            return f"{self.channel} sent"
+        if self.is_given_up:
+            return f"{self.channel} given up ({self.failure})"
+        if not self.failure:
+            return f"{self.channel} waits"
+        return f"{self.channel} waits ({self.failure}, {plural(self.attempts, 'attempt')})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
