@@ -19,6 +19,7 @@ from .advice import problems
 from .check import Check
 from .check import error
 from .check import ok
+from .limits import budgets
 from .setup import captures
 from .setup import configuration
 from .setup import dashboard
@@ -74,6 +75,7 @@ def database(runtime: Runtime, *, deep: bool) -> Iterator[Check]:
         return
     yield ok("schema", "The tables are as this version expects.")
     yield from _stored(ledger, deep=deep)
+    yield from budgets(runtime)
 
 
 def _stored(ledger: Ledger, *, deep: bool) -> Iterator[Check]:

@@ -232,10 +232,10 @@ def main() -> None:
             for workers in map(int, asked.workers.split(",")):
                 with database(kind, address if kind != "sqlite" else None) as url:
                     line = run(url, mode, workers)
-                failed |= mode == "reserve" and bool(line["overshoot"])
+                failed |= (mode == "reserve" and bool(line["overshoot"])) or line.get("exact") == "NO"
                 print("  ".join(f"{line.get(column, '')!s:>11}" for column in columns), flush=True)
     if failed:
-        sys.exit("A hard budget was crossed.")
+        sys.exit("A hard budget was crossed, or a window does not equal its calls.")
 
 
 if __name__ == "__main__":
