@@ -169,6 +169,7 @@ def put(app: BudgetApp, *ages: timedelta) -> None:
             "budget": "chat", "definition": "0f", "scope": f"user{number}", "window_key": f"{number}",
             "threshold": Decimal("0.8"), "limit_amount": Decimal(10), "spent": Decimal("8.5"),
             "window_start": now - timedelta(days=30), "window_end": None, "reached_at": now - age,
+            "found_by": "",
         }
         for number, age in enumerate(ages)
     ]  # fmt: skip

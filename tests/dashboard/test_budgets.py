@@ -282,6 +282,15 @@ def _many_values() -> list[object]:
     ]
 
 
+def test_of_many_values_those_are_shown_that_spent_the_most(new_app: AppMaker) -> None:
+    app = new_app(LLM_COST_BUDGETS=[Budget("tenants", "1", "month", per="tenant")])
+    write(app, _many_values())  # type: ignore[arg-type]
+    shown = text(app)
+    assert "100 values with a limit of their own, the dearest first" in shown
+    assert "These have spent the most; the file has all." in shown
+    assert len(page(app, "/budgets.csv").splitlines()) == 151
+
+
 SCENES: dict[str, Callable[[Flask], None]] = {
     "nothing": lambda app: None,
     "everything": fill,

@@ -77,6 +77,7 @@ class Panel:
     :param counts: which calls it counts, in words; empty where it counts all.
     :param shortfall: what the links to its calls cannot tell.
     :param per: what gives each value a limit of its own.
+    :param has_more: whether there may be more values than the table shows.
     """
 
     id: str
@@ -90,6 +91,7 @@ class Panel:
     meter: Meter | None = None
     figures: tuple[Figure, ...] = ()
     values: Table | None = None
+    has_more: bool = False
 
 
 def budgets() -> Response:
@@ -140,7 +142,11 @@ def _panels(declared: Sequence[Budget], statuses: Sequence[BudgetStatus], now: d
         elif budget.per is not None:
             values = values_table(f"values-{number}", mine, calls, now) if mine else None
             yield replace(
-                panel, per=budget.per.removeprefix("tag:"), values=values, figures=(_limit(budget.limit),)
+                panel,
+                per=budget.per.removeprefix("tag:"),
+                values=values,
+                has_more=len(mine) == VALUES,
+                figures=(_limit(budget.limit),),
             )
         else:
             (status,) = mine
