@@ -278,7 +278,7 @@ class BudgetKeeper:
         if self.alerts is not None:
             self.alerts.forked()
 
-    def close(self, timeout: float) -> None:
+    def close(self, timeout: float = 0.0) -> None:
         """Give back what calls have left, send alerts that wait for at most so many seconds, and stop."""
         self.leases.close()
         if self.alerts is not None:
