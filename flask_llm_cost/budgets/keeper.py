@@ -55,6 +55,8 @@ from .store import LedgerStore
 LOCK_WAIT = 5.0
 #: The same where the whole database has one lock, which the app's own request may hold.
 SQLITE_LOCK_WAIT = 0.2
+#: Where the app holds nothing: others write, each for a moment.
+SQLITE_QUEUE_WAIT = 3.0
 #: Connections of our own at a time, one of them kept.
 CONNECTIONS = 4
 
@@ -130,6 +132,10 @@ class BudgetKeeper:
         """The event is accepted for storing. Runs on the hot path and asks no database."""
         self.leases.recorded(event.event_id)
         self._pending.add(event)
+        if self._source is None:  # nobody writes it who would tell
+            row = {name: getattr(event, name) for name in event.__dataclass_fields__}
+            for alert in self._memory.tell({}, [row]).alerts:
+                self._announce(alert)
 
     def check(self, event: Event, enforcement: Sequence[str] = ("raise",)) -> None:
         """:raises BudgetExceededError: a budget of this kind that counts the call is reached."""
@@ -246,9 +252,20 @@ class BudgetKeeper:
         if (made := self._made.get("store")) is None:
             source = self._source
             in_memory = source is None or shared_connection(source.get().engine)
-            mine = self._memory if in_memory else LedgerStore(self.ledger, self.budgets, self.limits)
+            mine = (
+                self._memory
+                if in_memory
+                else LedgerStore(self.ledger, self.budgets, self.limits, self._lock_wait)
+            )
             made = self._made.setdefault("store", mine)
         return made
+
+    def _lock_wait(self) -> float | None:
+        """How long to wait for a lock: briefly for SQLite's where the app's own request may hold it."""
+        source = self._source
+        if source is None or source.get().engine.dialect.name != "sqlite":
+            return None
+        return SQLITE_LOCK_WAIT if source.host_is_busy() else SQLITE_QUEUE_WAIT
 
     def ledger(self) -> Ledger:
         """The ledger on connections of our own, which the writer does not hold up.

@@ -20,6 +20,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any
+from typing import TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy import update
@@ -45,6 +46,8 @@ from .tally import merged
 from .tally import released
 from .tally import tally
 
+T = TypeVar("T")
+
 #: How often a reservation is tried again after room was made for it.
 _ATTEMPTS = 4
 _ZERO = Decimal(0)
@@ -66,10 +69,18 @@ class LedgerStore:
 
     :param ledger: makes or finds the ledger of our own connections.
     :param budgets: all that are declared.
+    :param lock_wait: seconds to wait for somebody else's lock, as things are; ``None`` as the ledger does.
     """
 
-    def __init__(self, ledger: Callable[[], Ledger], budgets: Sequence[Budget], limits: Limits) -> None:
+    def __init__(
+        self,
+        ledger: Callable[[], Ledger],
+        budgets: Sequence[Budget],
+        limits: Limits,
+        lock_wait: Callable[[], float | None] = lambda: None,
+    ) -> None:
         self._ledger = ledger
+        self._lock_wait = lock_wait
         self._budgets = budgets
         self._limits = limits
         #: What this process knows to be told.
@@ -83,7 +94,7 @@ class LedgerStore:
         """
         found = self._ledger().reading(partial(self._standing, claims=claims))
         if missing := [claim for claim in claims if claim.key not in found]:
-            found |= self._ledger().transaction(partial(self._counted, claims=missing))
+            found |= self._write(partial(self._counted, claims=missing))
         return found
 
     def reserve(self, demands: Sequence[Demand], event_id: str) -> None:
@@ -94,7 +105,7 @@ class LedgerStore:
         ordered = sorted(demands, key=lambda demand: demand.key)
         for attempt in range(_ATTEMPTS):
             try:
-                self._ledger().transaction(partial(self._reserve, demands=ordered, event_id=event_id))
+                self._write(partial(self._reserve, demands=ordered, event_id=event_id))
                 return
             except Full as full:
                 status = self._make_room([demand.claim for demand in ordered], full.demand.key)
@@ -106,11 +117,11 @@ class LedgerStore:
 
         :raises LedgerUnavailable: it is not; it expires.
         """
-        self._ledger().transaction(partial(self._release, event_ids=list(event_ids)))
+        self._write(partial(self._release, event_ids=list(event_ids)))
 
     def renew(self, event_ids: Sequence[str], seconds: int) -> None:
         """Put off the end of the reservations of calls under way. :raises LedgerUnavailable: it is not."""
-        self._ledger().transaction(lambda connection: statements.renew(connection, event_ids, seconds * 1000))
+        self._write(lambda connection: statements.renew(connection, event_ids, seconds * 1000))
 
     # What the ledger tells, in its own transactions.
 
@@ -154,7 +165,7 @@ class LedgerStore:
         reached = [*reached_by_windows(claims, standing), *reached_by_calls(alone, limits)]
         fresh = [alert for alert in reached if alert.key not in self._told]
         if fresh:
-            mine = self._ledger().transaction(partial(store_alerts, alerts=fresh))
+            mine = self._write(partial(store_alerts, alerts=fresh))
             self._told.update((alert.key, None) for alert in fresh)
             fresh = mine
         while len(self._told) > REMEMBERED:
@@ -192,11 +203,14 @@ class LedgerStore:
             if claim.key in rows and rows[claim.key].is_counted
         }
 
+    def _write(self, work: Callable[[Connection], T]) -> T:
+        return self._ledger().transaction(work, self._lock_wait())
+
     def _make_room(self, claims: Sequence[Claim], key: WindowKey) -> BudgetStatus:
         """Where a window stands that had no room, after what has expired is taken back."""
         found = self._ledger().reading(partial(self._standing, claims=claims))
         if len(found) < len(claims) or found[key].reserved:
-            found = self._ledger().transaction(partial(self._counted, claims=claims))
+            found = self._write(partial(self._counted, claims=claims))
         return found[key]
 
     def _reserve(self, connection: Connection, demands: Sequence[Demand], event_id: str) -> None:

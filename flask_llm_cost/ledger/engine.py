@@ -40,7 +40,7 @@ def create_ledger_engine(
     """An engine like ``host_engine`` with a pool of its own; on a static pool one that shares its connection.
 
     :param connections: at most so many at a time, one of which is kept.
-    :param patience: seconds that whoever reads waits for SQLite's lock, and for a connection.
+    :param patience: seconds that whoever reads waits for SQLite's lock.
 
     Connections are made exactly as the host's are: same URL, connect arguments, ``creator``, ``do_connect``
     handlers and pool listeners (a ``PRAGMA`` on connect, say). Listeners of the engine (statement logs) and
@@ -65,7 +65,7 @@ def create_ledger_engine(
         return _sqlite_engine(host_engine, connections, patience)
     engine = create_engine(
         host_engine.url,
-        pool=_own_pool(host_engine, connections, patience),
+        pool=_own_pool(host_engine, connections),
         isolation_level="READ COMMITTED",
         hide_parameters=True,
     )
@@ -73,7 +73,7 @@ def create_ledger_engine(
     return engine
 
 
-def _own_pool(host_engine: Engine, connections: int, patience: float | None) -> QueuePool:
+def _own_pool(host_engine: Engine, connections: int) -> QueuePool:
     """One connection and more at need, made and listened to as the host's are.
 
     ``Pool.recreate()`` copies creator and listeners in the same way, but also the host's pool size.
@@ -83,7 +83,7 @@ def _own_pool(host_engine: Engine, connections: int, patience: float | None) -> 
         source._creator,
         pool_size=1,
         max_overflow=connections - 1,
-        timeout=POOL_TIMEOUT if patience is None else patience,
+        timeout=POOL_TIMEOUT,
         recycle=source._recycle,
         pre_ping=True,
         _dispatch=source.dispatch,
@@ -91,7 +91,7 @@ def _own_pool(host_engine: Engine, connections: int, patience: float | None) -> 
 
 
 def _sqlite_engine(host_engine: Engine, connections: int, patience: float | None) -> Engine:
-    pool = _own_pool(host_engine, connections, patience)
+    pool = _own_pool(host_engine, connections)
     engine = create_engine(host_engine.url, pool=pool, hide_parameters=True)
     event.listen(engine, "connect", _begin_by_hand)
     event.listen(engine, "begin", partial(_begin_sqlite, LOCK_WAIT if patience is None else patience))

@@ -53,11 +53,16 @@ class LedgerSource:
     def beside(self, *, connections: int, lock_wait: float) -> Ledger:
         """Another one for those who cannot wait for the writer's connections: the caller keeps it.
 
-        :param lock_wait: seconds that it waits for a lock, or for one of its connections.
+        :param lock_wait: seconds that it waits for a lock where nobody says otherwise.
         :raises ConfigurationError: as :meth:`get`.
         """
         engine = create_ledger_engine(self._host_engine(), connections=connections, patience=lock_wait)
         return Ledger(engine, lock_wait=lock_wait)
+
+    def host_is_busy(self) -> bool:
+        """Whether the app, in this process, has a connection of its own in use: it may hold SQLite's lock."""
+        checked_out = getattr(self._host_engine().pool, "checkedout", None)
+        return checked_out is None or checked_out() > 0
 
     def forked(self) -> None:
         """In a forked child: forget the parent's connections without closing them."""

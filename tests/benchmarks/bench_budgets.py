@@ -214,7 +214,7 @@ def database(kind: str, address: str | None) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workers", default="16,64,128")
+    parser.add_argument("--workers", default="16,64,128", help="each needs two connections of the server")
     parser.add_argument("--modes", default=",".join(MODES))
     parser.add_argument("--databases", default="sqlite,postgresql,mariadb")
     asked = parser.parse_args()

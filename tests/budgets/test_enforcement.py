@@ -10,9 +10,11 @@ from typing import Any
 
 import openai
 import pytest
+from flask import Flask
 
 from flask_llm_cost import Budget
 from flask_llm_cost import BudgetExceededError
+from flask_llm_cost import LLMCostTracker
 from flask_llm_cost import budget_exceeded
 from flask_llm_cost import budget_threshold_reached
 from flask_llm_cost.budgets.alerts import Alert
@@ -241,3 +243,24 @@ def test_an_app_without_budgets_answers_all_the_same(make_sqlite_app: MakeBudget
         app.tracker.enforce_budget()
         assert app.tracker.budget_status() == []
     assert app.runtime.budgets is None
+
+
+def test_without_a_ledger_single_calls_have_a_limit_all_the_same() -> None:
+    app = Flask("harbour")
+    app.config.update(LLM_COST_STORAGE="log", LLM_COST_DASHBOARD=False)
+    tracker = LLMCostTracker(app, budgets=[Budget("one", "1", "call", enforcement="raise")])
+    heard: list[Alert] = []
+
+    def over(sender: object, alert: Alert) -> None:
+        heard.append(alert)
+
+    try:
+        with app.app_context(), budget_exceeded.connected_to(over, app):
+            tracker.track(provider="openai", model="gpt-5-mini", cost="0.5")
+            with pytest.raises(BudgetExceededError):
+                tracker.track(provider="openai", model="gpt-5-mini", cost="2")
+    finally:
+        with app.app_context():
+            tracker.shutdown(timeout=0)
+
+    assert [alert.spent for alert in heard] == [2]
