@@ -128,6 +128,7 @@ def _budget_keeper(
     """What keeps the app's budgets; ``None`` where none is declared, or nothing is tracked."""
     if not (options.budgets or config.budgets or any(amount is not None for amount in config.budget_amounts)):
         return None
+    from .budgets.alerting.receivers import AlertReceivers
     from .budgets.configured import configured  # an app without budgets need not load them
     from .budgets.keeper import BudgetKeeper
 
@@ -135,6 +136,7 @@ def _budget_keeper(
     if not config.enabled:
         return None
     keeper = BudgetKeeper(app, budgets, source, catalog, counters)
+    keeper.alerts = AlertReceivers(app, config, source, counters)
     if source is not None:
         source.listener = keeper
     return keeper

@@ -17,6 +17,7 @@ from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any
 from typing import Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 from zoneinfo import ZoneInfoNotFoundError
 
@@ -24,6 +25,7 @@ from .errors import ConfigurationError
 
 PREFIX = "LLM_COST_"
 _UTC = ZoneInfo("UTC")
+_ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+", re.ASCII)
 
 #: SDKs that can be tapped by name; other packages bring more. ``"auto"`` is all of them.
 INSTRUMENTS = ("openai", "anthropic", "google", "groq")
@@ -88,6 +90,11 @@ class Config:
     celery_tags: bool = False
     buffer_size: int = 10_000
     shutdown_timeout: float = 5.0
+    alert_log: bool = True
+    alert_webhook_url: str | None = field(default=None, repr=False)
+    alert_email_to: tuple[str, ...] = ()
+    alert_email_from: str | None = None
+    alert_smtp_url: str | None = field(default=None, repr=False)
 
     @property
     def budget_amounts(self) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
@@ -104,9 +111,23 @@ class Config:
         for key in given:
             if key not in _READERS:
                 raise ConfigurationError(_unknown_key(key))
-        return cls(
+        found = cls(
             **{key.removeprefix(PREFIX).lower(): _READERS[key](key, value) for key, value in given.items()}
         )
+        _check_mail(found)
+        return found
+
+
+def _check_mail(config: Config) -> None:
+    """Mail needs to know to whom, from whom and over which server."""
+    for name in ("alert_email_from", "alert_smtp_url"):
+        key = PREFIX + name.upper()
+        if config.alert_email_to and not getattr(config, name):
+            raise ConfigurationError(f"LLM_COST_ALERT_EMAIL_TO needs {key} beside it: set both.")
+        if getattr(config, name) and not config.alert_email_to:
+            raise ConfigurationError(
+                f"{key} needs LLM_COST_ALERT_EMAIL_TO beside it: who is to get the mails?"
+            )
 
 
 def asks_for(instrument: Literal["auto"] | Iterable[str], name: str) -> bool:
@@ -276,6 +297,41 @@ def _optional_amount(key: str, value: Any) -> Decimal | None:
     return amount
 
 
+def _secret_url(example: str, *schemes: str) -> Callable[[str, Any], str | None]:
+    """An address that may hold a key or a password: it never stands in an error message."""
+
+    def read(key: str, value: Any) -> str | None:
+        if value is None:
+            return None
+        refused = ConfigurationError(f"{key} must be an address such as {example!r}; what is set is none.")
+        if not isinstance(value, str) or not value.isascii() or not value.strip().isprintable():
+            raise refused
+        try:
+            parts = urlsplit(value.strip())
+            known = parts.scheme in schemes and parts.hostname and (parts.port is None or parts.port > 0)
+        except ValueError:
+            raise refused from None
+        if not known:
+            raise refused
+        return value.strip()
+
+    return read
+
+
+def _addresses(key: str, value: Any) -> tuple[str, ...]:
+    return tuple(_address(key, each) for each in _names(key, value))
+
+
+def _address(key: str, value: Any) -> str:
+    if not isinstance(value, str) or not _ADDRESS.fullmatch(value.strip()):
+        raise _invalid(key, value, "an address such as 'costs@example.com'")
+    return value.strip()
+
+
+def _optional_address(key: str, value: Any) -> str | None:
+    return None if value is None else _address(key, value)
+
+
 def _url_prefix(key: str, value: Any) -> str:
     if not isinstance(value, str) or not value.startswith("/") or value.rstrip("/") == "":
         raise _invalid(key, value, "a path that begins with '/', such as '/llm-costs'")
@@ -316,6 +372,11 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = MappingProxyType(
         "LLM_COST_CELERY_TAGS": _boolean,
         "LLM_COST_BUFFER_SIZE": _integer(1, 1_000_000),
         "LLM_COST_SHUTDOWN_TIMEOUT": _seconds,
+        "LLM_COST_ALERT_LOG": _boolean,
+        "LLM_COST_ALERT_WEBHOOK_URL": _secret_url("https://hooks.slack.com/services/...", "https", "http"),
+        "LLM_COST_ALERT_EMAIL_TO": _addresses,
+        "LLM_COST_ALERT_EMAIL_FROM": _optional_address,
+        "LLM_COST_ALERT_SMTP_URL": _secret_url("smtp://user:password@mail.example.com:587", "smtp", "smtps"),
     }
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -87,10 +88,11 @@ class Runtime:
 
     def close(self, timeout: float) -> None:
         """Store what waits, for at most ``timeout`` seconds, and stop."""
+        deadline = time.monotonic() + timeout
         self.recorder.catch_up()
         self.ingest.close(timeout)
         if self.budgets is not None:
-            self.budgets.close()
+            self.budgets.close(max(0.0, deadline - time.monotonic()))
 
     def forked(self) -> None:
         """In a forked child: what waits here is the parent's to store."""

@@ -29,6 +29,7 @@ from ..providers import RequestFacts
 from ..providers import join_modes
 from ..signals import budget_exceeded
 from ..signals import budget_threshold_reached
+from .alerting.receivers import AlertReceivers
 from .alerts import Alert
 from .alerts import status_of
 from .declaration import Budget
@@ -86,6 +87,8 @@ class BudgetKeeper:
         )
         self._memory = MemoryStore(self.budgets, self.limits)
         self._heard = threading.local()
+        #: Has people told of thresholds, where the app wants that.
+        self.alerts: AlertReceivers | None = None
         self._forget()
 
     # Before a call.
@@ -181,6 +184,8 @@ class BudgetKeeper:
         self._pending.saw(told.standing)
         for alert in told.alerts:
             self._announce(alert)
+        if self.alerts is not None:
+            self.alerts.begin()
 
     def _announce(self, alert: Alert) -> None:
         signal = budget_exceeded if alert.is_exceeded else budget_threshold_reached
@@ -287,10 +292,14 @@ class BudgetKeeper:
         self._forget()
         self.leases.forked()
         self._pending.clear()
+        if self.alerts is not None:
+            self.alerts.forked()
 
-    def close(self) -> None:
-        """Give back what calls have left, and stop."""
+    def close(self, timeout: float = 0.0) -> None:
+        """Give back what calls have left, send alerts that wait for at most so many seconds, and stop."""
         self.leases.close()
+        if self.alerts is not None:
+            self.alerts.close(timeout)
         for ledger in self._ledgers.values():
             ledger.engine.dispose()
 

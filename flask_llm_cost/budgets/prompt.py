@@ -28,13 +28,17 @@ BYTES_PER_VIDEO_TOKEN = 1
 _DEPTH = 200
 
 #: Tokens of a picture at most, by model, in OpenAI's words: 85 + 8 tiles x 170; 2,833 + 8 x 5,667; 1,536
-#: patches x 2.46 (https://platform.openai.com/docs/guides/images-vision). Others: 10,000 patches x 2.46.
+#: patches x 2.46 (https://platform.openai.com/docs/guides/images-vision).
 _OPENAI_PICTURES = (
     (re.compile(r"gpt-4o-mini"), 48_169),
     (re.compile(r"(gpt-4\.1|gpt-5)-(mini|nano)|o4-mini"), 3_779),
     (re.compile(r"gpt-4o|gpt-4\.1|gpt-4\.5|gpt-4-turbo|o[13](-|$)|gpt-5(-\d{4}|-chat|$)"), 1_445),
 )
-_ANY_OPENAI_PICTURE = 24_600
+#: Other models: 2,500 patches x 2.46 where the request says so; else a picture may go in as it is, up to
+#: 6,000 pixels a side: 188 x 188 patches x 1.2, and room for newer multipliers.
+_ANY_OPENAI_PICTURE = 60_000
+_REDUCED_PICTURE = 6_150
+_REDUCED = ("low", "high")
 #: Claude's newest models take pictures of up to 4,784 tokens, older ones of 1,600.
 _CLAUDE_PICTURE = 4_800
 #: Gemini: 258 for each of at most 20 tiles, or 2,240 at ultra high resolution.
@@ -75,6 +79,7 @@ def measure_prompt(body: Mapping[str, object], model: str, count_tokens: Counter
 class _Measuring:
     def __init__(self, model: str, count_tokens: Counter | None) -> None:
         self._picture = _picture_tokens(model)
+        self._reduced = _REDUCED_PICTURE if self._picture == _ANY_OPENAI_PICTURE else self._picture
         self._count = count_tokens
         self._found = Prompt()
 
@@ -134,7 +139,7 @@ class _Measuring:
         """Count a part that is no text; whether it was one."""
         kind = part.get("type")
         if kind in ("image_url", "input_image") or (kind == "image" and "source" in part):
-            self._found.picture_tokens += self._picture
+            self._found.picture_tokens += self._reduced if _detail(part) in _REDUCED else self._picture
         elif kind == "input_audio":
             self._inline("audio", part.get("input_audio"))
         elif kind in _UNKNOWN_PARTS:
@@ -201,6 +206,12 @@ def _picture_tokens(model: str) -> int:
     if "gemini" in model or "gemma" in model:
         return _GEMINI_PICTURE
     return next((most for name, most in _OPENAI_PICTURES if name.search(model)), _ANY_OPENAI_PICTURE)
+
+
+def _detail(part: Mapping[str, object]) -> object:
+    """How much of a picture OpenAI's models are to look at."""
+    holder = part.get("image_url")
+    return holder.get("detail") if isinstance(holder, Mapping) else part.get("detail")
 
 
 def _is_text_document(part: Mapping[str, object]) -> bool:

@@ -18,6 +18,7 @@ from ..budgets import BudgetStatus
 from ..errors import ConfigurationError
 from ..wording import plural
 from . import words
+from .budget_alerts import alerts
 from .options import dry_run_option
 from .options import format_option
 from .output import Cell
@@ -47,6 +48,7 @@ budgets = AppGroup(
     help="Where budgets stand, whether a limit is reached, and other limits.",
     short_help="Show, check and mend budgets.",
 )
+budgets.add_command(alerts)
 
 
 def _percent(value: Cell) -> str:

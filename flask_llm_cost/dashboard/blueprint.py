@@ -40,6 +40,8 @@ _PAGES = (
     ("/calls", "calls:calls"),
     ("/calls.csv", "calls:export"),
     ("/calls/<int:call_id>", "call:call"),
+    ("/budgets", "budgets:budgets"),
+    ("/budgets.csv", "budgets:export_budgets"),
     ("/pricing", "pricing:pricing"),
     ("/pricing.csv", "pricing:export_prices"),
     ("/pricing/model", "price:price"),

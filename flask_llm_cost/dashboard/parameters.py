@@ -24,7 +24,8 @@ def read_parameters(names: tuple[str, ...]) -> Mapping[str, str]:
     for name, values in request.args.lists():
         if name not in names:
             near = difflib.get_close_matches(name, names, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}."
+            known = f"Known: {', '.join(names)}." if names else "This page has none."
+            hint = f"Did you mean {near[0]!r}?" if near else known
             raise InvalidFilterError(name[:40], f"there is no such parameter. {hint}")
         if len(values) > 1:
             raise InvalidFilterError(name, "is given more than once: give it one value.")

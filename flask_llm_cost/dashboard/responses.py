@@ -51,6 +51,7 @@ def page(template: str, context: Mapping[str, object], status: int = 200) -> Res
         icon_url=_asset_url(ICON),
         overview_url=url_for(".overview"),
         calls_url=url_for(".calls"),
+        budgets_url=url_for(".budgets"),
         pricing_url=url_for(".pricing"),
         quality_url=url_for(".quality"),
         **context,

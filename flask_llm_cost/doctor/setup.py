@@ -34,6 +34,7 @@ _TROUBLES = (
     "unraised_errors",
     "signal_errors",
     "celery_errors",
+    "alert_errors",
     "background_forgotten",
 )
 

@@ -24,10 +24,16 @@ class Writer:
 
     :param work: a bound method that stores what waits and answers whether all of it is stored; never raises.
         Held weakly: the thread ends with the object it works for.
+    :param name: the thread's.
+    :param idle: seconds between two rounds of a process that has nothing to store.
     """
 
-    def __init__(self, work: Callable[[], bool]) -> None:
+    def __init__(
+        self, work: Callable[[], bool], *, name: str = "llm-cost-writer", idle: float = IDLE_SECONDS
+    ) -> None:
         self._work = weakref.WeakMethod(work)
+        self._name = name
+        self._idle = idle
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._working = threading.Lock()
@@ -40,6 +46,11 @@ class Writer:
         self._failures = 0
         self._gathered = 0
         self._stopped = False
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether there is, or was, a thread."""
+        return self._thread is not None
 
     def wake(self) -> None:
         """Something waits."""
@@ -82,9 +93,7 @@ class Writer:
         with self._starting:
             if self._thread is not None or self._stopped:
                 return
-            thread = threading.Thread(
-                target=_run, args=(weakref.ref(self),), name="llm-cost-writer", daemon=True
-            )
+            thread = threading.Thread(target=_run, args=(weakref.ref(self),), name=self._name, daemon=True)
             try:
                 thread.start()
             except RuntimeError:
@@ -115,11 +124,11 @@ class Writer:
 def _run(reference: weakref.ref[Writer]) -> None:
     """The thread. While it waits it holds nothing but what it waits for, so that the app can be collected."""
     while (writer := reference()) is not None and writer._work() is not None:
-        awake, hurry = writer._awake, writer._hurry
+        awake, hurry, idle = writer._awake, writer._hurry, writer._idle
         backoff = writer._backoff() if writer._failures else None
         del writer
         if backoff is None:
-            awake.wait(IDLE_SECONDS)
+            awake.wait(idle)
             hurry.wait(GATHER_SECONDS)
         else:
             hurry.wait(backoff)

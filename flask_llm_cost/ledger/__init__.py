@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .alert_models import AlertDelivery
 from .attach import attach_tables
 from .attach import check_read_bind
 from .budget_models import BudgetAlert
@@ -30,6 +31,7 @@ from .source import LedgerSource
 from .writer import Ledger
 
 __all__ = [
+    "AlertDelivery",
     "Base",
     "BudgetAlert",
     "BudgetLimit",

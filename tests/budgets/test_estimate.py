@@ -216,7 +216,7 @@ def picture(kind: str) -> dict[str, Any]:
         ("chat", "gpt-4o", 1_445),
         ("chat", "gpt-4o-mini", 48_169),
         ("responses", "gpt-5-mini", 3_779),
-        ("responses", "gpt-9", 24_600),
+        ("responses", "gpt-9", 60_000),
         ("messages", "claude-pier", 4_800),
         ("generate_content", "gemini-9", 5_160),
     ],
@@ -229,6 +229,22 @@ def test_a_picture_counts_as_its_largest_number_of_tokens_not_as_its_bytes(
     framing = count(found, "input") - most
     assert 0 < framing < 300
     assert found.cost == framing + 3 * most + 100
+
+
+@pytest.mark.parametrize(
+    ("detail", "most"),
+    [("low", 6_150), ("high", 6_150), ("auto", 60_000), ("original", 60_000), (None, 60_000)],
+)
+def test_a_picture_that_is_reduced_by_the_request_counts_less(detail: str | None, most: int) -> None:
+    told = {} if detail is None else {"detail": detail}
+    part = {"type": "image_url", "image_url": {"url": "https://example.com/quay.png", **told}}
+    chat = count(bound(says([part]), model="gpt-9"), "input")  # type: ignore[arg-type]
+    item = {"type": "input_image", "image_url": "https://example.com/quay.png", **told}
+    responses = count(
+        bound({"input": [{"content": [item]}], "max_tokens": 10}, "responses", model="gpt-9"), "input"
+    )
+    assert most < chat < most + 200
+    assert most < responses < most + 200
 
 
 def test_sound_counts_by_its_bytes_at_the_rate_of_sound() -> None:

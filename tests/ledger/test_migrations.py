@@ -205,7 +205,13 @@ def test_a_database_with_calls_is_upgraded_and_gets_its_daily_sums(tmp_path: Pat
 
 
 #: The tables of the fourth version.
-BUDGETS = {"llm_cost_budgets", "llm_cost_budget_limits", "llm_cost_reservations", "llm_cost_alerts"}
+BUDGETS = {
+    "llm_cost_budgets",
+    "llm_cost_budget_limits",
+    "llm_cost_reservations",
+    "llm_cost_alerts",
+    "llm_cost_alert_deliveries",
+}
 
 NOTES = '''
 """notes"""
