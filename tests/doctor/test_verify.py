@@ -20,6 +20,7 @@ from flask_llm_cost.doctor import verify_capture
 from flask_llm_cost.events import Event
 from flask_llm_cost.ledger import Base
 from flask_llm_cost.ledger import Meta
+from flask_llm_cost.ledger import RollupCoverage
 from flask_llm_cost.signals import call_recorded
 from tests.cli.apps import CommandApp
 from tests.cli.apps import MakeCommandApp
@@ -45,7 +46,7 @@ def rows(app: CommandApp) -> dict[str, int]:
         return {
             table.name: session.scalar(select(func.count()).select_from(table)) or 0
             for table in Base.metadata.sorted_tables
-            if table.name != Meta.__tablename__
+            if table.name not in (Meta.__tablename__, RollupCoverage.__tablename__)
         }
 
 
