@@ -11,6 +11,7 @@ _COMMANDS = {
     "backfill": "repricing:backfill",
     "doctor": "doctor:doctor",
     "flush": "flush:flush",
+    "forget": "forget:forget",
     "migrations": "migrations:migrations",
     "prices": "prices:prices",
     "prune": "prune:prune",
