@@ -10,6 +10,7 @@ from werkzeug.utils import import_string
 _COMMANDS = {
     "backfill": "repricing:backfill",
     "doctor": "doctor:doctor",
+    "export": "export:export",
     "flush": "flush:flush",
     "forget": "forget:forget",
     "migrations": "migrations:migrations",

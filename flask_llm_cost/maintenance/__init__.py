@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from .elsewhere import Comparison
 from .elsewhere import compare
+from .export import Extent
+from .export import What
+from .export import batches
+from .export import columns_of
+from .export import extent
+from .export_formats import WRITERS
+from .export_formats import FileFormat
 from .forget import Forgetting
 from .forget import Forgotten
 from .forget import count_pointing
@@ -25,6 +32,8 @@ from .waiting import settle
 
 __all__ = [
     "Comparison",
+    "Extent",
+    "FileFormat",
     "Forgetting",
     "Forgotten",
     "LEFT",
@@ -36,10 +45,15 @@ __all__ = [
     "Repricing",
     "RepricingResult",
     "Selection",
+    "WRITERS",
     "Waiting",
+    "What",
+    "batches",
+    "columns_of",
     "compare",
     "count_pointing",
     "count_selected",
+    "extent",
     "prune",
     "rebuild_rollups",
     "settle",
