@@ -25,6 +25,7 @@ Operation = Literal[
     "generate_content",
     "embeddings",
     "images",
+    "videos",
     "transcription",
     "speech",
     "moderation",
