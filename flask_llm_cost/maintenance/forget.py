@@ -35,9 +35,9 @@ from ..ledger.rows import TAGS
 from ..ledger.rows import Row
 from ..ledger.rows import storable_text
 from ..wording import plural
+from .pace import LOCK_WAIT
+from .pace import PAUSE
 from .person import Person
-from .prune import PAUSE
-from .repricing import LOCK_WAIT
 
 #: Calls per transaction.
 BATCH_SIZE = 200
