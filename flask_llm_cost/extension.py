@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC
+from datetime import date
 from datetime import datetime
 from typing import TYPE_CHECKING
 from typing import Any
@@ -193,17 +194,31 @@ class LLMCostTracker:
         )
 
     def report(
-        self, start: datetime | None = None, end: datetime | None = None, *, tag_keys: Sequence[str] = ()
+        self,
+        start: date | None = None,
+        end: date | None = None,
+        *,
+        group_by: str | Sequence[str] = (),
+        tag_keys: Sequence[str] = (),
+        limit: int | None = 5,
+        compare: bool = True,
     ) -> Report:
         """The report of a range, the last 30 days where none is given; ``flask llm-cost report`` prints it.
 
-        :raises InvalidFilterError: the range is reversed, or lacks a time zone.
+        :param start: a date or an aware datetime; ``end`` likewise, a date is included. Days are those of
+            ``LLM_COST_TIMEZONE``.
+        :param group_by: ``day``, ``user``, ``model``, ``provider``, ``request_type``, ``endpoint`` and so on,
+            or ``tag:KEY``, or several of them. Without it by provider, model, the tags of ``tag_keys`` and
+            user, with the dearest calls and the models without a price.
+        :param limit: lines of each group, but days; ``None`` for all. What is left out is in ``other``.
+        :param compare: hold all of it against the time just before.
+        :raises InvalidFilterError: the range is reversed, or lacks a time zone; a name is unknown.
         """
         from .analytics import build_report  # imported where something is asked, as the queries are
+        from .analytics import during
 
-        calls = self.calls
-        query = calls.between(start, end or datetime.now(UTC)) if start else calls.last_days(30)
-        return build_report(query, tag_keys=tag_keys)
+        query = during(self.calls, start, end)
+        return build_report(query, group_by=group_by, tag_keys=tag_keys, limit=limit, compare=compare)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Write what waits in this process; ``False`` where something is left after ``timeout`` seconds."""

@@ -123,8 +123,12 @@ class Narrowing:
 
     def told(self) -> list[tuple[str, str]]:
         """What it narrows to besides the range, by name; an empty value is "without it"."""
+        return [*self.told_columns(), *self.tags]
+
+    def told_columns(self) -> list[tuple[str, str]]:
+        """The same without the tags."""
         trackable = [] if self.trackable is None else [("trackable", ":".join(self.trackable))]
-        return [*self.columns.items(), *trackable, *self.tags]
+        return [*self.columns.items(), *trackable]
 
     def _during(self, calls: CallQuery, default_days: int | None) -> CallQuery:
         if self.month is not None:
