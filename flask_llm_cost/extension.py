@@ -12,6 +12,7 @@ from datetime import date
 from datetime import datetime
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import TypeVar
 
 from flask import Blueprint
 from flask import Flask
@@ -28,6 +29,7 @@ from .context import current_flask_app
 from .context import with_tags
 from .errors import ConfigurationError
 from .events import Event
+from .events import Operation
 from .pricing import Price
 from .runtime import EXTENSION
 from .runtime import Runtime
@@ -40,6 +42,9 @@ from .usage import Usage
 if TYPE_CHECKING:
     from .analytics import CallQuery
     from .analytics import Report
+
+
+C = TypeVar("C")
 
 
 class LLMCostTracker:
@@ -170,6 +175,40 @@ class LLMCostTracker:
         :raises TypeError: as :meth:`http_transport`. :raises ImportError: requests is not installed.
         """
         return capture.requests_adapter(self._runtime_of_request, inner, tags)
+
+    def wrap(
+        self,
+        client: C,
+        method: str,
+        *,
+        provider: str,
+        model: capture.ModelOf = None,
+        usage: capture.UsageOf | None = None,
+        operation: Operation | None = None,
+        tags: Mapping[str, object] | None = None,
+    ) -> C:
+        """Record each call of a method of a client that no tap knows, and return the client.
+
+        ``client = tracker.wrap(Client(), "complete", provider="acme", usage=lambda answer: answer.usage)``
+
+        The call itself, its answer and its exceptions are as before; sync and ``async`` methods both work,
+        and what they send is not recorded a second time. An answer that is a stream is better recorded with
+        :meth:`track_stream`. Doing so twice is fine.
+
+        :param method: its name, or its path from the client, such as ``"chat.complete"``.
+        :param model: the model asked for, or a callable that is given the call's arguments; the call's own
+            ``model=`` where it is not given.
+        :param usage: is given the answer and tells what was used: a :class:`~flask_llm_cost.Usage`, or a
+            mapping by the names of :func:`flask_llm_cost.track`, ``cost``, ``model``, ``details`` and
+            ``provider_response_id`` among them. ``None``: nobody knows.
+        :param tags: of all its calls, on top of those in force; ``user``, ``trackable`` and ``request_type``
+            as :class:`~flask_llm_cost.with_tags` takes them.
+        :raises TypeError: there is no such method, or it cannot be replaced.
+        """
+        wrapping = capture.Wrapping(
+            self._runtime_of_request, provider, model, usage, operation, dict(tags or {})
+        )
+        return capture.wrap(client, method, wrapping)
 
     def with_tags(self, tags: Mapping[str, object] | None = None, /, **named: object) -> with_tags:
         """Attribute every call inside the block; see :class:`flask_llm_cost.with_tags`."""

@@ -28,6 +28,7 @@ from ..providers import read_request
 from ..runtime import Runtime
 from .asked import Asked
 from .mute import is_muted
+from .mute import is_wrapped
 from .mute import ours
 
 #: Response headers that name the account a call is billed to, the most specific first.
@@ -234,6 +235,8 @@ def is_wanted(sdk: str) -> bool:
 def _runtime_for(sdk: str) -> Runtime | None:
     if is_muted():
         runtimes.untracked.add("made_while_recording")
+        return None
+    if is_wrapped():
         return None
     runtime = runtimes.resolve()
     if runtime is None:
