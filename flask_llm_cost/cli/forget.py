@@ -95,7 +95,7 @@ def forget(
         )
         if dry_run or not yes:
             planned = _run(ledger, work, dry_run=True)
-            click.echo(f"{_told(planned)} would be forgotten; what they cost stays.")
+            click.echo(f"Would take the person out of {_told(planned)}; what they cost stays.")
             if not dry_run and planned.calls:
                 ask_whether("Take this out of the ledger for good?")
         if dry_run:
@@ -112,15 +112,13 @@ def _run(ledger: Ledger, work: Forgetting, *, dry_run: bool) -> Forgotten:
 
 
 def _told(result: Forgotten) -> str:
-    return (
-        f"The person in {plural(result.calls, 'call')}, {plural(result.tags, 'tag')} and "
-        f"{result.details:,} details"
-    )
+    calls = plural(result.calls, "call")
+    return f"{calls}, {plural(result.tags, 'tag')} and the details of {plural(result.details, 'call')}"
 
 
 def _tell(result: Forgotten) -> None:
     if result.calls:
-        click.echo(f"{_told(result)} is forgotten; what they cost stays.")
+        click.echo(f"The person is out of {_told(result)}; what they cost stays.")
         click.echo(f"llm_cost_meta keeps this run, {result.run_id}, without naming anybody.")
     else:
         click.echo("No call points at this person.")

@@ -30,7 +30,8 @@ def test_the_person_goes_and_the_totals_stay(stored: CommandApp) -> None:
 
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith(
-        "The person in 2 calls, 1 tag and 1 details is forgotten; what they cost stays.\nllm_cost_meta keeps "
+        "The person is out of 2 calls, 1 tag and the details of 1 call; what they cost stays.\n"
+        "llm_cost_meta keeps "
     )
     assert users(stored) == [None, None, "clerk", "bob"]
     assert stored.run("report", "--days", "1", "--by", "model", "--format", "json").stdout == before
@@ -43,7 +44,7 @@ def test_tags_and_objects_that_stand_for_the_person_go_too(app: CommandApp) -> N
     result = app.run("forget", "--tag", "email=ann@example.com", "--trackable", "Customer:7", "--yes")
 
     assert result.exit_code == 0, result.output
-    assert result.stdout.startswith("The person in 3 calls, 1 tag and 0 details is forgotten")
+    assert result.stdout.startswith("The person is out of 3 calls, 1 tag and the details of 0 calls; ")
     assert users(app) == ["ann", "ann", "clerk", "bob"]
     with app.flask.app_context():
         assert app.tracker.calls.for_trackable(("Customer", 7)).count() == 0
@@ -56,7 +57,7 @@ def test_a_dry_run_changes_nothing(app: CommandApp) -> None:
 
     assert result.exit_code == 0
     assert result.stdout == (
-        "The person in 2 calls, 1 tag and 1 details would be forgotten; what they cost stays.\n"
+        "Would take the person out of 2 calls, 1 tag and the details of 1 call; what they cost stays.\n"
         "Nothing was changed.\n"
     )
     assert users(app) == ["ann", "ann", "clerk", "bob"]
@@ -95,7 +96,7 @@ def test_calls_in_the_journal_are_written_first(make_app: MakeCommandApp, tmp_pa
     result = app.run("forget", "--user", "ann", "--yes")
 
     assert result.exit_code == 0, result.output
-    assert result.stdout.startswith("The person in 1 call")
+    assert result.stdout.startswith("The person is out of 1 call, ")
     assert users(app) == [None]
     files = [path for path in (tmp_path / "journal").rglob("*") if path.is_file()]
     assert not [path for path in files if b"ann" in path.read_bytes()]
