@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 
 from ..errors import InvalidFilterError
 from ..ledger import LlmCall
+from ..ledger.days import day_start
 from .filters import DateRange
 from .grouping import ALIASES
 from .grouping import ReportGroup
 from .grouping import group
-from .periods import day_start
 from .query import CallQuery
 from .values import Latency
 from .values import Totals

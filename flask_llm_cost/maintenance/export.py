@@ -70,7 +70,7 @@ def extent(query: CallQuery, after: int = 0) -> Extent:
     What arrives later is not chased.
     """
     query.before_read()
-    with query.ledger.engine.connect() as connection:
+    with query.ledger.read_engine.connect() as connection:
         counted = select(func.count(_CALL.id), func.min(_CALL.id), func.max(_CALL.id)).where(
             *query.filters.conditions(), _CALL.id > after
         )
@@ -85,7 +85,7 @@ def batches(query: CallQuery, what: What, found: Extent, size: int = BATCH_SIZE)
     """
     after = found.first - 1
     while after < found.last:
-        with query.ledger.engine.connect() as connection:
+        with query.ledger.read_engine.connect() as connection:
             batch = _read(connection, query, what, (after, found.last), size)
         if batch is None:
             return

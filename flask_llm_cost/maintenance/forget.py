@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
@@ -27,16 +26,16 @@ from sqlalchemy import update
 from ..errors import ConfigurationError
 from ..ledger import Ledger
 from ..ledger.meta import write_meta
-from ..ledger.rollups import SUMS
-from ..ledger.rollups import add_to_rollups
-from ..ledger.rollups import rollups_of
+from ..ledger.rollups import recount_calls
 from ..ledger.rows import CALLS
 from ..ledger.rows import TAGS
 from ..ledger.rows import Row
 from ..ledger.rows import storable_text
 from ..wording import plural
+from .forgotten_sums import forget_sums
 from .pace import LOCK_WAIT
 from .pace import PAUSE
+from .person import Pair
 from .person import Person
 
 #: Calls per transaction.
@@ -47,7 +46,6 @@ AUDIT_KEY = "forget "
 _AUDIT_LENGTH = 255
 _NAME = 100
 _CHANGED = ("user_id", "tags", "trackable_type", "trackable_id", "details", "provider_response_id")
-_KEY = ("grain", "tag_key", "bucket", "dim")
 
 
 @dataclass(slots=True)
@@ -57,6 +55,7 @@ class Forgotten:
     :param calls: how many calls pointed at the person; they are still there, with their costs.
     :param tags: how many of their tags stood for the person.
     :param details: how many of them had ``details``.
+    :param found: the tags with the user id as their value.
     """
 
     run_id: str
@@ -64,6 +63,7 @@ class Forgotten:
     calls: int = 0
     tags: int = 0
     details: int = 0
+    found: frozenset[Pair] = frozenset()
 
     def plus(self, batch: Forgotten) -> Forgotten:
         """Both together."""
@@ -73,6 +73,7 @@ class Forgotten:
             self.calls + batch.calls,
             self.tags + batch.tags,
             self.details + batch.details,
+            self.found | batch.found,
         )
 
 
@@ -112,13 +113,17 @@ class Forgetting:
             with ledger.engine.connect() as connection:
                 ids = _next_ids(connection, self.person, after, last, self.batch_size)
             if not ids:
-                return done
+                break
             after = ids[-1]
             done = self._batch(ledger, ids, done)
             if on_progress is not None:
                 on_progress(done.calls)
             if not dry_run:
                 time.sleep(PAUSE)
+        if not dry_run:
+            for key, value in sorted(self.person.tags | done.found):
+                forget_sums(ledger, key, value)
+        return done
 
     def _batch(self, ledger: Ledger, ids: Sequence[int], done: Forgotten) -> Forgotten:
         if done.dry_run:
@@ -136,14 +141,15 @@ class Forgetting:
             _write(connection, after)
             connection.execute(delete(TAGS).where(self._tags(before)))
             write_meta(connection, f"{AUDIT_KEY}{done.run_id}", self._audit(done))
-            add_to_rollups(connection, _moved(before, after))
+            recount_calls(connection, before, after)
         return done
 
     def _count(self, connection: Connection, calls: Sequence[Row], done: Forgotten) -> Forgotten:
         theirs = select(func.count()).select_from(TAGS).where(self._tags(calls))
         tags = connection.execute(theirs).scalar_one()
         details = sum(call["details"] is not None for call in calls)
-        return Forgotten(done.run_id, done.dry_run, len(calls), tags, details)
+        found = frozenset(pair for call in calls for pair in self.person.own_tags(call))
+        return Forgotten(done.run_id, done.dry_run, len(calls), tags, details, found)
 
     def _tags(self, calls: Sequence[Row]) -> Any:
         own = [call["id"] for call in calls if self.person.owns(call)]
@@ -180,13 +186,3 @@ def _write(connection: Connection, calls: Sequence[Row]) -> None:
         update(CALLS).where(CALLS.columns.id == bindparam("key_id")).values(values),
         [{"key_id": call["id"], **{f"new_{name}": call[name] for name in _CHANGED}} for call in calls],
     )
-
-
-def _moved(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """What the change takes from some sums by declared tags, and adds to others; in the order of locks."""
-    moved: dict[tuple[Any, ...], Row] = {}
-    for row in (*rollups_of(before, sign=-1), *rollups_of(after)):
-        key = tuple(row[name] for name in _KEY)
-        known = moved.get(key)
-        moved[key] = row if known is None else {**row, **{name: known[name] + row[name] for name in SUMS}}
-    return [moved[key] for key in sorted(moved) if any(moved[key][name] for name in SUMS)]

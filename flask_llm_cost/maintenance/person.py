@@ -101,6 +101,11 @@ class Person:
         """Whether it is a call of their own."""
         return self.user_id is not None and call["user_id"] == self.user_id
 
+    def own_tags(self, call: Mapping[str, Any]) -> list[Pair]:
+        """The tags of a call of their own whose value is the user id."""
+        tags = dict(call["tags"] or {}) if self.owns(call) else {}
+        return [(key, value) for key, value in tags.items() if value == self.user_id]
+
     def forgotten(self, call: Mapping[str, Any]) -> dict[str, Any]:
         """The columns of a call that point at the person, as they are without that.
 

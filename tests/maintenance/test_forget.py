@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -19,10 +20,13 @@ from flask_llm_cost.ledger import LlmCall
 from flask_llm_cost.ledger import Meta
 from flask_llm_cost.ledger import Rollup
 from flask_llm_cost.ledger import rollup_drift
+from flask_llm_cost.ledger.coverage import RollupChoice
 from flask_llm_cost.maintenance import Forgetting
 from flask_llm_cost.maintenance import Forgotten
 from flask_llm_cost.maintenance import Person
 from flask_llm_cost.maintenance import count_pointing
+from flask_llm_cost.maintenance import prune
+from tests.made_events import NOON
 from tests.made_events import event
 
 ANN = "user-4711"
@@ -141,6 +145,43 @@ def test_an_interrupted_run_is_simply_started_again(ledger: Ledger) -> None:
         assert rollup_drift(session) == []
     assert forget(ledger).calls == 3
     assert forget(ledger).calls == 0
+
+
+def test_sums_by_declared_tags_follow_those_of_pruned_calls_too(ledger: Ledger) -> None:
+    ledger = Ledger(ledger.engine, rollups=RollupChoice(tags=("owner", "email", "feature")))
+    ledger.write(
+        [
+            event(occurred_at=NOON + timedelta(days=day), user_id=ANN, tags={"owner": ANN, "feature": "chat"})
+            for day in range(4)
+        ]
+    )
+    ledger.write([event(tags={"email": MAIL[1], "owner": "other"}), event(tags={"feature": "search"})])
+    prune(ledger, NOON + timedelta(days=1, hours=12))
+    assert ANN in everything_stored(ledger)
+    before = by_tag(ledger)
+
+    forget(ledger, Person.named(ANN, (MAIL,)))
+
+    assert ANN not in everything_stored(ledger)
+    assert MAIL[1] not in everything_stored(ledger)
+    after = by_tag(ledger)
+    assert sum(calls for _, calls in after.values()) == sum(calls for _, calls in before.values())
+    assert {pair: sums for pair, sums in before.items() if pair[1] not in (ANN, MAIL[1], "")} == {
+        pair: sums for pair, sums in after.items() if pair[1]
+    }
+    with ledger.session() as session:
+        assert rollup_drift(session) == []
+
+
+def by_tag(ledger: Ledger) -> dict[tuple[str, str], tuple[Decimal, int]]:
+    rollup = Rollup
+    statement = (
+        select(rollup.tag_key, rollup.tag_value, func.sum(rollup.total_cost), func.sum(rollup.calls))
+        .where(rollup.tag_key != "")
+        .group_by(rollup.tag_key, rollup.tag_value)
+    )
+    with ledger.session() as session:
+        return {(row[0], row[1]): (row[2], int(row[3])) for row in session.execute(statement)}
 
 
 def test_an_audit_row_tells_when_and_by_whom_and_names_nobody(ledger: Ledger) -> None:
