@@ -28,6 +28,6 @@ def costs_of_values(
     if None in values:
         wanted.append(source.value.is_(None))
     value = func.coalesce(source.value, null())  # an expression: no index of the column is walked through
-    statement = source.select(value.label("value"), *labelled(source.sums))
-    rows = session.execute(statement.where(or_(*wanted)).group_by(value)).mappings()
-    return {row["value"]: costs_of([row]) for row in rows}
+    statement = source.select(value.label("split_value"), *labelled(source.sums))
+    rows = session.execute(statement.where(or_(*wanted)).group_by("split_value")).mappings()
+    return {row["split_value"]: costs_of([row]) for row in rows}
