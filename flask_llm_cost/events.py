@@ -26,6 +26,7 @@ Operation = Literal[
     "generate_content",
     "embeddings",
     "images",
+    "videos",
     "transcription",
     "speech",
     "moderation",

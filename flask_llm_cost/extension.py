@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC
+from datetime import date
 from datetime import datetime
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import TypeVar
 
 from flask import Blueprint
 from flask import Flask
@@ -27,6 +29,7 @@ from .context import current_flask_app
 from .context import with_tags
 from .errors import ConfigurationError
 from .events import Event
+from .events import Operation
 from .pricing import Price
 from .runtime import EXTENSION
 from .runtime import Runtime
@@ -41,6 +44,9 @@ if TYPE_CHECKING:
     from .analytics import Report
     from .budgets import Budget
     from .budgets import BudgetStatus
+
+
+C = TypeVar("C")
 
 
 class LLMCostTracker:
@@ -207,6 +213,40 @@ class LLMCostTracker:
         """
         return capture.requests_adapter(self._runtime_of_request, inner, tags)
 
+    def wrap(
+        self,
+        client: C,
+        method: str,
+        *,
+        provider: str,
+        model: capture.ModelOf = None,
+        usage: capture.UsageOf | None = None,
+        operation: Operation | None = None,
+        tags: Mapping[str, object] | None = None,
+    ) -> C:
+        """Record each call of a method of a client that no tap knows, and return the client.
+
+        ``client = tracker.wrap(Client(), "complete", provider="acme", usage=lambda answer: answer.usage)``
+
+        The call itself, its answer and its exceptions are as before; sync and ``async`` methods both work,
+        and what they send is not recorded a second time. An answer that is a stream is better recorded with
+        :meth:`track_stream`. Doing so twice is fine.
+
+        :param method: its name, or its path from the client, such as ``"chat.complete"``.
+        :param model: the model asked for, or a callable that is given the call's arguments; the call's own
+            ``model=`` where it is not given.
+        :param usage: is given the answer and tells what was used: a :class:`~flask_llm_cost.Usage`, or a
+            mapping by the names of :func:`flask_llm_cost.track`, ``cost``, ``model``, ``details`` and
+            ``provider_response_id`` among them. ``None``: nobody knows.
+        :param tags: of all its calls, on top of those in force; ``user``, ``trackable`` and ``request_type``
+            as :class:`~flask_llm_cost.with_tags` takes them.
+        :raises TypeError: there is no such method, or it cannot be replaced.
+        """
+        wrapping = capture.Wrapping(
+            self._runtime_of_request, provider, model, usage, operation, dict(tags or {})
+        )
+        return capture.wrap(client, method, wrapping)
+
     def with_tags(self, tags: Mapping[str, object] | None = None, /, **named: object) -> with_tags:
         """Attribute every call inside the block; see :class:`flask_llm_cost.with_tags`."""
         return with_tags(tags, **named)
@@ -230,17 +270,31 @@ class LLMCostTracker:
         )
 
     def report(
-        self, start: datetime | None = None, end: datetime | None = None, *, tag_keys: Sequence[str] = ()
+        self,
+        start: date | None = None,
+        end: date | None = None,
+        *,
+        group_by: str | Sequence[str] = (),
+        tag_keys: Sequence[str] = (),
+        limit: int | None = 5,
+        compare: bool = True,
     ) -> Report:
         """The report of a range, the last 30 days where none is given; ``flask llm-cost report`` prints it.
 
-        :raises InvalidFilterError: the range is reversed, or lacks a time zone.
+        :param start: a date or an aware datetime; ``end`` likewise, a date is included. Days are those of
+            ``LLM_COST_TIMEZONE``.
+        :param group_by: ``day``, ``user``, ``model``, ``provider``, ``request_type``, ``endpoint`` and so on,
+            or ``tag:KEY``, or several of them. Without it by provider, model, the tags of ``tag_keys`` and
+            user, with the dearest calls and the models without a price.
+        :param limit: lines of each group, but days; ``None`` for all. What is left out is in ``other``.
+        :param compare: hold all of it against the time just before.
+        :raises InvalidFilterError: the range is reversed, or lacks a time zone; a name is unknown.
         """
         from .analytics import build_report  # imported where something is asked, as the queries are
+        from .analytics import during
 
-        calls = self.calls
-        query = calls.between(start, end or datetime.now(UTC)) if start else calls.last_days(30)
-        return build_report(query, tag_keys=tag_keys)
+        query = during(self.calls, start, end)
+        return build_report(query, group_by=group_by, tag_keys=tag_keys, limit=limit, compare=compare)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Write what waits in this process; ``False`` where something is left after ``timeout`` seconds."""

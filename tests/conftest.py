@@ -13,6 +13,9 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL
 from sqlalchemy.engine import make_url
 
+from tests.mysql_dialect import SQL_MODE
+from tests.mysql_dialect import MySQLWatch
+
 #: Where the server databases are; without them their tests are skipped, or fail where they are required.
 SERVER_URLS = {
     "postgresql": os.environ.get("LLM_COST_TEST_POSTGRESQL_URL"),
@@ -40,11 +43,34 @@ def server_databases() -> Iterator[dict[str, URL]]:
         if address:
             url = make_url(address)
             _run(url, f"CREATE DATABASE {name}")
-            made[kind] = url.set(database=name)
+            made[kind] = _as_mysql(url.set(database=name)) if kind == "mariadb" else url.set(database=name)
     yield made
     for kind in made:
         force = " WITH (FORCE)" if kind == "postgresql" else ""
         _run(make_url(str(SERVER_URLS[kind])), f"DROP DATABASE {name}{force}")
+
+
+def _as_mysql(url: URL) -> URL:
+    """A URL whose sessions are as strict as MySQL's are by themselves."""
+    return url.update_query_dict({"init_command": f"SET SESSION sql_mode = '{SQL_MODE}'"})
+
+
+@pytest.fixture(autouse=True, scope="session")
+def mysql_watch() -> Iterator[MySQLWatch]:
+    """Watches every statement that a test runs on MariaDB."""
+    watch = MySQLWatch()
+    watch.begin()
+    yield watch
+    watch.end()
+
+
+@pytest.fixture(autouse=True)
+def _what_runs_on_mariadb_would_run_on_mysql(mysql_watch: MySQLWatch) -> Iterator[None]:
+    yield
+    refused = mysql_watch.refused
+    for sql in refused:  # only the test that ran it first fails
+        mysql_watch.seen[sql] = []
+    assert not refused, f"MySQL 8 would refuse: {refused}"
 
 
 def _empty(url: URL) -> None:

@@ -7,18 +7,25 @@ database and are exact; ``None`` is "unknown", never zero.
 from __future__ import annotations
 
 from .dimensions import DIMENSIONS
+from .grouping import ALIASES
+from .grouping import ReportGroup
+from .grouping import ReportRow
 from .periods import BUCKETS
 from .periods import named_zone
 from .query import CallQuery
 from .report import Report
 from .report import TagReport
 from .report import build_report
+from .report import during
 from .values import Breakdown
 from .values import BreakdownRow
 from .values import Bucket
 from .values import ComponentCost
 from .values import Costs
+from .values import Crossing
+from .values import CrossingRow
 from .values import DataQuality
+from .values import Day
 from .values import Latency
 from .values import Page
 from .values import Series
@@ -35,6 +42,9 @@ __all__ = [
     "Totals",
     "Breakdown",
     "BreakdownRow",
+    "Crossing",
+    "CrossingRow",
+    "Day",
     "Spend",
     "SpendRow",
     "Series",
@@ -47,8 +57,12 @@ __all__ = [
     "TagKey",
     "UnpricedModel",
     "Report",
+    "ReportGroup",
+    "ReportRow",
     "TagReport",
     "build_report",
+    "during",
+    "ALIASES",
     "BUCKETS",
     "DIMENSIONS",
     "named_zone",

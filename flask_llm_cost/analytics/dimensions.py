@@ -27,12 +27,16 @@ from ..ledger.models import TAG_KEY_LENGTH
 #: What calls can be split by; ``tag:KEY`` splits by a tag.
 DIMENSIONS = (
     "provider",
+    "provider_account",
     "model",
     "requested_model",
     "operation",
     "status",
+    "error_type",
     "user_id",
     "request_type",
+    "trackable_type",
+    "trackable_id",
     "endpoint",
     "service",
     "pricing_mode",
@@ -40,7 +44,7 @@ DIMENSIONS = (
     "usage_source",
 )
 #: What calls can be filtered by.
-COLUMNS = (*DIMENSIONS, "stream")
+COLUMNS = (*DIMENSIONS, "stream", "provider_response_id")
 #: Columns with a closed set of values.
 CLOSED: dict[str, tuple[str, ...]] = {
     "operation": get_args(Operation),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace
 from datetime import datetime
+from enum import Enum
 
 from sqlalchemy import ColumnElement
 from sqlalchemy import SQLColumnExpression
@@ -31,6 +32,12 @@ DateRange = tuple[datetime, datetime]
 Span = tuple[datetime | None, datetime | None]
 
 
+class Told(Enum):
+    """The value of a condition that a column has any value at all."""
+
+    TOLD = "told"
+
+
 @dataclass(frozen=True, slots=True)
 class Filters:
     """Conditions that all hold. A second one on the same column narrows further; it never replaces.
@@ -39,7 +46,7 @@ class Filters:
     is one, and a new one takes the old one's place.
     """
 
-    columns: tuple[tuple[str, str | bool | None], ...] = ()
+    columns: tuple[tuple[str, str | bool | Told | None], ...] = ()
     tags: tuple[tuple[str, str | None], ...] = ()
     range: DateRange | None = None
 
@@ -73,11 +80,18 @@ class Filters:
         found = (("trackable_type", pair[0]), ("trackable_id", pair[1]))
         return replace(self, columns=tuple(dict.fromkeys((*self.columns, *found))))
 
+    def told(self, column: str) -> Filters:
+        """Narrow to calls that have a value in a column, which can be any."""
+        return replace(self, columns=tuple(dict.fromkeys((*self.columns, (column, Told.TOLD)))))
+
+    def untold(self, column: str) -> Filters:
+        """Narrow to calls that have none."""
+        return replace(self, columns=tuple(dict.fromkeys((*self.columns, (column, None)))))
+
     def conditions(self) -> list[ColumnElement[bool]]:
         """The WHERE clause over ``llm_cost_calls``, to be joined by AND."""
         found = in_range(LlmCall.occurred_at, self.range)
-        # IS NULL for None, = for everything else: SQLAlchemy's == does both.
-        found += [getattr(LlmCall, name) == value for name, value in self.columns]
+        found += [_column_condition(getattr(LlmCall, name), value) for name, value in self.columns]
         found += [self._tag_condition(key, value) for key, value in self.tags]
         return found
 
@@ -106,6 +120,13 @@ def in_span(column: SQLColumnExpression[datetime], span: Span) -> list[ColumnEle
 def in_range(column: InstrumentedAttribute[datetime], span: DateRange | None) -> list[ColumnElement[bool]]:
     """The conditions that keep ``column`` in the half-open ``span``."""
     return [] if span is None else [and_(column >= span[0], column < span[1])]
+
+
+def _column_condition(
+    column: InstrumentedAttribute[object], value: str | bool | Told | None
+) -> ColumnElement[bool]:
+    # IS NULL for None, = for everything else: SQLAlchemy's == does both.
+    return column.is_not(None) if value is Told.TOLD else column == value
 
 
 def _column_value(name: str, value: object) -> str | bool | None:

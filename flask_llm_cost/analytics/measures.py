@@ -142,7 +142,7 @@ def costs_of(rows: Iterable[Mapping[str, Any] | RowMapping]) -> Costs:
     )
 
 
-def totals_of(rows: Iterable[RowMapping]) -> Totals:
+def totals_of(rows: Iterable[Mapping[str, Any] | RowMapping]) -> Totals:
     """The totals over result rows that carry :data:`MEASURES`; over none, the totals of no calls."""
     found = list(rows)
     costs = costs_of(found)

@@ -5,26 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import field
-from dataclasses import replace
-from datetime import date
-from datetime import datetime
-from datetime import timedelta
 from decimal import Decimal
 from typing import Literal
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 from sqlalchemy.orm import selectinload
 
-from ..errors import InvalidFilterError
-from ..ledger import Ledger
 from ..ledger import LlmCall
 from . import breakdown
+from . import chosen
+from . import crossing
+from . import daily
 from . import latency
 from . import lists
 from . import paging
@@ -33,15 +28,17 @@ from . import quality
 from . import series
 from . import spend
 from .dimensions import choice
-from .filters import NO_FILTERS
-from .filters import DateRange
 from .filters import Filters
 from .measures import labelled
 from .measures import totals_of
 from .planner import plan
+from .selection import CallSelection
 from .values import Breakdown
 from .values import ComponentCost
+from .values import Costs
+from .values import Crossing
 from .values import DataQuality
+from .values import Day
 from .values import Latency
 from .values import Page
 from .values import Series
@@ -53,7 +50,6 @@ from .values import UnpricedModel
 T = TypeVar("T")
 
 _CHUNK = 500
-_MAX_DAYS = 36_600
 _IDS = range(1, 2**63)
 
 BucketName = Literal["hour", "day", "week", "month"]
@@ -62,110 +58,14 @@ Direction = Literal["desc", "asc"]
 
 
 @dataclass(frozen=True, slots=True)
-class CallQuery:
+class CallQuery(CallSelection):
     """Questions about the recorded calls, asked in the report's time zone.
 
     Queries are immutable: each method returns a narrower one or an answer. Conditions add up, so a query that
     was narrowed to a tenant stays within it; only the range of time is replaced by a later one. Sums come
     from the database and are exact. Every method raises
     :class:`~flask_llm_cost.errors.InvalidFilterError` for a name, value or range it cannot ask about.
-
-    :param zone: where days begin and end.
-    :param before_read: called before each answer, to store calls that are still waiting in this process.
-    :param now: the current moment, aware.
     """
-
-    ledger: Ledger = field(repr=False)
-    zone: ZoneInfo
-    before_read: Callable[[], object] = field(repr=False)
-    now: Callable[[], datetime] = field(repr=False)
-    filters: Filters = field(default=NO_FILTERS)
-
-    # When
-
-    @property
-    def range(self) -> DateRange | None:
-        """From when to when, half-open and in :attr:`zone`; ``None`` for all time."""
-        return self.filters.range
-
-    def between(self, start: datetime, end: datetime) -> CallQuery:
-        """Calls from ``start`` on and before ``end``; both need a time zone."""
-        return self._during(periods.checked(start, end, self.zone))
-
-    def days(self, first: date, last: date) -> CallQuery:
-        """Calls of whole days in :attr:`zone`, the last one included."""
-        return self._during(periods.days(first, last, self.zone))
-
-    def today(self) -> CallQuery:
-        """Calls of the day that is running."""
-        return self.last_days(1)
-
-    def last_days(self, count: int) -> CallQuery:
-        """Calls of the last ``count`` days, today included."""
-        if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= _MAX_DAYS:
-            raise InvalidFilterError("days", f"a whole number from 1 to {_MAX_DAYS}, got {count!r}")
-        return self.days(self._today() - timedelta(days=count - 1), self._today())
-
-    def this_week(self) -> CallQuery:
-        """Calls from Monday to the end of today."""
-        return self.days(periods.week_start(self._today()), self._today())
-
-    def this_month(self) -> CallQuery:
-        """Calls from the first of the month to the end of today."""
-        return self.days(periods.month_start(self._today()), self._today())
-
-    def last_month(self) -> CallQuery:
-        """Calls of the calendar month before this one."""
-        last = periods.month_start(self._today()) - timedelta(days=1)
-        return self.days(periods.month_start(last), last)
-
-    def all_time(self) -> CallQuery:
-        """Calls of any time."""
-        return self._during(None)
-
-    def previous_period(self) -> CallQuery:
-        """The same question about the time just before, as many days long (or as long, if not whole days)."""
-        if self.range is None:
-            raise InvalidFilterError("range", "all time has no period before it; choose a range first")
-        return self._during(periods.previous(self.range, self.zone))
-
-    def in_zone(self, zone: str | ZoneInfo) -> CallQuery:
-        """The same calls; days, weeks and months asked for from here on are those of ``zone``."""
-        found = periods.named_zone(zone)
-        start_end = self.range and (self.range[0].astimezone(found), self.range[1].astimezone(found))
-        return replace(self, zone=found, filters=replace(self.filters, range=start_end))
-
-    # Which
-
-    def where(self, **columns: str | int | bool | None) -> CallQuery:
-        """Calls with these values in the ledger's columns; ``None`` for calls without one.
-
-        Columns: ``provider``, ``model``, ``requested_model``, ``operation``, ``status``, ``stream``,
-        ``user_id``, ``request_type``, ``endpoint``, ``cost_status``, ``pricing_mode``, ``service``,
-        ``usage_source``.
-        """
-        return replace(self, filters=self.filters.where(columns))
-
-    def tagged(self, tags: Mapping[str, object] | None = None, /, **named: object) -> CallQuery:
-        """Calls with all of these tags; ``None`` or ``""`` for calls without that tag."""
-        return replace(self, filters=self.filters.tagged({**(tags or {}), **named}))
-
-    def for_user(self, user: object) -> CallQuery:
-        """Calls of a user, given as the id or as the host's object."""
-        return replace(self, filters=self.filters.user(user))
-
-    def for_trackable(self, trackable: object) -> CallQuery:
-        """Calls about an object, given as a stored model object or as ``(type, id)``."""
-        return replace(self, filters=self.filters.trackable(trackable))
-
-    def unknown_pricing(self) -> CallQuery:
-        """Calls that cost something nobody can tell yet: no usage was reported, or there is no price."""
-        return self.where(cost_status="unknown")
-
-    @property
-    def statement(self) -> Select[LlmCall]:
-        """These calls as a ``Select``, unordered, to be joined to the host's own tables."""
-        return select(LlmCall).where(*self.filters.conditions())
 
     # Answers
 
@@ -188,9 +88,19 @@ class CallQuery:
         """
         return self._read(lambda session: breakdown.breakdown(session, self.filters, dimension, limit))
 
+    def cost_by_both(self, first: str, second: str, limit: int | None = None) -> Crossing:
+        """As :meth:`cost_by`, per pair of values of two dimensions: who uses which model, what each
+        customer's features cost.
+        """
+        return self._read(lambda session: crossing.crossing(session, self.filters, (first, second), limit))
+
     def spend_by(self, dimension: str, limit: int | None = None) -> Spend:
         """As :meth:`cost_by`, without tokens, failures and latency: much faster for tags on large ledgers."""
         return self._read(lambda session: spend.spend(session, self.filters, dimension, limit))
+
+    def costs_of(self, dimension: str, values: Sequence[str | None]) -> Mapping[str | None, Costs]:
+        """What these values of a column or tag cost; one that has no calls is left out."""
+        return self._read(lambda session: chosen.costs_of_values(session, self.filters, dimension, values))
 
     def series(
         self,
@@ -207,6 +117,14 @@ class CallQuery:
         zone = self.zone if tz is None else periods.named_zone(tz)
         question = series.Question(bucket, zone, by, limit)
         return self._read(lambda session: series.series(session, self.filters, question, self.now()))
+
+    def daily(self, tz: str | ZoneInfo | None = None) -> tuple[Day, ...]:
+        """Totals per day, without gaps; of all time, from the first call to today.
+
+        :param tz: where days begin, if not in :attr:`zone`.
+        """
+        zone = self.zone if tz is None else periods.named_zone(tz)
+        return self._read(lambda session: daily.daily(session, self.filters, zone, self.now()))
 
     def latency(self) -> Latency:
         """Average, median and 95th percentile of the calls' durations, exact."""
@@ -255,6 +173,11 @@ class CallQuery:
             )
         )
 
+    def top_calls(self, limit: int = 10) -> tuple[LlmCall, ...]:
+        """The dearest calls with a known cost."""
+        found = self.page(sort="cost", size=limit)
+        return tuple(call for call in found.calls if call.total_cost is not None)
+
     def get(self, call_id: int) -> LlmCall | None:
         """The call with its line items and tags, if it is one of these calls."""
         if call_id not in _IDS:
@@ -280,12 +203,6 @@ class CallQuery:
             cursor = found.next
             if cursor is None:
                 return
-
-    def _during(self, span: DateRange | None) -> CallQuery:
-        return replace(self, filters=replace(self.filters, range=span))
-
-    def _today(self) -> date:
-        return self.now().astimezone(self.zone).date()
 
     def _read(self, ask: Callable[[Session], T]) -> T:
         self.before_read()

@@ -85,7 +85,10 @@ def _ranked(source: Source) -> Select[Any]:
         # An expression instead of the column: to group in its order, MariaDB and SQLite would walk through
         # the whole index of the column and fetch row by row, five times slower than reading the range once.
         column = func.coalesce(source.value, null())
-    cost, calls = source.sums["total_cost"], source.sums["calls"]
-    position = func.row_number().over(order_by=(cost.is_(None), cost.desc(), calls.desc(), column))
-    columns = (column.label("value"), position.label("position"), *labelled(source.sums))
-    return source.select(*columns).group_by(column)
+    # By name, and ranked around it: in MySQL's mode, MariaDB knows no expression again that it groups by.
+    sums = (
+        source.select(column.label("split_value"), *labelled(source.sums)).group_by("split_value").subquery()
+    )
+    cost, calls, value = sums.c.total_cost, sums.c.calls, sums.c.split_value
+    position = func.row_number().over(order_by=(cost.is_(None), cost.desc(), calls.desc(), value))
+    return select(value.label("value"), position.label("position"), *(sums.c[name] for name in source.sums))

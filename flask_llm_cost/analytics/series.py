@@ -1,7 +1,7 @@
 """Calls over time. The database puts each call into its bucket by the bucket's own edges: exact in any zone.
 
 The edges are searched in halves (CASE within CASE), some seven comparisons a call. Long series are asked in
-pieces of :data:`_PIECE` buckets, each over its own span: PostgreSQL takes seconds to compile a CASE of a
+pieces of :data:`PIECE` buckets, each over its own span: PostgreSQL takes seconds to compile a CASE of a
 thousand branches.
 """
 
@@ -44,7 +44,7 @@ from .values import Series
 from .values import SeriesPart
 from .values import add_costs
 
-_PIECE = 64
+PIECE = 64
 _MEASURES = ("calls", "unknown_cost_calls", "priced_calls", "total_cost")
 _TICK = timedelta(microseconds=1)
 
@@ -92,15 +92,15 @@ def series(session: Session, filters: Filters, question: Question, now: datetime
     """The calls of ``filters`` in buckets without gaps; of all time, from the first call up to ``now``."""
     by = None if question.by is None else dimension(question.by, "by")
     one_snapshot(session)
-    frames = _frames(session, filters, question, now)
+    frames = frames_of(session, filters, question, now)
     if not frames:
         return Series(bucket=question.bucket, zone=question.zone, buckets=(), by=question.by)
     edges = [frame.start for frame in frames] + [frames[-1].end]
     split = None if by is None else _split(session, filters, by, question.limit)
     read = plan(session, filters, edges, by)
     sums: dict[_Place, _Sums] = {}
-    for first in range(0, len(frames), _PIECE):
-        piece = edges[first : first + _PIECE + 1]
+    for first in range(0, len(frames), PIECE):
+        piece = edges[first : first + PIECE + 1]
         source = read(replace(filters, range=(piece[0], piece[-1])))
         for row in session.execute(_statement(source, piece, split)):
             place = first + int(row.bucket_number), int(row.part_number)
@@ -110,7 +110,7 @@ def series(session: Session, filters: Filters, question: Question, now: datetime
     return _fold(question, frames, sums, split)
 
 
-def _frames(session: Session, filters: Filters, question: Question, now: datetime) -> list[Bucket]:
+def frames_of(session: Session, filters: Filters, question: Question, now: datetime) -> list[Bucket]:
     """The empty buckets: cut to the filter's range, or whole ones where it has none."""
     zone = question.zone
     span = filters.range or _lifetime(session, filters, now)

@@ -81,7 +81,7 @@ def _tag_parts(
     rest = [_Part(None, found.rest_values, costs_of([{**row, **doubts.pop(None, {})}])) for row in found.rest]
     everything = plan(session, filters)(filters).only(COSTS)
     total = costs_of(session.execute(everything.select(*labelled(everything.sums))).mappings())
-    untagged = _minus(total, _sum([*parts, *rest]))
+    untagged = minus(total, _sum([*parts, *rest]))
     if untagged.calls:
         parts = sorted([*parts, _Part(None, 1, untagged)], key=_place)
     if limit is not None:
@@ -110,7 +110,8 @@ def _sum(parts: Sequence[_Part]) -> Costs:
     return costs_of([{name: getattr(part.costs, name) for name in COSTS} for part in parts])
 
 
-def _minus(total: Costs, part: Costs) -> Costs:
+def minus(total: Costs, part: Costs) -> Costs:
+    """What is left of a total without one of its parts."""
     calls, priced = total.calls - part.calls, total.priced_calls - part.priced_calls
     cost = EXACT.subtract(total.total_cost or Decimal(0), part.total_cost or Decimal(0))
     return Costs(

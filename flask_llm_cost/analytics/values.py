@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import fields
 from datetime import date
 from datetime import datetime
 from decimal import Decimal
@@ -80,6 +81,10 @@ class Totals(Costs):
         return None if self.calls and not found else found
 
 
+#: The names of all sums.
+TOTALS = tuple(item.name for item in fields(Totals))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakdownRow(Totals):
     """The sums of one value of a dimension.
@@ -107,6 +112,32 @@ class Breakdown:
     other: BreakdownRow | None
     other_values: int
     total: Totals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrossingRow(Totals):
+    """The sums of a pair of values, of the one dimension and the other; as in :class:`BreakdownRow`."""
+
+    values: tuple[str | None, str | None]
+    share: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crossing:
+    """Calls by two dimensions at once; as :class:`Breakdown`."""
+
+    dimensions: tuple[str, str]
+    rows: tuple[CrossingRow, ...]
+    other: CrossingRow | None
+    other_values: int
+    total: Totals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day(Totals):
+    """The sums of one day, by its local date."""
+
+    day: date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

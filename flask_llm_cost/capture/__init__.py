@@ -29,16 +29,23 @@ from .synthetic import MadeUpCall
 from .synthetic import transport_calls
 from .tee import abandon_open_calls
 from .transport import http_transport
+from .wrap import ModelOf
+from .wrap import UsageOf
+from .wrap import Wrapping
+from .wrap import wrap
 
 __all__ = [
     "ID_PREFIX",
     "USAGE",
     "Integration",
     "MadeUpCall",
+    "ModelOf",
     "SdkStatus",
     "StreamCollector",
     "Tags",
     "Tap",
+    "UsageOf",
+    "Wrapping",
     "abandon_open_calls",
     "covered",
     "http_transport",
@@ -54,4 +61,5 @@ __all__ = [
     "track_stream",
     "transport_calls",
     "uninstall",
+    "wrap",
 ]

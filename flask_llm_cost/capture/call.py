@@ -31,6 +31,7 @@ from .admission import Admission
 from .admission import admission_of
 from .asked import Asked
 from .mute import is_muted
+from .mute import is_wrapped
 from .mute import ours
 
 #: Response headers that name the account a call is billed to, the most specific first.
@@ -259,6 +260,8 @@ def is_wanted(sdk: str) -> bool:
 def _runtime_for(sdk: str) -> Runtime | None:
     if is_muted():
         runtimes.untracked.add("made_while_recording")
+        return None
+    if is_wrapped():
         return None
     runtime = runtimes.resolve()
     if runtime is None:

@@ -19,9 +19,9 @@ from ..events import Status
 from ..providers import Route
 from ..providers import StreamReader
 from ..runtime import Runtime
-from ..usage import TOKEN_FIELDS
 from ..usage import Usage
 from .manual import STOPPING
+from .manual import USAGE_KEYWORDS
 from .manual import CallDetails
 from .manual import ToldCall
 from .manual import check_keywords
@@ -135,7 +135,7 @@ class StreamCollector:
 
         :raises TypeError: a name is unknown. :raises ValueError: a count cannot be true.
         """
-        check_keywords("usage", counts, (*TOKEN_FIELDS, "charges"))
+        check_keywords("usage", counts, USAGE_KEYWORDS[1:])
         self._usage = read_usage({"usage": usage, **counts})
 
     def finish(self) -> Event | None:

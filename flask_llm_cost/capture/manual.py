@@ -27,6 +27,7 @@ from ..money import MONEY_LIMIT
 from ..providers import normalise_mode
 from ..runtime import Runtime
 from ..sanitize import clean_details
+from ..usage import INPUT_FIELDS
 from ..usage import TOKEN_FIELDS
 from ..usage import Usage
 from .mute import ours
@@ -53,6 +54,8 @@ class CallDetails(TypedDict, total=False):
     cache_read_audio_input_tokens: int | None
     cache_read_image_input_tokens: int | None
     total_tokens: int | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
     charges: Mapping[str, int | Decimal]
     cost: Decimal | str | int | None
     pricing_mode: str | None
@@ -80,6 +83,13 @@ _TOLD_BY_HAND = "idempotency key"
 STOPPING = ("raise", "block", "reserve")
 
 KEYWORDS = tuple(CallDetails.__annotations__)
+#: Other names for all of the input and all of the output, each with the counts that are parts of it.
+_WHOLES = {
+    "prompt_tokens": ("input_tokens", tuple(name for name in INPUT_FIELDS if name != "input_tokens")),
+    "completion_tokens": ("output_tokens", ("audio_output_tokens", "image_output_tokens")),
+}
+#: What tells a usage.
+USAGE_KEYWORDS = ("usage", *TOKEN_FIELDS, *_WHOLES, "charges")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +147,8 @@ def track(
 
     :param usage: what was used; or single token counts by the ledger's column names, and ``charges`` for what
         is billed by another unit. Without any the cost is unknown, unless you tell it.
+    :param prompt_tokens: all of the input, cached and other parts included; what you tell of these apart is
+        taken out. ``completion_tokens`` likewise of the output.
     :param cost: the exact charge in USD, a ``Decimal`` or a string; nothing is computed then.
     :param latency_ms: milliseconds.
     :param occurred_at: when the call began, an aware datetime; now where it is not given.
@@ -184,15 +196,36 @@ def read_usage(given: Mapping[str, Any]) -> Usage | None:
 
     :raises TypeError: both forms are mixed. :raises ValueError: a count cannot be true; its name is told.
     """
-    single = {name: given[name] for name in (*TOKEN_FIELDS, "charges") if given.get(name) is not None}
+    told = (*TOKEN_FIELDS, *_WHOLES, "charges")
+    single = {name: given[name] for name in told if given.get(name) is not None}
     usage = given.get("usage")
     if usage is None:
-        return Usage(**single) if single else None
+        return Usage(**_disjoint(single)) if single else None
     if not isinstance(usage, Usage):
         raise TypeError(f"usage must be a flask_llm_cost.Usage, got {type(usage).__name__}")
     if single:
         raise TypeError(f"give either usage= or single counts, not usage= and {next(iter(single))}=")
     return usage
+
+
+def _disjoint(counts: dict[str, Any]) -> dict[str, Any]:
+    """``prompt_tokens`` and ``completion_tokens``, which hold their parts, as counts that do not.
+
+    :raises TypeError: a count is given by both of its names. :raises ValueError: it cannot hold its parts.
+    """
+    for whole, (rest, parts) in _WHOLES.items():
+        if whole not in counts:
+            continue
+        if rest in counts:
+            raise TypeError(f"give either {whole}= (with all its parts) or {rest}=, not both")
+        count, inside = counts.pop(whole), [counts.get(part, 0) for part in parts]
+        if type(count) is not int or count < 0:
+            raise ValueError(f"{whole} must be a whole number of tokens, at least 0, got {count!r}")
+        if all(type(part) is int for part in inside):
+            counts[rest] = count - sum(inside)
+            if counts[rest] < 0:
+                raise ValueError(f"{whole} ({count}) cannot be less than the parts that are told of it")
+    return counts
 
 
 def check_keywords(function: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:

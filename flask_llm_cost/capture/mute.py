@@ -9,7 +9,9 @@ from ..counters import Counters
 from ..counters import log_failure
 from ..errors import LLMCostError
 
-_covered: contextvars.ContextVar[bool] = contextvars.ContextVar("llm_cost_covered", default=False)
+#: Nothing, what is sent, or every call.
+_OPEN, _SENT, _EVERYTHING = 0, 1, 2
+_covered: contextvars.ContextVar[int] = contextvars.ContextVar("llm_cost_covered", default=_OPEN)
 _muted: contextvars.ContextVar[bool] = contextvars.ContextVar("llm_cost_muted", default=False)
 
 
@@ -20,30 +22,41 @@ def is_muted() -> bool:
 
 def is_covered() -> bool:
     """Whether a tap further up already records the call that this HTTP request is a part of."""
-    return _covered.get()
+    return _covered.get() != _OPEN
 
 
-def cover() -> bool:
+def is_wrapped() -> bool:
+    """Whether the host has said what the call is that this one of an SDK is a part of."""
+    return _covered.get() == _EVERYTHING
+
+
+def cover(how: int = _SENT) -> int:
     """From now on what is sent belongs to a call that is recorded already. Returns what :func:`uncover`
     wants.
     """
     before = _covered.get()
-    _covered.set(True)
+    _covered.set(max(before, how))
     return before
 
 
-def uncover(before: bool) -> None:
+def uncover(before: int) -> None:
     # By value, not by token: a coroutine may be closed in another context than it was begun in.
     _covered.set(before)
 
 
 class covered:
-    """What is sent inside the block belongs to a call that is recorded already."""
+    """What is sent inside the block belongs to a call that is recorded already.
 
-    __slots__ = ("_before",)
+    :param whole: so do the calls of tapped SDKs there.
+    """
+
+    __slots__ = ("_before", "_how")
+
+    def __init__(self, *, whole: bool = False) -> None:
+        self._how = _EVERYTHING if whole else _SENT
 
     def __enter__(self) -> None:
-        self._before = cover()
+        self._before = cover(self._how)
 
     def __exit__(self, *_: object) -> None:
         uncover(self._before)

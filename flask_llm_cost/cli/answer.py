@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from ..analytics import Breakdown
-from ..analytics import BreakdownRow
 from ..analytics import Latency
+from ..analytics import Report
+from ..analytics import ReportGroup
+from ..analytics import ReportRow
 from ..analytics import Totals
 from ..analytics import UnpricedModel
 from ..ledger import LlmCall
@@ -36,7 +37,7 @@ SUMS = (
 class Section:
     """One split of the calls."""
 
-    breakdown: Breakdown
+    breakdown: ReportGroup
 
     @property
     def dimension(self) -> str:
@@ -53,16 +54,31 @@ class Section:
     def rows(self) -> Iterator[dict[str, Cell]]:
         """One row per value, then what the limit left out."""
         for row in self.breakdown.rows:
-            yield {"value": row.value, "name": self._name(row), "share": row.share, **sums(row)}
+            yield {"value": row.value, "name": self._name(row), **_told(row)}
         other = self.breakdown.other
         if other is not None:
             name = f"(other: {self.breakdown.other_values:,})"
-            yield {"value": None, "name": name, "share": other.share, "other": True, **sums(other)}
+            yield {"value": None, "name": name, "other": True, **_told(other)}
 
-    def _name(self, row: BreakdownRow) -> str:
+    @property
+    def is_compared(self) -> bool:
+        """Whether there are calls of the time before to hold it against."""
+        return self.breakdown.previous is not None and self.breakdown.previous.calls > 0
+
+    def _name(self, row: ReportRow) -> str:
         if row.value is not None:
             return row.value
         return "(untagged)" if self.dimension.startswith("tag:") else _NOTHING.get(self.dimension, "(none)")
+
+
+def _told(row: ReportRow) -> dict[str, Cell]:
+    before = row.previous
+    return {
+        "share": row.share,
+        **sums(row),
+        "previous_calls": None if before is None else before.calls,
+        "previous_cost": None if before is None else before.total_cost,
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +94,21 @@ class Answer:
     top_calls: tuple[LlmCall, ...] = ()
     unpriced: tuple[UnpricedModel, ...] = ()
     whole: bool = False
+
+    @classmethod
+    def of(cls, found: Report, *, whole: bool) -> Answer:
+        """A report as it is printed."""
+        return cls(
+            range=found.range,
+            zone=found.zone,
+            totals=found.totals,
+            previous=found.previous,
+            latency=found.latency,
+            sections=tuple(Section(group) for group in found.groups),
+            top_calls=found.top_calls,
+            unpriced=found.unpriced,
+            whole=whole,
+        )
 
 
 def sums(totals: Totals) -> dict[str, Cell]:

@@ -18,13 +18,19 @@ from .output import echo_json
 from .output import exact
 
 
-def echo_answer_json(answer: Answer, tags: Sequence[tuple[str, str]], pending: int) -> None:
-    """Print a report as one document."""
+def echo_answer_json(
+    answer: Answer, narrowed: Mapping[str, str], tags: Sequence[tuple[str, str]], pending: int
+) -> None:
+    """Print a report as one document.
+
+    :param narrowed: columns it was narrowed to, and ``tags``.
+    """
     document: dict[str, JSONValue] = {
         "start": exact(answer.range[0]) if answer.range else None,
         "end": exact(answer.range[1]) if answer.range else None,
         "time_zone": str(answer.zone),
         "currency": "USD",
+        "filters": dict(narrowed),
         "tags": dict(tags),
         "pending_calls": pending,
         "totals": _exact(sums(answer.totals)),
@@ -52,11 +58,18 @@ def _exact(values: Mapping[str, Cell]) -> dict[str, JSONValue]:
 
 def echo_answer_csv(answer: Answer) -> None:
     """Print a report as one table; ``section`` tells its parts apart."""
-    echo_csv(("section", "name", "share", *SUMS), _csv_rows(answer))
+    echo_csv(("section", "name", "share", *SUMS, "previous_calls", "previous_cost"), _csv_rows(answer))
 
 
 def _csv_rows(answer: Answer) -> Iterator[dict[str, Cell]]:
-    yield {"section": "total", "name": None, **sums(answer.totals)}
+    before = answer.previous
+    yield {
+        "section": "total",
+        "name": None,
+        **sums(answer.totals),
+        "previous_calls": None if before is None else before.calls,
+        "previous_cost": None if before is None else before.total_cost,
+    }
     for section in answer.sections:
         for row in section.rows():
             name = "(other)" if row.get("other") else row["value"]

@@ -25,29 +25,36 @@ from .output import echo_table
 from .output import plain
 
 
-def echo_answer(answer: Answer, tags: Sequence[tuple[str, str]], pending: int) -> None:
+def echo_answer(answer: Answer, narrowed: Sequence[tuple[str, str]], pending: int) -> None:
     """Print a report for people.
 
-    :param tags: what it was narrowed to.
+    :param narrowed: what it was narrowed to.
     :param pending: calls of this process that are not stored yet, and so not counted.
     """
-    narrowed = "".join(f", {key}={value}" if value else f", without {key}" for key, value in tags)
-    title = f"LLM costs, {_span(answer)}{narrowed}"
-    click.secho(plain(title), bold=True)
-    _echo_totals(answer, pending)
+    click.secho(plain(title_of(answer, narrowed)), bold=True)
+    lines = list(totals_in_words(answer, pending))
+    width = max(len(label) for label, _ in lines)
+    for label, text in lines:
+        click.echo(f"{label:<{width}}  {text}")
     for section in answer.sections:
         click.echo()
-        echo_table(_section_table(section))
+        echo_table(section_table(section))
     if answer.whole:
         click.echo()
-        echo_table(_calls_table(answer))
+        echo_table(calls_table(answer))
     if answer.unpriced:
         click.echo()
-        echo_table(_unpriced_table(answer.unpriced, answer.zone))
+        echo_table(unpriced_table(answer.unpriced, answer.zone))
         first = answer.unpriced[0]
         named = f"--provider {quote(plain(first.provider))} --model {quote(plain(first.model))}"
         click.echo(f"flask llm-cost prices explain {named}")
         click.echo("Once they have a price, flask llm-cost backfill prices these calls.")
+
+
+def title_of(answer: Answer, narrowed: Sequence[tuple[str, str]]) -> str:
+    """What a report is about, in one line."""
+    told = "".join(f", {key}={value}" if value else f", without {key}" for key, value in narrowed)
+    return f"LLM costs, {_span(answer)}{told}"
 
 
 def _span(answer: Answer) -> str:
@@ -59,25 +66,21 @@ def _span(answer: Answer) -> str:
     return f"{days} ({answer.zone})"
 
 
-def _echo_totals(answer: Answer, pending: int) -> None:
+def totals_in_words(answer: Answer, pending: int) -> Iterator[tuple[str, str]]:
+    """The totals, each with its label."""
     totals, latency = answer.totals, answer.latency
-    lines = [
-        ("Total cost", f"{words.money(totals.total_cost)}{_change(answer)}"),
-        ("Calls", f"{words.count(totals.calls)}{_failed(totals)}"),
-        ("Average cost", words.money(totals.average_cost)),
-        ("Tokens", f"{words.count(totals.tokens_in)} in, {words.count(totals.tokens_out)} out"),
-        (
-            "Latency",
-            f"{words.duration(latency.average_ms)} on average, {words.duration(latency.p50_ms)} median, "
-            f"{words.duration(latency.p95_ms)} at the 95th percentile",
-        ),
-        *_gaps(totals),
-    ]
+    yield "Total cost", f"{words.money(totals.total_cost)}{_change(answer)}"
+    yield "Calls", f"{words.count(totals.calls)}{_failed(totals)}"
+    yield "Average cost", words.money(totals.average_cost)
+    yield "Tokens", f"{words.count(totals.tokens_in)} in, {words.count(totals.tokens_out)} out"
+    yield (
+        "Latency",
+        f"{words.duration(latency.average_ms)} on average, {words.duration(latency.p50_ms)} median, "
+        f"{words.duration(latency.p95_ms)} at the 95th percentile",
+    )
+    yield from _gaps(totals)
     if pending:
-        lines.append(("Pending", f"{plural(pending, 'call')} of this process, not counted yet"))
-    width = max(len(label) for label, _ in lines)
-    for label, text in lines:
-        click.echo(f"{label:<{width}}  {text}")
+        yield "Pending", f"{plural(pending, 'call')} of this process, not counted yet"
 
 
 def _gaps(totals: Totals) -> Iterator[tuple[str, str]]:
@@ -105,22 +108,26 @@ def _change(answer: Answer) -> str:
 
 
 _COST = Column("total_cost", "Cost", words.money, number=True)
+_BEFORE = Column("previous_cost", "Time before", words.money, number=True)
 _CALLS = Column("calls", "Calls", words.count, number=True)
 
 
-def _section_table(section: Section) -> Table:
+def section_table(section: Section) -> Table:
+    """One split."""
     label = section.dimension.removeprefix("tag:").replace("_id", "").replace("_", " ").capitalize()
     columns = (
         Column("name", label),
         _COST,
         Column("share", "Share", words.share, number=True),
+        *((_BEFORE,) if section.is_compared else ()),
         _CALLS,
         Column("unknown_cost_calls", "Unknown cost", words.count, number=True),
     )
     return Table(section.dimension, section.title, columns, tuple(section.rows()))
 
 
-def _calls_table(answer: Answer) -> Table:
+def calls_table(answer: Answer) -> Table:
+    """The dearest calls."""
     rows = [
         {**call_row(call), "occurred_at": call.occurred_at.astimezone(answer.zone)}
         for call in answer.top_calls
@@ -137,7 +144,8 @@ def _calls_table(answer: Answer) -> Table:
     return Table("top_calls", "Dearest calls", columns, rows)
 
 
-def _unpriced_table(models: Sequence[UnpricedModel], zone: ZoneInfo) -> Table:
+def unpriced_table(models: Sequence[UnpricedModel], zone: ZoneInfo) -> Table:
+    """The models with calls that lack a price."""
     columns = (
         Column("provider", "Provider"),
         Column("model", "Model"),

@@ -100,6 +100,22 @@ def tag(text: str) -> tuple[str, str]:
     return key.strip(), value
 
 
+def tag_value(text: str) -> tuple[str, str]:
+    """``KEY=VALUE`` with a value."""
+    key, _, value = text.partition("=")
+    if not key.strip() or not value.strip():
+        raise click.BadParameter(f"{text!r} is not KEY=VALUE, such as email=ann@example.com.")
+    return key.strip(), value
+
+
+def trackable(text: str) -> tuple[str, str]:
+    """``TYPE:ID``, the class and the primary key of an object."""
+    kind, _, key = text.partition(":")
+    if not kind.strip() or not key.strip():
+        raise click.BadParameter(f"{text!r} is not TYPE:ID, such as Customer:7.")
+    return kind.strip(), key.strip()
+
+
 def charge(text: str) -> tuple[str, Decimal]:
     """``COMPONENT=N``, a quantity that is not counted in tokens."""
     name, _, number = text.partition("=")

@@ -39,14 +39,18 @@ from .state import require_ledger
     show_default=True,
     help="How many calls to delete at a time.",
 )
+@click.option("--rollups", is_flag=True, help="Delete the sums of that time as well.")
 @dry_run_option
 @click.option("--yes", is_flag=True, help="Do not ask before deleting.")
 @with_appcontext
-def prune(age: int | None, days: int | None, batch_size: int, dry_run: bool, yes: bool) -> None:
-    """Delete calls older than an age, with their line items and tags.
+def prune(
+    age: int | None, days: int | None, batch_size: int, rollups: bool, dry_run: bool, yes: bool
+) -> None:
+    """Delete calls older than an age, with their line items, tags and old prices.
 
-    Sums per hour, provider and model stay, so spend over time is still known. Calls of that time which
-    arrive later are put aside in llm_cost_quarantine. Many places require records to be kept for a while
+    Sums per hour, provider and model stay unless --rollups is given. Calls of that time which arrive later
+    are put aside in llm_cost_quarantine. Calls may arrive meanwhile; interrupted, it can simply be started
+    again. flask llm-cost export keeps a copy. Many places require records to be kept for a while
     (the EU AI Act: six months); nothing is ever deleted unless this command is run.
     """
     if (age is None) == (days is None):
@@ -55,22 +59,31 @@ def prune(age: int | None, days: int | None, batch_size: int, dry_run: bool, yes
     before = datetime.now(UTC) - timedelta(days=age or days or 0)
     with one_sentence_errors(runtime):
         ledger = require_ledger(runtime)
-        planned = prune_ledger(ledger, before, batch_size=batch_size, dry_run=True)
+        planned = prune_ledger(ledger, before, batch_size=batch_size, keep_rollups=not rollups, dry_run=True)
         if dry_run:
             click.echo(f"Would delete {_told(planned)}. Nothing was changed.")
             return
-        if not planned.calls and not planned.quarantined:
+        if not (planned.calls or planned.quarantined or planned.rollups):
             click.echo(f"There is nothing from before {_moment(planned)}.")
             return
         if not yes:
-            ask_whether(f"Delete {_told(planned)}? The sums per hour and model stay")
-        click.echo(f"Deleted {_told(_delete(ledger, before, batch_size, planned.calls))}.")
+            kept = (
+                "What it cost per hour and model will be gone too"
+                if rollups
+                else "The sums per hour and model stay"
+            )
+            ask_whether(f"Delete {_told(planned)}? {kept}")
+        click.echo(f"Deleted {_told(_delete(ledger, before, batch_size, rollups, planned.calls))}.")
 
 
-def _delete(ledger: Ledger, before: datetime, batch_size: int, count: int) -> PruneResult:
+def _delete(ledger: Ledger, before: datetime, batch_size: int, rollups: bool, count: int) -> PruneResult:
     with progress(count, "Deleting calls") as reached:
         return prune_ledger(
-            ledger, before, batch_size=batch_size, on_progress=lambda deleted, total: reached(deleted)
+            ledger,
+            before,
+            batch_size=batch_size,
+            keep_rollups=not rollups,
+            on_progress=lambda deleted, total: reached(deleted),
         )
 
 
@@ -79,6 +92,7 @@ def _told(result: PruneResult) -> str:
         plural(result.calls, "call"),
         plural(result.line_items, "line item"),
         plural(result.tags, "tag"),
+        *([plural(result.rollups, "sum")] if result.rollups else []),
         *([plural(result.quarantined, "quarantined event")] if result.quarantined else []),
     ]
     return f"{', '.join(parts)} from before {_moment(result)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Callable
 from collections.abc import Sequence
 from datetime import date
@@ -38,6 +37,7 @@ from .questions import ask_whether
 from .state import current_runtime
 from .state import one_sentence_errors
 from .state import require_ledger
+from .system_user import system_user
 
 _OPTIONS = (
     click.option("--provider", help="Only calls of this provider, as in the ledger, such as openai."),
@@ -151,7 +151,7 @@ class _Run:
             command=self._command,
             selection=Selection(start=start, end=end, provider=provider, model=model, unpriced=unpriced),
             catalog=self._runtime.catalog,
-            changed_by=str(options["changed_by"] or _system_user()),
+            changed_by=str(options["changed_by"] or system_user()),
             reason=str(options["reason"]) if options["reason"] else None,
             batch_size=int(options["batch_size"] or BATCH_SIZE),
         )
@@ -171,13 +171,6 @@ class _Run:
 
 
 _NARROWED = ("provider", "model")
-
-
-def _system_user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):  # a container's user may have no name
-        return "unknown"
 
 
 _COLUMNS = (

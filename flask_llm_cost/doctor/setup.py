@@ -33,6 +33,7 @@ _TROUBLES = (
     "answer_problems",
     "unraised_errors",
     "signal_errors",
+    "usage_errors",
     "celery_errors",
     "alert_errors",
     "background_forgotten",

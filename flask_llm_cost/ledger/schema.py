@@ -36,6 +36,7 @@ _COLUMNS = plain_table(
 
 _CREATE = "db.create_all() in an app context, or with migrations: flask db migrate && flask db upgrade"
 _MIGRATE = "flask db migrate && flask db upgrade"
+_UPGRADE = "flask llm-cost migrations && flask db upgrade"
 _UPGRADE_PACKAGE = "pip install --upgrade flask-llm-cost"
 
 
@@ -83,8 +84,14 @@ def check_schema(engine: Engine) -> SchemaReport:
         return SchemaReport(missing, tuple(problems), _UPGRADE_PACKAGE)
     if not problems:
         return SchemaReport()
-    migrated = _ALEMBIC in live or len(problems) > len(missing)
-    return SchemaReport(missing, tuple(problems), _MIGRATE if migrated else _CREATE)
+    return SchemaReport(missing, tuple(problems), _fix(live, version, len(problems) > len(missing)))
+
+
+def _fix(live: Mapping[str, object], version: str | None, columns_differ: bool) -> str:
+    """The command: our own revisions where the tables are older than this version, else a generated one."""
+    if _ALEMBIC in live and (version is None or int(version) < SCHEMA_VERSION):
+        return _UPGRADE
+    return _MIGRATE if _ALEMBIC in live or columns_differ else _CREATE
 
 
 def _live_columns(connection: Connection) -> dict[str, dict[str, Mapping[str, Any]]]:

@@ -10,6 +10,8 @@ from datetime import datetime
 from datetime import timedelta
 from functools import partial
 
+from sqlalchemy import Column
+from sqlalchemy import ColumnElement
 from sqlalchemy import Connection
 from sqlalchemy import Select
 from sqlalchemy import Table
@@ -31,9 +33,9 @@ from ..ledger.rows import LINE_ITEMS
 from ..ledger.rows import QUARANTINE
 from ..ledger.rows import ROLLUPS
 from ..ledger.rows import TAGS
+from .pace import LOCK_WAIT
+from .pace import PAUSE
 
-#: Seconds between two batches, so that writers who wait for SQLite's one lock get it.
-PAUSE = 0.02
 _ROLLUP_WINDOW = timedelta(days=31)
 
 
@@ -86,7 +88,7 @@ def prune(
     to_delete = _count(ledger, horizon, keep_rollups)
     if dry_run:
         return to_delete
-    ledger.transaction(partial(_tell, horizon=horizon))
+    ledger.transaction(partial(_tell, horizon=horizon), LOCK_WAIT)
     calls = line_items = tags = last_id = 0
     while batch := _delete_batch(ledger, last_id, horizon, batch_size):
         last_id = batch.last_id
@@ -100,7 +102,7 @@ def prune(
         line_items=line_items,
         tags=tags,
         rollups=0 if keep_rollups else _delete_rollups(ledger, horizon),
-        quarantined=ledger.transaction(partial(_delete_quarantined, horizon=horizon)),
+        quarantined=_delete_quarantine(ledger, horizon, batch_size),
         dry_run=False,
     )
 
@@ -143,7 +145,7 @@ def _tell(connection: Connection, horizon: datetime) -> None:
 
 def _delete_batch(ledger: Ledger, after: int, horizon: datetime, size: int) -> _Batch | None:
     try:
-        return ledger.transaction(partial(_delete_after, after=after, horizon=horizon, size=size))
+        return ledger.transaction(partial(_delete_after, after=after, horizon=horizon, size=size), LOCK_WAIT)
     except EventRefused as error:
         raise LLMCostError(
             f"The database refuses to delete calls ({error.reason}): a table of the app refers to them. Give "
@@ -153,14 +155,7 @@ def _delete_batch(ledger: Ledger, after: int, horizon: datetime, size: int) -> _
 
 def _delete_after(connection: Connection, after: int, horizon: datetime, size: int) -> _Batch | None:
     call = CALLS.columns
-    next_ids = (
-        select(call.id)
-        .where(call.id > after, call.occurred_at < horizon)
-        .order_by(call.id)
-        .limit(size)
-        .subquery()
-    )
-    last_id = connection.execute(select(func.max(next_ids.columns.id))).scalar()
+    last_id = _last_of_next(connection, call.id, after, call.occurred_at < horizon, size)
     if last_id is None:
         return None
     doomed = (call.id > after, call.id <= last_id, call.occurred_at < horizon)
@@ -178,7 +173,8 @@ def _delete_children(connection: Connection, table: Table, calls: Select[int]) -
 
 def _delete_rollups(ledger: Ledger, horizon: datetime) -> int:
     deleted = 0
-    while (count := ledger.transaction(partial(_delete_oldest_rollups, horizon=horizon))) is not None:
+    work = partial(_delete_oldest_rollups, horizon=horizon)
+    while (count := ledger.transaction(work, LOCK_WAIT)) is not None:
         deleted += count
         time.sleep(PAUSE)
     return deleted
@@ -192,5 +188,31 @@ def _delete_oldest_rollups(connection: Connection, horizon: datetime) -> int | N
     return connection.execute(delete(ROLLUPS).where(bucket < min(horizon, oldest + _ROLLUP_WINDOW))).rowcount
 
 
-def _delete_quarantined(connection: Connection, horizon: datetime) -> int:
-    return connection.execute(delete(QUARANTINE).where(QUARANTINE.columns.created_at < horizon)).rowcount
+def _delete_quarantine(ledger: Ledger, horizon: datetime, size: int) -> int:
+    deleted, last_id = 0, 0
+    work = partial(_delete_quarantined, horizon=horizon, size=size)
+    while batch := ledger.transaction(partial(work, after=last_id), LOCK_WAIT):
+        last_id, count = batch
+        deleted += count
+        time.sleep(PAUSE)
+    return deleted
+
+
+def _delete_quarantined(
+    connection: Connection, after: int, horizon: datetime, size: int
+) -> tuple[int, int] | None:
+    put = QUARANTINE.columns
+    last_id = _last_of_next(connection, put.id, after, put.created_at < horizon, size)
+    if last_id is None:
+        return None
+    doomed = (put.id > after, put.id <= last_id, put.created_at < horizon)
+    return last_id, connection.execute(delete(QUARANTINE).where(*doomed)).rowcount
+
+
+def _last_of_next(
+    connection: Connection, key: Column[int], after: int, condition: ColumnElement[bool], size: int
+) -> int | None:
+    """The last of the next ``size`` ids behind ``after``: where a batch ends."""
+    next_ids = select(key.label("id")).where(key > after, condition).order_by(key).limit(size).subquery()
+    found: int | None = connection.execute(select(func.max(next_ids.columns.id))).scalar()
+    return found

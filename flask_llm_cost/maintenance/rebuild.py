@@ -40,7 +40,7 @@ from ..ledger.rows import META
 from ..ledger.rows import ROLLUPS
 from ..ledger.rows import Row
 from ..ledger.statements import insert_ignoring
-from .prune import PAUSE
+from .pace import PAUSE
 
 _ROWS_AT_ONCE = 500
 _WEEK = timedelta(days=7)

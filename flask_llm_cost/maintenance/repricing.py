@@ -31,18 +31,17 @@ from .judgement import Left
 from .judgement import Recorded
 from .judgement import Repriced
 from .judgement import judge
+from .pace import LOCK_WAIT
+from .pace import PAUSE
 from .price_changes import Selection
 from .price_changes import bounded
 from .price_changes import next_places
 from .price_changes import read_calls
 from .price_changes import write_prices
-from .prune import PAUSE
 
 #: Calls per transaction. On SQLite a writer waits for as long as one takes, about half of what writing as
 #: many new calls would.
 BATCH_SIZE = 200
-#: Seconds to wait for somebody else's lock: nobody waits for a run, and it should outlast a busy hour.
-LOCK_WAIT = 30.0
 Command = Literal["backfill", "reprice"]
 
 

@@ -27,6 +27,9 @@ from .modes import ModeKey
 
 _ZERO = Decimal(0)
 _ONE = Decimal(1)
+_SIXTY = Decimal(60)
+#: Six digits of a minute tell a ten-thousandth of a second.
+_SECOND_SCALE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ def _plain_bases() -> Mapping[str, str]:
 def _line(name: str, quantity: Decimal, rate: Rate | None, terms: Terms) -> PricedItem:
     component = components()[name]
     if component.usage is None:
-        # Minutes have no end of digits: bill what the ledger can store, so that the line stays true there.
+        # What the ledger can store, so that a line that is priced again from there costs the same.
         quantity = to_scale(quantity, QUANTITY_SCALE)
     amount: Decimal | None = None
     cost: Decimal | None = None
@@ -123,7 +126,8 @@ def _line(name: str, quantity: Decimal, rate: Rate | None, terms: Terms) -> Pric
             share = EXACT.subtract(_ONE, terms.discount)
             amount = to_scale(EXACT.multiply(amount, share), MONEY_SCALE)
             per_unit = EXACT.divide(amount, Decimal(component.rate_basis.divisor))
-        cost = _stored(EXACT.multiply(quantity, per_unit))
+        billed = _exact_minutes(quantity) if component.unit == "minute" else quantity
+        cost = _stored(EXACT.multiply(billed, per_unit))
         status = "complete" if cost else "free"
     fields = terms.provider_fields
     return PricedItem(
@@ -136,6 +140,13 @@ def _line(name: str, quantity: Decimal, rate: Rate | None, terms: Terms) -> Pric
         cost_status=status,
         provider_field=(fields.get(name) or fields.get(component.usage or "")) if fields else None,
     )
+
+
+def _exact_minutes(minutes: Decimal) -> Decimal:
+    """Minutes whose digits have no end, such as a sixth, out of the six that are stored: recordings are
+    measured in seconds, of which no provider tells more than four digits behind the point.
+    """
+    return EXACT.divide(to_scale(EXACT.multiply(minutes, _SIXTY), _SECOND_SCALE), _SIXTY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class Route:
 _FREE = Endpoint("other", "free")
 _RUN = Endpoint("other", "usage")
 _UNTOLD = Endpoint("other", "no_usage")
-_VIDEO = Endpoint("other", "usage", "openai_video")
+_VIDEO = Endpoint("videos", "usage", "openai_video")
 _UNKNOWN = Endpoint("other", "unknown")
 #: Work that was begun before, and may have gone on in the background.
 _RESPONSE = Endpoint("responses", "later", "openai_responses")
@@ -79,9 +79,9 @@ POST_ROUTES: Mapping[str, Endpoint] = MappingProxyType(
         "videos": _VIDEO,
         "videos/edits": _VIDEO,
         "videos/extensions": _VIDEO,
-        "videos/characters": _UNTOLD,
+        "videos/characters": Endpoint("videos", "no_usage"),
         "videos/*/remix": _VIDEO,
-        "videos/generations": Endpoint("other", "no_usage", "openai_video"),  # xAI
+        "videos/generations": Endpoint("videos", "no_usage", "openai_video"),  # xAI
         # A batch is billed when its results are there; the batch object tells a running usage.
         "batches": Endpoint("batch", "free"),
         "batches/*/cancel": Endpoint("batch", "free"),
@@ -167,7 +167,7 @@ VERB_ROUTES: Mapping[str, Endpoint] = MappingProxyType(
         "batchembedcontents": _EMBEDDINGS,
         # Pictures, and Vertex AI's older embeddings.
         "predict": Endpoint("images", "usage", "google_predict"),
-        "predictlongrunning": Endpoint("other", "no_usage", "google_video"),
+        "predictlongrunning": Endpoint("videos", "no_usage", "google_video"),
         "uploadtofilesearchstore": _UNTOLD,
         "importfile": _UNTOLD,
         "fetchpredictoperation": _FREE,

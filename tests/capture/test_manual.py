@@ -297,3 +297,42 @@ def test_garbage_events_are_no_trouble(app: TrackedApp) -> None:
         stream.event(b"\xff\xfe")
         stream.event({"usage": {"prompt_tokens": -3, "completion_tokens": "many"}})
     assert (app.event.status, app.event.input_tokens, app.event.cost_status) == ("ok", None, "unknown")
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        ({"prompt_tokens": 100, "completion_tokens": 10}, (100, None, 10)),
+        ({"prompt_tokens": 100, "cache_read_input_tokens": 40, "completion_tokens": 0}, (60, 40, 0)),
+        ({"prompt_tokens": 0, "output_tokens": 5}, (0, None, 5)),
+    ],
+    ids=["plain", "with cached ones", "mixed names"],
+)
+def test_prompt_and_completion_tokens_hold_their_parts(
+    app: TrackedApp, told: dict[str, int], kept: tuple[int | None, ...]
+) -> None:
+    with app.flask.app_context():
+        event = track(provider="harbour", model="gpt-quay", **told)  # type: ignore[arg-type]
+    assert event is not None
+    assert (event.input_tokens, event.cache_read_input_tokens, event.output_tokens) == kept
+
+
+@pytest.mark.parametrize(
+    ("told", "kind", "problem"),
+    [
+        ({"prompt_tokens": 1, "input_tokens": 1}, TypeError, "either prompt_tokens"),
+        ({"completion_tokens": 1, "output_tokens": 1}, TypeError, "either completion_tokens"),
+        ({"prompt_tokens": 5, "cache_read_input_tokens": 9}, ValueError, "cannot be less than the parts"),
+        ({"prompt_tokens": -5}, ValueError, "whole number of tokens"),
+        ({"prompt_tokens": True}, ValueError, "whole number of tokens"),
+        ({"prompt_tokens": 5, "cache_read_input_tokens": "9"}, ValueError, "cache_read_input_tokens"),
+        ({"prompt_token": 5}, TypeError, "Did you mean 'prompt_tokens'"),
+        ({"usage": Usage(input_tokens=1), "prompt_tokens": 5}, TypeError, "prompt_tokens"),
+    ],
+)
+def test_counts_that_contradict_each_other_are_refused(
+    app: TrackedApp, told: dict[str, Any], kind: type[Exception], problem: str
+) -> None:
+    with app.flask.app_context(), pytest.raises(kind, match=problem):
+        track(provider="harbour", model="gpt-quay", **told)
+    assert app.events == []

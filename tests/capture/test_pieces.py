@@ -120,7 +120,11 @@ def test_an_edited_picture_is_asked_for_in_a_form(
 
 @pytest.mark.parametrize(
     ("told", "total"),
-    [({"duration": 90.0}, "0.009"), ({"usage": {"type": "duration", "seconds": 60}}, "0.006")],
+    [
+        ({"duration": 90.0}, "0.009"),
+        ({"duration": 10.0}, "0.001"),
+        ({"usage": {"type": "duration", "seconds": 60}}, "0.006"),
+    ],
 )
 def test_a_recording_is_billed_by_the_minute(
     app: TrackedApp,
@@ -146,6 +150,7 @@ def test_a_video_is_billed_by_its_seconds_and_size(
     provider.answer({**video, "model": "film-quay", "seconds": "8", "size": "1792x1024"})
     openai_client.videos.create(model="film-quay", prompt="the quay", seconds="8", size="1792x1024")
 
+    assert app.event.operation == "videos"
     assert (app.event.usage_source, app.event.pricing_mode) == ("response", "1792x1024")
     assert cost(app.event) == ("complete", Decimal("4"))
 

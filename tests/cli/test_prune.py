@@ -7,6 +7,8 @@ from datetime import datetime
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import func
+from sqlalchemy import select
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
@@ -78,4 +80,19 @@ def test_rollups_that_drifted_are_mended(stored: CommandApp) -> None:
     assert dry.stdout == "Would correct 1 rollup.\nNothing was changed.\n"
     assert stored.run("rebuild-rollups").stdout == "Corrected 1 rollup.\n"
     assert stored.run("rebuild-rollups").stdout == "The rollups equal the calls.\n"
+    assert stored.run("doctor", "--deep").exit_code == 0
+
+
+def test_the_sums_go_too_where_that_is_asked_for(stored: CommandApp) -> None:
+    fill(stored)
+    with Session(stored.ledger.engine) as session:
+        old = session.scalar(select(func.count()).where(Rollup.bucket < NOW - timedelta(days=91)))
+    dry = stored.run("prune", "--days", "90", "--rollups", "--dry-run")
+    assert dry.stdout.startswith(f"Would delete 3 calls, 6 line items, 3 tags, {old} sums from before ")
+    result = stored.run("prune", "--days", "90", "--rollups", "--yes")
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith(f"Deleted 3 calls, 6 line items, 3 tags, {old} sums from before ")
+    with Session(stored.ledger.engine) as session:
+        assert sum(session.scalars(select(Rollup.calls).where(Rollup.grain == "h"))) == 2
     assert stored.run("doctor", "--deep").exit_code == 0

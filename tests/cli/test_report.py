@@ -278,3 +278,57 @@ def test_names_of_models_cannot_drive_the_terminal(app: CommandApp) -> None:
 
     assert "\x1b" not in printed
     assert "$1.00" in printed
+
+
+@pytest.mark.parametrize(
+    ("narrowed", "calls"),
+    [
+        (["--user", "ann"], 2),
+        (["--provider", "anthropic"], 1),
+        (["--model", "gpt-5", "--tag", "tenant=acme"], 1),
+        (["--status", "error"], 1),
+        (["--trackable", "Ticket:7"], 0),
+    ],
+    ids=lambda given: " ".join(given) if isinstance(given, list) else "",
+)
+def test_it_can_be_about_some_calls_only(app: CommandApp, narrowed: list[str], calls: int) -> None:
+    document = as_json(fill(app), *narrowed)
+    assert document["totals"]["calls"] == calls
+    assert len(document["filters"]) + len(document["tags"]) == len(narrowed) // 2
+
+
+def test_what_it_is_about_is_said(app: CommandApp) -> None:
+    printed = fill(app).run("report", "--user", "ann", "--tag", "tenant=", "--by", "model").stdout
+    assert printed.splitlines()[0].endswith("(UTC), user=ann, without tenant")
+
+
+def test_days_stand_in_a_row_each_beside_the_one_before(stored: CommandApp) -> None:
+    stored.call(at=datetime(2026, 3, 14, 12, tzinfo=UTC))
+    stored.call(at=datetime(2026, 3, 16, 12, tzinfo=UTC), model="gpt-5-mini")
+    days = as_json(stored, "--from", "2026-03-15", "--to", "2026-03-16", "--by", "day")["by"]["day"]
+
+    assert [(day["value"], day["calls"], day["total_cost"], day["previous_cost"]) for day in days] == [
+        ("2026-03-15", 0, "0", "0"),
+        ("2026-03-16", 1, "0.000450000000", "0.002250000000"),
+    ]
+
+
+def test_nothing_is_compared_where_that_is_not_wanted(app: CommandApp) -> None:
+    document = as_json(fill(app), "--no-compare")
+    assert document["previous"] is None
+    assert {row["previous_cost"] for rows in document["by"].values() for row in rows} == {None}
+
+
+def test_markdown_has_a_table_for_each_split(app: CommandApp) -> None:
+    app.call(user="a|b", tags={"feature": "*chat* <b>"})
+    result = app.run("report", "--format", "markdown", "--by", "user", "--by", "tag:feature")
+
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("# LLM costs, ")
+    assert "- **Total cost:** $0.00225" in lines
+    assert "| User | Cost | Share | Calls | Unknown cost |" in lines
+    assert "| --- | ---: | ---: | ---: | ---: |" in lines
+    assert "| a\\|b | $0.00225 | 100.0 % | 1 | 0 |" in lines
+    assert any(line.startswith("| \\*chat\\* \\<b\\> | ") for line in lines)
+    assert app.run("report", "--format", "markdown", "--month", "2020-01").stdout.startswith("No calls match")

@@ -42,7 +42,7 @@ def test_missing_tables_are_named_with_the_command_that_makes_them(empty_ledger:
 
 def test_a_migrated_database_is_mended_by_a_migration(empty_ledger: Ledger) -> None:
     _run(empty_ledger, "CREATE TABLE alembic_version (version_num VARCHAR(32))")
-    assert empty_ledger.check_schema().fix == "flask db migrate && flask db upgrade"
+    assert empty_ledger.check_schema().fix == "flask llm-cost migrations && flask db upgrade"
 
 
 def test_a_missing_column_is_named(ledger: Ledger) -> None:

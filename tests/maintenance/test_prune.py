@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
@@ -131,13 +133,49 @@ def test_an_earlier_prune_does_not_move_the_horizon_back(ledger: Ledger) -> None
     assert ledger.write(events) == 0
 
 
+def test_writers_go_on_while_old_calls_are_deleted(ledger: Ledger) -> None:
+    """Whatever a writer hands over meanwhile, old or new, is in the ledger, pruned or in the quarantine."""
+    for _ in range(10):
+        ledger.write([event(occurred_at=HOUR - timedelta(minutes=n), tags={"a": "1"}) for n in range(1, 51)])
+    stop = threading.Event()
+    handed: list[list[int]] = [[0, 0], [0, 0]]
+
+    def write(counts: list[int]) -> None:
+        while not stop.is_set():
+            old = event(occurred_at=HOUR - timedelta(minutes=5), tags={"a": "1"})
+            new = event(occurred_at=HOUR + timedelta(minutes=5), tags={"a": "1"})
+            ledger.write([old, new], lock_wait=30)
+            time.sleep(0.005)
+            counts[0] += 1
+            counts[1] += 1
+
+    writers = [threading.Thread(target=write, args=(counts,)) for counts in handed]
+    for writer in writers:
+        writer.start()
+    try:
+        result = prune(ledger, BEFORE, batch_size=20)
+    finally:
+        stop.set()
+        for writer in writers:
+            writer.join()
+    result_after = prune(ledger, BEFORE)
+
+    old, new = (sum(counts[kind] for counts in handed) for kind in (0, 1))
+    calls, items, tags, quarantined = _counts(ledger)
+    assert new
+    assert calls == items == tags == new
+    assert result.calls + result_after.calls + quarantined == 500 + old
+    with ledger.session() as session:
+        assert rollup_drift(session) == []
+
+
 def test_old_quarantined_events_go_too(ledger: Ledger) -> None:
-    ledger.write_or_quarantine([event(input_tokens=-1)])
+    ledger.write_or_quarantine([event(input_tokens=-1) for _ in range(3)])
     assert prune(ledger, datetime.now(UTC) - timedelta(days=1)).quarantined == 0
     with ledger.engine.begin() as connection:
         long_ago = datetime.now(UTC) - timedelta(days=9)
         connection.execute(Quarantine.__table__.update().values(created_at=long_ago))  # type: ignore[attr-defined]
-    assert prune(ledger, datetime.now(UTC) - timedelta(days=1)).quarantined == 1
+    assert prune(ledger, datetime.now(UTC) - timedelta(days=1), batch_size=2).quarantined == 3
 
 
 def test_a_table_of_the_host_that_holds_on_to_calls_is_named_as_the_reason(

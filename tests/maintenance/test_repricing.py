@@ -159,7 +159,7 @@ def test_modes_tiers_charges_and_discounts_are_those_of_the_call(ledger: Ledger)
         "cache_read_input": Decimal("0.000015"),  # 60 at 0.5
         "cache_read_audio_input": Decimal("0.00008"),  # 40 at 4
         "web_search_request": Decimal("0.01"),  # 2 at 10 per thousand
-        "transcription_minute": Decimal("0.000999999"),  # 0.333333 at 0.006
+        "transcription_minute": Decimal("0.001"),  # 20 seconds at 0.006 a minute, half of it
     }
     assert_consistent(ledger)
 

@@ -75,8 +75,27 @@ def test_a_line_is_rounded_once_and_money_has_twelve_digits() -> None:
     usage = Usage(input_tokens=1, charges={"transcription_minute": D(1) / 3})
     price = ask({"acme/m1": {"input": "0.000001234567", "transcription_minute": "1"}}, usage)
 
-    assert costs(price) == {"input": D("0.000000000001"), "transcription_minute": D("0.333333")}
-    assert str(price.total_cost) == "0.333333000001"
+    assert costs(price) == {"input": D("0.000000000001"), "transcription_minute": D("0.333333333333")}
+    assert str(price.total_cost) == "0.333333333334"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "total"),
+    [
+        ("10", "0.001"),
+        ("1", "0.0001"),
+        ("8.47", "0.000847"),
+        ("0.0001", "0.00000001"),
+        ("3599.9999", "0.35999999"),
+    ],
+)
+def test_a_recording_is_billed_by_its_seconds_to_the_last_digit(seconds: str, total: str) -> None:
+    usage = Usage(charges={"transcription_minute": D(seconds) / 60})
+    price = ask({"acme/m1": {"transcription_minute": "0.006"}}, usage)
+    assert price.total_cost == D(total)
+
+    stored = Usage(charges={"transcription_minute": price.line_items[0].quantity})
+    assert ask({"acme/m1": {"transcription_minute": "0.006"}}, stored) == price
 
 
 def test_the_hosts_decimal_context_changes_nothing() -> None:

@@ -55,8 +55,8 @@ def test_chat_is_found_behind_versions_deployments_and_prefixes(path: str) -> No
         ("/images/generations", "images", None),
         ("/images/edits", "images", None),
         ("/audio/transcriptions", "transcription", None),
-        ("/videos", "other", "openai_video"),
-        ("/videos/video_1/remix", "other", "openai_video"),
+        ("/videos", "videos", "openai_video"),
+        ("/videos/video_1/remix", "videos", "openai_video"),
         ("/containers", "other", "openai_container"),
         ("/threads/runs", "other", None),
         ("/threads/thread_1/runs", "other", None),
@@ -73,7 +73,7 @@ def test_what_is_billed_and_says_how_much(path: str, operation: str, protocol: s
     [
         ("/audio/speech", "speech"),
         ("/images/variations", "images"),
-        ("/videos/characters", "other"),
+        ("/videos/characters", "videos"),
         ("/v1/complete", "completions"),
         ("/fine_tuning/jobs", "other"),
     ],
@@ -299,7 +299,7 @@ def test_what_costs_nothing_at_google(method: str, path: str) -> None:
     [
         ("models/imagen-4:predict", "images", "google_predict"),
         ("publishers/google/models/text-embedding-005:predict", "embeddings", "google_predict"),
-        ("models/veo-3:predictLongRunning", "other", "google_video"),
+        ("models/veo-3:predictLongRunning", "videos", "google_video"),
     ],
 )
 def test_what_google_bills_by_the_piece(path: str, operation: str, protocol: str) -> None:

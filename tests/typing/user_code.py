@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC
+from datetime import date
 from datetime import datetime
 from decimal import Decimal
 from typing import assert_type
@@ -76,6 +77,14 @@ def read() -> None:
     for row in month.cost_by("tag:feature").rows:
         assert_type(row.value, str | None)
         assert_type(row.total_cost, Decimal | None)
+    assert_type(month.for_model("gpt-5").with_latency().streaming().count(), int)
+    for pair in month.cost_by_both("user_id", "model").rows:
+        assert_type(pair.values, tuple[str | None, str | None])
+    for day in month.daily():
+        assert_type(day.day, date)
+        assert_type(day.total_cost, Decimal | None)
+    for line in tracker.report(date(2026, 11, 1), group_by=["day", "user"]).by("user").rows:
+        assert_type(line.previous.total_cost if line.previous else None, Decimal | None)
     for call in db.session.scalars(select(LlmCall).where(LlmCall.total_cost > 1)):
         assert_type(call.occurred_at, datetime)
         assert_type(call.line_items, list[LineItem])
@@ -95,6 +104,20 @@ def clients() -> requests.Session:
     session = requests.Session()
     session.mount("https://", tracker.requests_adapter(tags=lambda: {"tenant": 7}))
     return session
+
+
+class Lector:
+    def generate(self, prompt: str) -> str:
+        return prompt.upper()
+
+
+def foreign() -> Lector:
+    client = tracker.wrap(
+        Lector(), "generate", provider="acme", model="lector-2", usage=lambda answer: {"prompt_tokens": 3}
+    )
+    assert_type(client, Lector)
+    assert_type(tracker.wrap(Lector, "generate", provider="acme"), type[Lector])
+    return client
 
 
 def on_call(app: Flask, event: Event) -> None:
