@@ -26,6 +26,7 @@ from .runtime import Runtime
 from .scope import Scope
 
 if TYPE_CHECKING:
+    from .analytics import CallQuery
     from .ingest.choice import DatabaseIngest
     from .ledger import LedgerSource
 
@@ -37,6 +38,7 @@ class Options:
     """What the constructor was given and ``init_app`` may give again."""
 
     authorize: Callable[[], Any] | None = None
+    scope: Callable[[CallQuery], CallQuery] | None = None
     default_tags: DefaultTags | None = None
     user_loader: Callable[[], object] | None = None
     storage: Callable[[Event], object] | None = None
@@ -85,6 +87,7 @@ def build_runtime(app: Flask, db: SQLAlchemy | None, options: Options) -> Runtim
         recorder=recorder,
         ledger_source=source,
         authorize=options.authorize,
+        scope=options.scope,
     )
 
 

@@ -52,6 +52,9 @@ class LLMCostTracker:
     :param authorize: who may see the dashboard: called in each of its requests, sync or async. ``True``
         lets in, a response is passed on, anything else is 403. Without it only a debug app on this machine
         shows it.
+    :param scope: whose calls the reader of the dashboard may see: takes all calls, as :attr:`calls`, and
+        returns them narrowed by columns or tags, as in ``lambda calls: calls.tagged(tenant=mine())``.
+        Called in each request; no filter of a page widens it.
     :param default_tags: tags of every call: a mapping, or a callable asked when a call begins.
     :param user_loader: returns the user a call belongs to (model object or id) where no ``with_tags`` says
         so; without it the user that Flask-Login knows of.
@@ -65,13 +68,18 @@ class LLMCostTracker:
         db: SQLAlchemy | None = None,
         *,
         authorize: Callable[[], Any] | None = None,
+        scope: Callable[[CallQuery], CallQuery] | None = None,
         default_tags: DefaultTags | None = None,
         user_loader: Callable[[], object] | None = None,
         storage: Callable[[Event], object] | None = None,
     ) -> None:
         self._db = db
         self._options = Options(
-            authorize=authorize, default_tags=default_tags, user_loader=user_loader, storage=storage
+            authorize=authorize,
+            scope=scope,
+            default_tags=default_tags,
+            user_loader=user_loader,
+            storage=storage,
         )
         self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
         if app is not None:
@@ -83,6 +91,7 @@ class LLMCostTracker:
         db: SQLAlchemy | None = None,
         *,
         authorize: Callable[[], Any] | None = None,
+        scope: Callable[[CallQuery], CallQuery] | None = None,
         default_tags: DefaultTags | None = None,
         user_loader: Callable[[], object] | None = None,
         storage: Callable[[Event], object] | None = None,
@@ -102,6 +111,7 @@ class LLMCostTracker:
         options = self._options.overridden_by(
             {
                 "authorize": authorize,
+                "scope": scope,
                 "default_tags": default_tags,
                 "user_loader": user_loader,
                 "storage": storage,

@@ -50,6 +50,7 @@ class Runtime:
     recorder: Recorder
     ledger_source: LedgerSource | None = None
     authorize: Callable[[], Any] | None = None
+    scope: Callable[[CallQuery], CallQuery] | None = None
 
     @property
     def ledger(self) -> Ledger | None:

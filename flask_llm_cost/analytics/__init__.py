@@ -6,10 +6,20 @@ database and are exact; ``None`` is "unknown", never zero.
 
 from __future__ import annotations
 
+from .anomalies import Anomaly
+from .anomalies import find_anomalies
+from .cross import Axis
+from .cross import Cross
 from .dimensions import DIMENSIONS
+from .forecast import Forecast
+from .forecast import month_forecast
+from .models_used import ModelUse
+from .models_used import NewModel
+from .pace import Pace
 from .periods import BUCKETS
 from .periods import named_zone
 from .query import CallQuery
+from .ranking import ORDERS
 from .report import Report
 from .report import TagReport
 from .report import build_report
@@ -28,6 +38,8 @@ from .values import SpendRow
 from .values import TagKey
 from .values import Totals
 from .values import UnpricedModel
+from .values import add_costs
+from .waste import Waste
 
 __all__ = [
     "CallQuery",
@@ -41,15 +53,27 @@ __all__ = [
     "SeriesPart",
     "Bucket",
     "Latency",
+    "Pace",
+    "Axis",
+    "Cross",
     "Page",
     "ComponentCost",
     "DataQuality",
     "TagKey",
     "UnpricedModel",
+    "Anomaly",
+    "find_anomalies",
+    "Forecast",
+    "month_forecast",
+    "ModelUse",
+    "NewModel",
+    "Waste",
     "Report",
     "TagReport",
     "build_report",
     "BUCKETS",
     "DIMENSIONS",
+    "ORDERS",
+    "add_costs",
     "named_zone",
 ]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
@@ -25,22 +27,33 @@ from ..errors import InvalidFilterError
 from ..ledger import Ledger
 from ..ledger import LlmCall
 from . import breakdown
+from . import comparison
+from . import cross
 from . import latency
 from . import lists
+from . import models_used
+from . import pace
 from . import paging
 from . import periods
 from . import quality
 from . import series
 from . import spend
+from . import waste
+from .cross import Cross
 from .dimensions import choice
 from .filters import NO_FILTERS
 from .filters import DateRange
 from .filters import Filters
 from .measures import labelled
 from .measures import totals_of
+from .models_used import ModelUse
+from .models_used import NewModel
+from .pace import Pace
 from .planner import plan
+from .ranking import Order
 from .values import Breakdown
 from .values import ComponentCost
+from .values import Costs
 from .values import DataQuality
 from .values import Latency
 from .values import Page
@@ -49,6 +62,7 @@ from .values import Spend
 from .values import TagKey
 from .values import Totals
 from .values import UnpricedModel
+from .waste import Waste
 
 T = TypeVar("T")
 
@@ -141,8 +155,8 @@ class CallQuery:
         """Calls with these values in the ledger's columns; ``None`` for calls without one.
 
         Columns: ``provider``, ``model``, ``requested_model``, ``operation``, ``status``, ``stream``,
-        ``user_id``, ``request_type``, ``endpoint``, ``cost_status``, ``pricing_mode``, ``service``,
-        ``usage_source``.
+        ``failed``, ``retried``, ``user_id``, ``request_type``, ``endpoint``, ``cost_status``,
+        ``pricing_mode``, ``service``, ``usage_source``.
         """
         return replace(self, filters=self.filters.where(columns))
 
@@ -181,12 +195,33 @@ class CallQuery:
         """How many calls there are."""
         return self.totals().calls
 
-    def cost_by(self, dimension: str, limit: int | None = None) -> Breakdown:
+    def cost_by(
+        self, dimension: str, limit: int | None = None, order: str = "cost", direction: Direction = "desc"
+    ) -> Breakdown:
         """Totals per value of a column or tag, dearest first; beyond ``limit`` values in one row.
 
         :param dimension: one of :data:`DIMENSIONS`, or ``tag:KEY``.
+        :param order: one of ``cost``, ``calls``, ``failed``, ``input``, ``output``, ``average`` (cost of a
+            priced call), ``latency`` (average) and ``name``; what is not known comes last both ways.
         """
-        return self._read(lambda session: breakdown.breakdown(session, self.filters, dimension, limit))
+        wanted = Order(order, direction)
+        return self._read(
+            lambda session: breakdown.breakdown(session, self.filters, dimension, limit, wanted)
+        )
+
+    def spend_of(self, dimension: str, values: Collection[str | None]) -> dict[str | None, Costs]:
+        """What these values of a dimension cost; a value without calls is missing."""
+        return self._read(lambda session: comparison.spend_of(session, self.filters, dimension, values))
+
+    def cross(self, rows: str, columns: str, row_limit: int = 20, column_limit: int = 6) -> Cross:
+        """Costs by two dimensions at once, the dearest values of each and the others in one."""
+        return self._read(
+            lambda session: cross.cross(session, self.filters, (rows, row_limit), (columns, column_limit))
+        )
+
+    def pace(self, dimension: str | None = None, limit: int = 50) -> tuple[Pace, ...]:
+        """Median and 95th percentile of latency and time to the first token, in all or by a dimension."""
+        return self._read(lambda session: pace.pace(session, self.filters, dimension, limit))
 
     def spend_by(self, dimension: str, limit: int | None = None) -> Spend:
         """As :meth:`cost_by`, without tokens, failures and latency: much faster for tags on large ledgers."""
@@ -207,6 +242,18 @@ class CallQuery:
         zone = self.zone if tz is None else periods.named_zone(tz)
         question = series.Question(bucket, zone, by, limit)
         return self._read(lambda session: series.series(session, self.filters, question, self.now()))
+
+    def models_used(self, thresholds: Sequence[int] = ()) -> tuple[ModelUse, ...]:
+        """What each provider's models used and cost, dearest first, apart by size of input."""
+        return self._read(lambda session: models_used.models_used(session, self.filters, thresholds))
+
+    def new_models(self) -> tuple[NewModel, ...]:
+        """The models that were not used in the 90 days before the range, the newest first."""
+        return self._read(lambda session: models_used.new_models(session, self.filters))
+
+    def waste(self) -> tuple[Waste, ...]:
+        """By status: failed calls, and those that succeeded only when tried again."""
+        return self._read(lambda session: waste.waste(session, self.filters))
 
     def latency(self) -> Latency:
         """Average, median and 95th percentile of the calls' durations, exact."""
