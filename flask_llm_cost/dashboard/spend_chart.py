@@ -338,7 +338,7 @@ def _table(series: Series, before: Series, filters: Filters, field: str, place: 
             caption=f"Spend by {series.bucket} and {_named(field)}",
             columns=(
                 Column(label=series.bucket.capitalize()),
-                *(Column(label=name, unit="USD", numeric=True) for name in names),
+                *(Column(label=name, unit="USD", numeric=True, value=name) for name in names),
                 Column(label="Total", unit="USD", numeric=True),
                 Column(label="Period before", unit="USD", numeric=True),
             ),

@@ -116,7 +116,7 @@ def _named(told: list[tuple[int, str]], row: Row) -> dict[str, int | str | None]
 
 def _plain(value: Value) -> int | str | None:
     """Money and shares as text, with every digit: a JSON number would round them."""
-    return f"{value:f}" if isinstance(value, Decimal) else value
+    return exact_money(value) if isinstance(value, Decimal) else value
 
 
 def _text(value: Value) -> str:

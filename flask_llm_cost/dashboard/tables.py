@@ -87,6 +87,7 @@ class Cell:
             known=shown.known,
             share=share,
             value=shown.value,
+            absent=shown.value is None,
         )
 
 
@@ -94,6 +95,7 @@ class Cell:
 class Column:
     """A column's header. ``sorted_by`` is ``ascending``, ``descending`` or empty; ``href`` sorts by it.
 
+    :param value: the value of a dimension that the column is about, in a table of two.
     :param drawn: holds pictures of what other columns say: left out of exports.
     """
 
@@ -104,10 +106,13 @@ class Column:
     sorted_by: str = ""
     roomy: bool = False
     drawn: bool = False
+    value: str = ""
 
     @property
     def key(self) -> str:
-        """The column's name in exports: ``spend_usd``."""
+        """The column's name in exports: ``spend_usd``, or the very value that it is about."""
+        if self.value:
+            return self.value
         return re.sub(r"\W+", "_", f"{self.label} {self.unit}".lower()).strip("_")
 
 

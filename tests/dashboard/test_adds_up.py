@@ -11,6 +11,7 @@ from decimal import Decimal
 
 import pytest
 from flask import Flask
+from hypothesis import Phase
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -86,7 +87,7 @@ def totals(app: Flask, query: str) -> tuple[int, Decimal]:
     return len(calls), sum((Decimal(call["total_cost"] or 0) for call in calls), Decimal(0))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=10, deadline=None, phases=(Phase.generate,))
 @given(events=ledgers(max_size=20), query=st.sampled_from(FILTERS))
 def test_every_split_adds_up_to_the_calls_behind_it(app: Flask, events: list[Event], query: str) -> None:
     # One call outside the range, which must be in no table.
@@ -107,7 +108,7 @@ def assert_adds_up(found: dict[str, object], calls: int, spent: Decimal) -> None
     assert sum((cost(row, money) for row in rows), Decimal(0)) == spent == cost(total, money)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=10, deadline=None, phases=(Phase.generate,))
 @given(
     events=ledgers(max_size=20),
     query=st.sampled_from(FILTERS),
@@ -132,7 +133,7 @@ def test_both_sides_of_two_dimensions_add_up(
             assert sum((cost(row, name) for row in rows), Decimal(0)) == cost(total, name)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=10, deadline=None, phases=(Phase.generate,))
 @given(
     events=ledgers(max_size=20),
     query=st.sampled_from(FILTERS),

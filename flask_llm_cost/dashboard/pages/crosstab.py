@@ -109,7 +109,7 @@ def _table(view: View, rows: Subject, columns: Subject, measure: str) -> Table:
             f"and {_named(columns).lower()}",
             columns=(
                 Column(label=rows.heading),
-                *(Column(label=name, unit=unit, numeric=True) for name in names),
+                *(Column(label=name, unit=unit, numeric=True, value=name) for name in names),
                 Column(label="Total", unit=unit, numeric=True),
             ),
             rows=tuple(_rows(found, rows, columns, filters, measure)),

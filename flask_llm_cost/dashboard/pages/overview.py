@@ -142,7 +142,8 @@ def _breakdown(
     def made() -> Table | None:
         whole = view.asked.exporting or subject.field == full
         found = view.asked.query.spend_by(dimension_of(subject), None if whole else _ROWS)
-        if subject in (ENDPOINT, REQUEST_TYPE) and all(row.value is None for row in found.rows):
+        bare = subject in (ENDPOINT, REQUEST_TYPE) and all(row.value is None for row in found.rows)
+        if bare and not view.asked.exporting:
             return None
         ranks = chart()[1] if subject.field == split and not view.asked.exporting else None
         return breakdown_table(found, subject, view.asked.filters, ranks)
