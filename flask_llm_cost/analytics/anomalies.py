@@ -1,8 +1,8 @@
 """Days and hours that cost far more than usual, each with what "usual" means there.
 
-Usual is the median of what came before. An amount stands out where it is three times that, and beyond six
-times the usual distance from it, and enough money to matter. After a week without any cost every amount that
-matters stands out.
+Usual is the median of what came before. An amount stands out where it is three times that, beyond eight times
+the usual distance from it, half as much again as all but the dearest before, and enough money to matter.
+After a week without any cost every amount that matters stands out.
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ LEAST_DAYS = 7
 HOUR_DAYS, HOUR_WINDOW = 7, 14
 _VALUES = 20
 _TIMES = 3
-#: A normal distribution's deviation by its median distance; six of them hardly ever happen by chance.
-_DEVIATIONS = Decimal("1.4826") * 6
-#: What matters is a twentieth of an average day, or for one hour as much of an average hour times ten.
-_MATTERS = Decimal("0.05")
+#: A normal distribution's deviation by its median distance; costs have longer tails, so eight of them.
+_DEVIATIONS = Decimal("1.4826") * 8
+#: One amount may lie so much above before; a second like it no longer hides a third.
+_ABOVE_SECOND = Decimal("1.5")
+#: What matters: more than the usual by a quarter of what an average day costs in all.
+_MATTERS = Decimal("0.25")
 _DAY = timedelta(days=1)
 _SCALE = Decimal("0.000001")
 
@@ -83,7 +85,7 @@ def find_anomalies(query: CallQuery, tag_keys: Iterable[str] = (), limit: int = 
     for dimension in ("model", *(f"tag:{key}" for key in tag_keys)):
         for part in wide.series("day", by=dimension, limit=_VALUES).parts:
             found += _outliers(part.buckets, start, matters, dimension, part.value)
-    found += _hours(query, whole)
+    found += _hours(query, whole, matters)
     return tuple(sorted(found, key=lambda each: each.excess, reverse=True)[:limit])
 
 
@@ -107,7 +109,7 @@ def _outliers(
             yield one
 
 
-def _hours(query: CallQuery, whole: Sequence[Bucket]) -> Iterator[Anomaly]:
+def _hours(query: CallQuery, whole: Sequence[Bucket], matters: Decimal) -> Iterator[Anomaly]:
     """Hours of the range's last days against the same hour of the days before."""
     assert query.range is not None  # noqa: S101  (the caller asked)
     first, end = query.range
@@ -116,7 +118,6 @@ def _hours(query: CallQuery, whole: Sequence[Bucket]) -> Iterator[Anomaly]:
     if start >= last or not any(bucket.calls for bucket in whole):
         return
     buckets = query.between(start - HOUR_WINDOW * _DAY, end).series("hour").buckets
-    matters = _average(buckets) * _MATTERS * 10
     by_hour: dict[int, list[Bucket]] = {}
     for bucket in buckets:
         mine = by_hour.setdefault(bucket.start.hour, [])
@@ -140,7 +141,8 @@ def _judged(
         return None
     usual = median(known)
     distance = median(abs(cost - usual) for cost in known)
-    limit = max(usual * _TIMES, usual + distance * _DEVIATIONS, max(known) if usual else Decimal(0))
+    second = sorted(known)[-2]
+    limit = max(usual * _TIMES, usual + distance * _DEVIATIONS, second * _ABOVE_SECOND)
     if bucket.total_cost <= limit or bucket.total_cost - usual < matters:
         return None
     return Anomaly(

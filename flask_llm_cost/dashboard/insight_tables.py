@@ -53,7 +53,7 @@ def anomalies_table(found: Iterable[Anomaly], filters: Filters) -> Table | None:
         Column(label="Times", unit="the usual", numeric=True),
         Column(label="Evidence"),
     )
-    return aligned(Table(name="anomalies", caption="What stands out", columns=columns, rows=rows))
+    return aligned(Table(name="anomalies", caption="What stands out", columns=columns, rows=rows, dense=True))
 
 
 def anomaly_address(found: Anomaly, filters: Filters) -> str:
@@ -122,7 +122,7 @@ def new_models_table(found: Iterable[NewModel], filters: Filters) -> Table | Non
         Column(label="Calls", numeric=True),
         Column(label="Spend", unit="USD", numeric=True),
     )
-    return aligned(Table(name="new-models", caption="New models", columns=columns, rows=rows))
+    return aligned(Table(name="new-models", caption="New models", columns=columns, rows=rows, dense=True))
 
 
 def _new_model(found: NewModel, filters: Filters) -> Row:
@@ -215,7 +215,9 @@ def savings_table(found: tuple[Saving, ...], filters: Filters) -> Table | None:
         *(Cell.of(_signed(amount), at_least=doubtful) for amount in sums),
     )
     rows = tuple(_saving(each, filters) for each in found)
-    return aligned(Table(name="cache", caption="What caches saved", columns=columns, rows=rows, total=total))
+    return aligned(
+        Table(name="cache", caption="What caches saved", columns=columns, rows=rows, total=total, dense=True)
+    )
 
 
 def _added(amounts: list[Decimal | None]) -> Decimal | None:
@@ -256,7 +258,9 @@ def waste_table(found: Iterable[Waste], filters: Filters) -> Table | None:
         Column(label="Cost", unit="USD", numeric=True),
         Column(label="Time", numeric=True),
     )
-    return aligned(Table(name="waste", caption="Failures and retries", columns=columns, rows=rows))
+    return aligned(
+        Table(name="waste", caption="Failures and retries", columns=columns, rows=rows, dense=True)
+    )
 
 
 _OUTCOMES = {

@@ -32,6 +32,7 @@ from .formats import change
 from .formats import duration
 from .formats import money
 from .formats import number
+from .formats import percent
 from .formats import signed
 from .formats import tokens
 from .framing import View
@@ -103,7 +104,7 @@ def listing_table(view: View, found: Breakdown, listing: Listing) -> Table:
     if listing.paces is not None:
         (pace,) = view.asked.query.pace() or (None,)
         everything = replace(everything, pace=pace)
-    total = _numbers(everything, found.total, listing)
+    total = _numbers(everything, view.totals, listing)
     return aligned(
         Table(
             name=table_name(listing.subject),
@@ -118,16 +119,16 @@ def listing_table(view: View, found: Breakdown, listing: Listing) -> Table:
 
 _HEADINGS = (
     ("Calls", "", "calls"),
-    ("Failed", "calls", "failed"),
+    ("Failed", "", "failed"),
     ("Input", "tokens", "input"),
     ("Output", "tokens", "output"),
     ("Spend", "USD", "cost"),
     ("Change", "of spend", ""),
     ("Share", "of spend", ""),
     ("Average", "USD a call", "average"),
-    ("Average latency", "ms", "latency"),
+    ("Latency", "average", "latency"),
 )
-_PACE_HEADINGS = (("Median", "ms"), ("95th percentile", "ms"), ("First token", "median ms"))
+_PACE_HEADINGS = (("Latency", "median"), ("Latency", "95 % under"), ("First token", "median"))
 
 
 def _columns(view: View, listing: Listing, shows_trends: bool) -> Iterator[Column]:
@@ -184,6 +185,7 @@ def _row(
     return (head, *trend, *_numbers(sums, found.total, listing))
 
 
+_WHOLE = Cell.of(percent(1, 1), share=0.0)
 _NOTHING = Costs(calls=0, unknown_cost_calls=0, partial_cost_calls=0, priced_calls=0, total_cost=Decimal(0))
 
 
@@ -210,7 +212,7 @@ def _numbers(sums: _Sums, total: Totals, listing: Listing) -> Iterator[Cell]:
     yield Cell.of(tokens(row.tokens_out), _calls(here, "output"))
     yield cost_cell(row, here)
     yield _change(row, sums.before)
-    yield share_cell(row, total)
+    yield share_cell(row, total) if row is not total else _WHOLE
     yield Cell.of(money(row.average_cost) if row.priced_calls else _no_average(row), _calls(here, "cost"))
     average = row.average_latency_ms
     yield Cell.of(duration(None if average is None else round(average)), _calls(here, "latency"))

@@ -154,6 +154,8 @@ def aligned(table: Table) -> Table:
 def _padded(row: Row, longest: list[int]) -> Row:
     return tuple(
         # A number without a fraction also lacks the point, which is about half a digit wide.
-        replace(cell, pad=width - cell.decimals) if cell.known and cell.text and width else cell
+        replace(cell, pad=width - cell.decimals)
+        if cell.known and cell.text and width and not cell.absent
+        else cell
         for cell, width in zip(row, longest, strict=True)
     )

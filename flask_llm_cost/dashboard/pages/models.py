@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from werkzeug.wrappers import Response
 
 from ...analytics import Breakdown
+from ...wording import plural
 from ..breakdowns import MODEL
 from ..breakdowns import PROVIDER
 from ..breakdowns import breakdown_table
@@ -62,7 +63,12 @@ def _figures(view: View, found: Breakdown) -> Iterator[Figure]:
     unknown = view.totals.unknown_cost_calls
     calls = link(".calls", view.asked.filters.arguments() | {"sort": "cost"})
     yield Figure(label="Models", value=number(len(found.rows) + found.other_values))
-    yield Figure(label="Spend", value=shown_cost(view.totals.total_cost, unknown_calls=unknown), href=calls)
+    yield Figure(
+        label="Spend",
+        value=shown_cost(view.totals.total_cost, unknown_calls=unknown),
+        href=calls,
+        note=f"without {plural(unknown, 'call')} of unknown cost" if unknown else "",
+    )
     yield Figure(
         label="Average cost of a priced call",
         value=shown_cost(view.totals.average_cost, unknown_calls=unknown),

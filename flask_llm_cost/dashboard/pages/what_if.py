@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 from ...analytics import ModelUse
 from ...analytics import Totals
 from ...errors import InvalidFilterError
+from ...pricing import Catalog
 from ...pricing.sums import price_sums
 from ...pricing.sums import thresholds
 from ..breakdowns import cost_cell
@@ -38,8 +39,7 @@ from ..tables import aligned
 
 _PLACE = Place(".what_if")
 _TARGET = "as"
-#: Proposed where nothing is typed in.
-_OPTIONS = 200
+_CACHED = ("cache_read_input_tokens", "cache_write_input_tokens", "cache_write_extended_input_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Elsewhere:
     @property
     def difference(self) -> Decimal | None:
         """What it would cost more."""
-        if self.there is None or self.totals.total_cost is None:
+        if self.there is None or self.totals.total_cost is None or self.totals.unknown_cost_calls:
             return None
         return self.there - self.totals.total_cost
 
@@ -102,8 +102,7 @@ def _read(text: str) -> tuple[str, str] | None:
 
 def _known() -> Iterator[str]:
     """Price keys that name a provider, for the form."""
-    keys = sorted(match.key for match in runtime().catalog.entries() if "/" in match.key)
-    yield from keys[:: max(1, len(keys) // _OPTIONS)]
+    yield from sorted(match.key for match in runtime().catalog.entries() if "/" in match.key)
 
 
 def elsewhere(view: View, provider: str, model: str, at: datetime) -> tuple[Elsewhere, ...]:
@@ -112,13 +111,27 @@ def elsewhere(view: View, provider: str, model: str, at: datetime) -> tuple[Else
     sizes = thresholds(catalog, provider, model, at)
     found: dict[tuple[str, str], Elsewhere] = {}
     for use in view.asked.query.models_used(sizes):
-        there = price_sums(
-            catalog, provider=provider, model=model, tokens=use.totals.tokens, calls=use.totals.calls, at=at
-        )
-        there = there if use.totals.tokens_in is not None or use.totals.tokens_out is not None else None
+        there = _priced(catalog, (provider, model), use, at)
         key = use.provider, use.model
         found[key] = _together(found.get(key), use, there)
     return tuple(found.values())
+
+
+def _priced(catalog: Catalog, target: tuple[str, str], use: ModelUse, at: datetime) -> Decimal | None:
+    """What the tokens cost there; cached ones are plain input where that model bills no caching."""
+    totals = use.totals
+    if totals.tokens_in is None and totals.tokens_out is None:
+        return None
+    cached = sum(totals.tokens[name] for name in _CACHED)
+    plain = {name: count for name, count in totals.tokens.items() if name not in _CACHED}
+    plain["input_tokens"] += cached
+    for counted in (totals.tokens, plain):
+        there = price_sums(
+            catalog, provider=target[0], model=target[1], tokens=counted, calls=totals.calls, at=at
+        )
+        if there is not None:
+            return there
+    return None
 
 
 def _together(one: Elsewhere | None, use: ModelUse, there: Decimal | None) -> Elsewhere:
@@ -149,7 +162,7 @@ def _table(view: View, target: tuple[str, str]) -> Table:
     found = elsewhere(view, *target, view.asked.query.now())
     there = [each.there for each in found if each.there is not None]
     total = Elsewhere("", "", view.totals, sum(there, Decimal(0)) if there else None)
-    doubtful = len(there) < len(found)
+    missing = len(there) < len(found)
     name = "/".join(target)
     return aligned(
         Table(
@@ -166,7 +179,7 @@ def _table(view: View, target: tuple[str, str]) -> Table:
                 Column(label="Change", numeric=True),
             ),
             rows=tuple(_row(each, filters) for each in found),
-            total=(Cell(text="Total"), *_numbers(total, filters, doubtful=doubtful)),
+            total=(Cell(text="Total"), *_numbers(total, filters, missing=missing)),
         )
     )
 
@@ -179,18 +192,18 @@ def _row(found: Elsewhere, filters: Filters) -> Row:
         code=True,
         href=link(".overview", here.arguments()),
     )
-    return (head, *_numbers(found, here, doubtful=False))
+    return (head, *_numbers(found, here))
 
 
-def _numbers(found: Elsewhere, here: Filters, *, doubtful: bool) -> Iterator[Cell]:
+def _numbers(found: Elsewhere, here: Filters, *, missing: bool = False) -> Iterator[Cell]:
     calls = link(".calls", here.arguments())
     yield Cell.of(number(found.totals.calls), calls)
     yield Cell.of(tokens(found.totals.tokens_in), calls)
     yield Cell.of(tokens(found.totals.tokens_out), calls)
     yield cost_cell(found.totals, here)
-    yield Cell.of(money(found.there), at_least=doubtful)
+    yield Cell.of(money(found.there), at_least=missing)
     difference, now = found.difference, found.totals.total_cost
-    if difference is None or now is None or found.there is None:
+    if difference is None or now is None or found.there is None or missing:
         yield Cell.of(money(None), title="one of both is not known")
         yield Cell.of(money(None), title="one of both is not known")
         return
