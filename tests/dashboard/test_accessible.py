@@ -132,7 +132,7 @@ def test_a_sorted_table_says_so_and_turns(app: Flask, browser: Browser, path: st
 
 
 def test_pictures_for_the_eye(app: Flask, browser: Browser, tmp_path: Path) -> None:
-    """Each page fits each screen in each scheme; whether it is beautiful, only a look at the pictures tells."""
+    """Each page fits each screen in each scheme; whether it is beautiful, only a look tells."""
     with served(app) as root:
         for width in (DESK, PHONE):
             for scheme in ("light", "dark"):
