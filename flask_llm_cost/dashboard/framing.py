@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 
 from ..analytics import TagKey
 from ..analytics import Totals
+from ..errors import InvalidFilterError
 from .asking import FORMAT
 from .asking import TABLE
 from .asking import Asked
@@ -83,6 +84,8 @@ def show(
         keys=asked.query.tag_keys(limit=_MAX_TAG_KEYS),
     )
     content = build(view)
+    if TABLE in asked.filters.extra and not asked.exporting:
+        raise InvalidFilterError(FORMAT, f"is missing: give one of {', '.join(FORMATS)} with the table.")
     if asked.exporting:
         return _export(content, asked)
     fresh = freshness(asked.visible)
