@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .anomalies import Anomaly
 from .anomalies import find_anomalies
+from .coverage import Coverage
 from .cross import Axis
 from .cross import Cross
 from .dimensions import DIMENSIONS
@@ -56,6 +57,7 @@ __all__ = [
     "Pace",
     "Axis",
     "Cross",
+    "Coverage",
     "Page",
     "ComponentCost",
     "DataQuality",

@@ -28,6 +28,7 @@ from ..ledger import Ledger
 from ..ledger import LlmCall
 from . import breakdown
 from . import comparison
+from . import coverage
 from . import cross
 from . import latency
 from . import lists
@@ -39,6 +40,7 @@ from . import quality
 from . import series
 from . import spend
 from . import waste
+from .coverage import Coverage
 from .cross import Cross
 from .dimensions import choice
 from .filters import NO_FILTERS
@@ -270,6 +272,10 @@ class CallQuery:
     def data_quality(self) -> DataQuality:
         """How many calls have numbers that are missing or doubtful."""
         return self._read(lambda session: quality.data_quality(session, self.filters))
+
+    def coverage(self) -> tuple[Coverage, ...]:
+        """By provider, how many calls tell their cost, tags, user, latency, id and, streamed, their usage."""
+        return self._read(lambda session: coverage.coverage(session, self.filters))
 
     def disagreeing_calls(self, limit: int = 20) -> tuple[LlmCall, ...]:
         """The latest calls whose token counts do not add up to the provider's own total."""

@@ -14,8 +14,10 @@ from .insight_tables import anomaly_moment
 from .insight_tables import anomaly_name
 from .insight_tables import times
 from .responses import link
+from .scoped import sees_everything
 
 _SHOWN = 3
+_ROLLED_UP = {"provider", "model"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,14 @@ class Notice:
 
 
 def notices(view: View) -> tuple[Notice, ...]:
-    """The forecast of the running month, and the dearest surprises of the period."""
+    """The forecast of the running month, and the dearest surprises of the period.
+
+    What is dear because it is new is left to the insight page, which names new models too. So is a view whose
+    weeks before could only be read call by call: the overview is opened to be read at once.
+    """
     query, filters = view.asked.query, view.asked.filters
+    if not set(filters.values) <= _ROLLED_UP or not sees_everything(view.asked.visible):
+        return ()
     found = []
     if (forecast := month_forecast(query)) is not None:
         found.append(
@@ -42,12 +50,9 @@ def notices(view: View) -> tuple[Notice, ...]:
                 f"{money(forecast.spent)} so far.",
             )
         )
-    for each in find_anomalies(query, limit=_SHOWN):
+    surprises = [each for each in find_anomalies(query) if each.usual]
+    for each in surprises[:_SHOWN]:
         words = f"{anomaly_moment(each, filters.period.zone)}, {anomaly_name(each)}:"
-        usual = (
-            f", {times(each)} times the usual {money(each.usual)}."
-            if each.usual
-            else ", where nothing was usual."
-        )
+        usual = f", {times(each)} times the usual {money(each.usual)}."
         found.append(Notice(words, str(money(each.amount)), anomaly_address(each, filters), usual))
     return tuple(found)

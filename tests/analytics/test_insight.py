@@ -123,6 +123,28 @@ def test_models_used_add_up_apart_by_size(events: list[Event], thresholds: tuple
         assert use.totals == expected_totals(mine)
 
 
+def assert_coverage_is_the_calls(asked: CallQuery, events: list[Event]) -> None:
+    found = asked.coverage()
+    assert {each.provider for each in found} == {event.provider for event in events}
+    for each in found:
+        mine = [event for event in events if event.provider == each.provider]
+        streams = [event for event in mine if event.stream]
+        assert (each.calls, each.tagged) == (len(mine), sum(bool(event.tags) for event in mine))
+        assert each.costed == sum(event.cost_status in ("complete", "free") for event in mine)
+        assert each.with_user == sum(event.user_id is not None for event in mine)
+        assert each.timed == sum(event.latency_ms is not None for event in mine)
+        assert each.identified == sum(event.provider_response_id is not None for event in mine)
+        told = sum(event.usage_source != "unknown" for event in streams)
+        assert (each.streams, each.streams_told) == (len(streams), told)
+
+
+@settings(max_examples=20, deadline=None)
+@given(events=ledgers())
+def test_coverage_counts_what_calls_tell(events: list[Event]) -> None:
+    with memory_ledger(events) as ledger:
+        assert_coverage_is_the_calls(query(ledger), events)
+
+
 def test_every_question_is_answered_alike_on_every_database(database_url: str) -> None:
     engine = create_engine(database_url)
     events = seeded_calls(150)
@@ -144,6 +166,7 @@ def test_every_question_is_answered_alike_on_every_database(database_url: str) -
         costs = asked.spend_of("tag:feature", ["50%", None])
         for value, found in costs.items():
             assert_costs_of(found, [event for event in events if event.tags.get("feature") == value])
+        assert_coverage_is_the_calls(asked, events)
         wasted = [event for event in events if event.status != "ok" or event.attempts > 1]
         assert sum(each.calls for each in asked.waste()) == len(wasted)
         assert sum(each.extra_attempts for each in asked.waste()) == sum(e.attempts - 1 for e in wasted)

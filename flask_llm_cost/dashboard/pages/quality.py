@@ -18,11 +18,17 @@ from ...runtime import untracked
 from ...usage import BUCKET_FIELDS
 from ...wording import plural
 from .. import formats
+from ..asking import FORMAT
+from ..asking import TABLE
 from ..asking import Asked
 from ..formats import Shown
 from ..framing import Content
 from ..framing import View
 from ..framing import show
+from ..quality_tables import billed_table
+from ..quality_tables import coverage_table
+from ..quality_tables import streams_table
+from ..quality_tables import tokens_table
 from ..responses import Place
 from ..responses import link
 from ..responses import runtime
@@ -34,6 +40,8 @@ from ..tables import aligned
 
 _MODELS = 100
 _CALLS = 20
+#: With more calls in view their line items are not added up for a page, only for an export.
+_MOST_CALLS = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +70,8 @@ def _content(view: View) -> Content:
     models = cache(
         lambda: asked.query.unpriced_models(limit=_MODELS) if found.unpriced or found.partial else ()
     )
+    covered = cache(asked.query.coverage)
+    is_small = view.totals.calls <= _MOST_CALLS or asked.exporting
     return Content(
         template="quality.html",
         tables={
@@ -71,9 +81,15 @@ def _content(view: View) -> Content:
                 if found.disagreeing
                 else None
             ),
+            "coverage": lambda: coverage_table(covered(), asked.filters),
+            "streams": lambda: streams_table(covered(), asked.filters),
+            "kinds": lambda: tokens_table(view),
+            "billed": lambda: billed_table(asked.query.components()) if is_small else None,
         },
         context=lambda: {
             "findings": tuple(_findings(found, asked)),
+            "billed_url": view.place.link(asked.filters.arguments() | {TABLE: "billed", FORMAT: "csv"}),
+            "most_calls": "" if is_small else f"{_MOST_CALLS:,}",
             "is_complete": not (found.unpriced or found.partial or found.untold),
             "commands": tuple(_commands(models())),
             "waiting": tuple(_waiting()) if sees_everything(asked.visible) else (),
