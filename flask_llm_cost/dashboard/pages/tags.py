@@ -104,7 +104,7 @@ def _key_row(view: View, key: TagKey) -> Row:
 
 def _values(view: View, key: str) -> Content:
     subject = tag_subject(key)
-    split = Split(view, subject, lambda here: link(".tag_value", here.arguments(), key=key), paced=True)
+    split = Split(view, subject, lambda here: link(".tag_value", here.arguments(), key=key))
     return Content(
         template="split.html",
         tables=split.tables,
