@@ -36,7 +36,9 @@ _MORE_FIELDS = (
     "usage",
 )
 #: Fields whose values are few and read from the calls.
-_LISTED = ("provider", "model", "mode")
+_LISTED = ("provider", "model")
+#: The modes that providers have; any other can be typed.
+_MODES = ("batch", "data_residency", "fast", "flex", "priority")
 #: Zones to choose from; any other can be typed.
 _ZONES = (
     "UTC",
@@ -198,12 +200,14 @@ def _input(name: str, asked: Asked) -> Input:
     if name in _LISTED:
         found = asked.in_period.distinct(field.column, limit=_MAX_OPTIONS)
         options = tuple(option for option in found if option)
+    if name == "mode":
+        options = _MODES
     if value and value not in options:
         options = (value, *options)
     return Input(
         name=name,
         label=field.label,
         value=value,
-        options=options if field.choices or name in _LISTED else (),
+        options=options if field.choices or name in (*_LISTED, "mode") else (),
         closed=bool(field.choices) or name == "provider",
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace
+from functools import cached_property
 
 from werkzeug.wrappers import Response
 
@@ -29,21 +30,24 @@ from .table_export import wanted_table
 from .tables import Link
 from .tables import Table
 
-_MAX_TAG_KEYS = 100
+MAX_TAG_KEYS = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class View:
     """What a page is made of.
 
     :param totals: of all calls that the filters let through.
-    :param keys: the tags that these calls carry.
     """
 
     place: Place
     asked: Asked
     totals: Totals
-    keys: tuple[TagKey, ...]
+
+    @cached_property
+    def keys(self) -> tuple[TagKey, ...]:
+        """The tags that these calls carry, the most frequent first."""
+        return self.asked.query.tag_keys(limit=MAX_TAG_KEYS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +81,7 @@ def show(
     asked = ask(extra=(*extra, TABLE, FORMAT))
     if address := canonical(place, asked.filters):
         return send_to(address)
-    view = View(
-        place=place,
-        asked=asked,
-        totals=asked.query.totals(),
-        keys=asked.query.tag_keys(limit=_MAX_TAG_KEYS),
-    )
+    view = View(place=place, asked=asked, totals=asked.query.totals())
     content = build(view)
     if TABLE in asked.filters.extra and not asked.exporting:
         raise InvalidFilterError(FORMAT, f"is missing: give one of {', '.join(FORMATS)} with the table.")
@@ -91,7 +90,7 @@ def show(
     fresh = freshness(asked.visible)
     if fresh.last is None:
         return page("first_run.html", {"current": current, "fresh": fresh})
-    keys = tuple(key.key for key in view.keys)
+    keys = asked.in_period.tag_names(limit=MAX_TAG_KEYS)
     shared: dict[str, object] = {
         "current": current,
         "fresh": fresh,

@@ -28,12 +28,14 @@ from .tables import Table
 
 #: Values with percentiles; beyond them nobody compares.
 _PACES = 10_000
+#: With more calls in view their latencies are not sorted for a page, only for an export.
+_MOST_CALLS = 250_000
 
 
 class Split:
     """What a page about one dimension shows; each part is read when it is asked for, and once.
 
-    ``found`` is the listing's rows, ``chart`` spend over time by the dearest values.
+    ``found`` is the listing's rows, ``chart`` spend over time by the dearest values, ``note`` what it lacks.
 
     :param lead: where a value's name leads to, given the filters with that value.
     :param paced: whether medians and percentiles are shown.
@@ -45,7 +47,13 @@ class Split:
         self._view = view
         self.subject = subject
         self._lead = lead
-        self._paced = paced
+        self._paced = paced and (view.totals.calls <= _MOST_CALLS or view.asked.exporting)
+        self.note = ""
+        if paced and not self._paced:
+            self.note = (
+                f"More than {_MOST_CALLS:,} calls are in view: medians and percentiles of latency would take "
+                "too long for a page. A shorter period, or the export, has them."
+            )
         self.found: Callable[[], Breakdown] = cache(lambda: read_listing(view, subject))
         self.series: Callable[[], Series] = cache(
             lambda: view.asked.series(by=dimension_of(subject), limit=ROWS)

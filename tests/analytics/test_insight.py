@@ -167,6 +167,10 @@ def test_every_question_is_answered_alike_on_every_database(database_url: str) -
         for value, found in costs.items():
             assert_costs_of(found, [event for event in events if event.tags.get("feature") == value])
         assert_coverage_is_the_calls(asked, events)
+        assert asked.tag_names() == ("feature", "tenant")
+        assert asked.tag_names(1) == ("feature",)
+        narrowed = asked.tagged(feature=None, tenant="50%")
+        assert narrowed.tag_names() == ("tenant",)
         wasted = [event for event in events if event.status != "ok" or event.attempts > 1]
         assert sum(each.calls for each in asked.waste()) == len(wasted)
         assert sum(each.extra_attempts for each in asked.waste()) == sum(e.attempts - 1 for e in wasted)

@@ -61,7 +61,7 @@ def calls() -> Response:
     if fresh.last is None:
         return page("first_run.html", {"current": "calls", "fresh": fresh})
     found = asked.query.page(sort, direction, int(size), cursor)
-    keys = tuple(key.key for key in asked.query.tag_keys(limit=_MAX_TAG_KEYS))
+    keys = asked.in_period.tag_names(limit=_MAX_TAG_KEYS)
     shared: dict[str, object] = {"current": "calls", "fresh": fresh, "bar": filter_bar(_PLACE, asked, keys)}
     if not found.calls:
         return page("no_match.html", shared | {"without_filters": _without_filters(asked)})

@@ -40,6 +40,7 @@ def _content(view: View) -> Content:
             "title": "Endpoints and request types",
             "chart": split.chart(),
             "figures": (),
+            "note": split.note,
             "main": "by-endpoint",
             "beside": ("by-request_type", "by-operation"),
             "explains": "The Flask endpoint of the request that made the call, and the request type that "

@@ -36,6 +36,7 @@ from ..tables import Table
 _PLACE = Place(".insight")
 #: Tags in which anomalies are looked for: each one reads the calls once more.
 _TAGS = 2
+_MOST_CALLS = 100_000
 
 
 def insight() -> Response:
@@ -47,7 +48,8 @@ def _content(view: View) -> Content:
     query, filters = view.asked.query, view.asked.filters
     forecast = cache(lambda: month_forecast(query))
     chart = cache(lambda: _chart(view, forecast()))
-    tags = tuple(key.key for key in view.keys[:_TAGS])
+    in_tags = view.totals.calls <= _MOST_CALLS or view.asked.exporting
+    tags = tuple(key.key for key in view.keys[:_TAGS]) if in_tags else ()
     return Content(
         template="insight.html",
         tables={
@@ -61,6 +63,7 @@ def _content(view: View) -> Content:
         },
         context=lambda: {
             "title": "Insight",
+            "most_calls": "" if in_tags else f"{_MOST_CALLS:,}",
             "chart": chart(),
             "month": _month(forecast()),
             "range": _range(forecast()),

@@ -46,6 +46,7 @@ def _content(view: View) -> Content:
             "title": "Models",
             "chart": split.chart(),
             "figures": tuple(_figures(view, split.found())),
+            "note": split.note,
             "main": "by-model",
             "beside": ("by-provider",),
             "explains": "Tokens, cost and pace of each model that answered. "
