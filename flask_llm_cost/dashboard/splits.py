@@ -29,7 +29,7 @@ from .tables import Table
 #: Values with percentiles; beyond them nobody compares.
 _PACES = 10_000
 #: With more calls in view their latencies are not sorted for a page, only for an export.
-_MOST_CALLS = 250_000
+_MOST_CALLS = 100_000
 
 
 class Split:
