@@ -23,12 +23,12 @@ def spend_of(
 ) -> dict[str | None, Costs]:
     """The costs of each of ``values`` that has calls, ``None`` for the calls without a value."""
     by = dimension(name)
-    source = plan(session, filters, by=name)(filters).only(COSTS)
-    column = by.column(source.entity)
+    source = plan(session, filters, by=by)(filters).only(COSTS)
+    column = source.value
     named = [value for value in values if value is not None]
     wanted: list[ColumnElement[bool]] = [column.in_(named)] if named else []
     if None in values:
         wanted.append(column.is_(None))
-    statement = source.select(column.label("value"), *labelled(source.sums), by=by).group_by(column)
+    statement = source.select(column.label("value"), *labelled(source.sums)).group_by(column)
     rows = session.execute(statement.where(or_(false(), *wanted))).mappings()
     return {row["value"]: costs_of([row]) for row in rows}

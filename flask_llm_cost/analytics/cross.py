@@ -21,8 +21,6 @@ from .filters import Filters
 from .measures import COSTS
 from .measures import costs_of
 from .measures import labelled
-from .planner import Source
-from .planner import one_snapshot
 from .planner import plan
 from .planner import read_calls
 from .ranking import check_limit
@@ -65,15 +63,13 @@ class Cross:
 def cross(session: Session, filters: Filters, rows: tuple[str, int], columns: tuple[str, int]) -> Cross:
     """Split the costs by two dimensions, each given as its name and how many values it shows."""
     sides = []
-    one_snapshot(session)
     for name, limit in (rows, columns):
         check_limit(limit)
         by = dimension(name)
-        found = rank(session, plan(session, filters, by=name)(filters).only(COSTS), by, limit)
+        found = rank(session, plan(session, filters, by=by)(filters).only(COSTS), limit)
         sides.append((by, tuple(row["value"] for row in found.kept), found.rest_values))
     (by_row, row_values, more_rows), (by_column, column_values, more_columns) = sides
-    source = _source(session, filters, rows[0], columns[0])
-    statement = _statement(source, (by_row, row_values), (by_column, column_values))
+    statement = _statement(filters, (by_row, row_values), (by_column, column_values))
     cells = {
         (int(row["row_number"]), int(row["column_number"])): costs_of([row])
         for row in session.execute(statement).mappings()
@@ -101,20 +97,15 @@ def _axis(
     return Axis(dimension=name, values=values, totals=tuple(totals), others=others)
 
 
-def _source(session: Session, filters: Filters, row_name: str, column_name: str) -> Source:
-    """The rollups only where they know both sides."""
-    ways = {plan(session, filters, by=name) for name in (row_name, column_name)}
-    read = ways.pop() if len(ways) == 1 else read_calls
-    return read(filters).only(COSTS)
+#: A dimension and the values of it that are shown.
+_Side = tuple[Dimension, Sequence[str | None]]
 
 
-def _statement(
-    source: Source,
-    rows: tuple[Dimension, Sequence[str | None]],
-    columns: tuple[Dimension, Sequence[str | None]],
-) -> Select[Any]:
+def _statement(filters: Filters, rows: _Side, columns: _Side) -> Select[Any]:
+    """Of the calls: no rollups are kept apart by enough to be split twice."""
+    source = read_calls(filters).only(COSTS)
     numbers = [
-        _number(by.column(source.entity), values).label(name)
+        _number(by.column, values).label(name)
         for name, (by, values) in (("row_number", rows), ("column_number", columns))
     ]
     statement = source.select(*numbers, *labelled(source.sums))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from datetime import timedelta
 from typing import Any
-from typing import cast
 
 from sqlalchemy import ColumnElement
 from sqlalchemy import case
@@ -19,12 +19,11 @@ from sqlalchemy.orm import Session
 
 from ..errors import InvalidFilterError
 from ..ledger import LlmCall
-from ..ledger import Rollup
 from ..usage import INPUT_FIELDS
+from .dimensions import dimension
 from .filters import Filters
 from .measures import labelled
 from .measures import totals_of
-from .planner import one_snapshot
 from .planner import plan
 from .planner import read_calls
 from .values import Totals
@@ -61,25 +60,31 @@ def models_used(session: Session, filters: Filters, thresholds: Sequence[int] = 
 
     :param thresholds: tokens of input, cached ones included, from which on a call is larger.
     """
-    read = read_calls if thresholds else plan(session, filters, by="model")
-    source = read(filters)
-    entity = cast("type[LlmCall] | type[Rollup]", source.entity)
-    size = _size(thresholds).label("size_number")
-    statement = source.select(entity.provider, entity.model, size, *labelled(source.sums)).group_by(
-        entity.provider, entity.model, "size_number"
-    )
-    found = (
-        ModelUse(
-            provider=row["provider"],
-            model=row["model"],
-            size=int(row["size_number"]),
-            totals=totals_of([row]),
-        )
-        for row in session.execute(statement).mappings()
-    )
+    uses = _by_size(session, filters, thresholds) if thresholds else _by_provider(session, filters)
     return tuple(
-        sorted(found, key=lambda use: (-(use.totals.total_cost or 0), use.provider, use.model, use.size))
+        sorted(uses, key=lambda use: (-(use.totals.total_cost or 0), use.provider, use.model, use.size))
     )
+
+
+def _by_provider(session: Session, filters: Filters) -> Iterator[ModelUse]:
+    """One provider after the other: so the sums of its models may come from the rollups."""
+    source = plan(session, filters, by=dimension("provider"))(filters)
+    for provider in session.scalars(source.select(source.value).distinct()).all():
+        mine = filters.where({"provider": provider})
+        split = plan(session, mine, by=dimension("model"))(mine)
+        statement = split.select(split.value.label("model"), *labelled(split.sums)).group_by(split.value)
+        for row in session.execute(statement).mappings():
+            yield ModelUse(provider=provider, model=row["model"], size=0, totals=totals_of([row]))
+
+
+def _by_size(session: Session, filters: Filters, thresholds: Sequence[int]) -> Iterator[ModelUse]:
+    source = read_calls(filters)
+    statement = source.select(
+        LlmCall.provider, LlmCall.model, _size(thresholds).label("size_number"), *labelled(source.sums)
+    ).group_by(LlmCall.provider, LlmCall.model, "size_number")
+    for row in session.execute(statement).mappings():
+        size, totals = int(row["size_number"]), totals_of([row])
+        yield ModelUse(provider=row["provider"], model=row["model"], size=size, totals=totals)
 
 
 def new_models(session: Session, filters: Filters) -> tuple[NewModel, ...]:
@@ -89,7 +94,6 @@ def new_models(session: Session, filters: Filters) -> tuple[NewModel, ...]:
     """
     if filters.range is None:
         raise InvalidFilterError("range", "all time has nothing before it; choose a range first")
-    one_snapshot(session)
     start, _ = filters.range
     used = {(use.provider, use.model): use.totals for use in models_used(session, filters)}
     earlier = Filters(filters.columns, filters.tags, (start - NEW_AFTER, start))
@@ -115,8 +119,6 @@ def new_models(session: Session, filters: Filters) -> tuple[NewModel, ...]:
 
 
 def _size(thresholds: Sequence[int]) -> ColumnElement[Any]:
-    if not thresholds:
-        return literal_column("0")
     total: ColumnElement[Any] = func.coalesce(getattr(LlmCall, INPUT_FIELDS[0]), 0)
     for name in INPUT_FIELDS[1:]:
         total = total + func.coalesce(getattr(LlmCall, name), 0)

@@ -85,7 +85,7 @@ def _percentiles(
 def _statement(
     filters: Filters, by: Dimension | None, duration: InstrumentedAttribute[int | None]
 ) -> Select[Any]:
-    value: SQLColumnExpression[Any] = literal(None) if by is None else by.column(LlmCall)
+    value: SQLColumnExpression[Any] = literal(None) if by is None else by.column
     columns: list[SQLColumnExpression[Any]] = [
         value.label("value"),
         duration.label("duration"),
@@ -93,7 +93,7 @@ def _statement(
     ]
     groups: list[SQLColumnExpression[Any]] = [duration] if by is None else [value, duration]
     counted = (
-        read_calls(filters).select(*columns, by=by).where(duration.is_not(None)).group_by(*groups).subquery()
+        read_calls(filters, by).select(*columns).where(duration.is_not(None)).group_by(*groups).subquery()
     )
     calls, split = counted.c.calls, [] if by is None else [counted.c.value]
     running = select(

@@ -87,9 +87,7 @@ class Order:
 DEAREST_FIRST = Order()
 
 
-def rank(
-    session: Session, source: Source, limit: int | None, order: Order = DEAREST_FIRST
-) -> Ranked:
+def rank(session: Session, source: Source, limit: int | None, order: Order = DEAREST_FIRST) -> Ranked:
     """The values of a split ``source`` with its sums, in ``order``."""
     rows = session.execute(_statement(source, limit, order)).mappings().all()
     if limit is None:
