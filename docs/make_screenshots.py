@@ -78,24 +78,40 @@ def shoot(page: Page, name: str, *, full_page: bool = False) -> None:
     print(path.relative_to(ROOT))
 
 
+#: The dashboard's pages by the name of their pictures.
+PAGES = {
+    "overview": "/",
+    "insight": "/insight",
+    "what-if": "/insight/what-if?as=openai/gpt-5-mini",
+    "models": "/models",
+    "crosstab": "/crosstab",
+    "tags": "/tags",
+    "tag": "/tags/feature",
+    "tag-value": "/tags/feature/value?tag.feature=support_chat",
+    "users": "/users",
+    "endpoints": "/endpoints",
+    "calls": "/calls",
+    "call": "/calls/1",
+    "pricing": "/pricing",
+    "price": "/pricing/model?provider=openai&model=gpt-5",
+    "quality": "/quality",
+    "health": "/health",
+}
+LOOKS = {"light": (DESKTOP, "light"), "dark": (DESKTOP, "dark"), "phone": (PHONE, "light")}
+
+
 def main() -> None:
-    """Overview light, dark and on a phone; the list of calls; one call; the desk itself."""
+    """Every page of the dashboard in light, dark and on a phone, and the desk itself."""
     PICTURES.mkdir(exist_ok=True)
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     with running_desk() as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM)
-        for scheme in ("light", "dark"):
-            with signed_in(browser, address, viewport=DESKTOP, scheme=scheme) as page:
-                page.goto(f"{address}/llm-costs/")
-                shoot(page, f"overview-{scheme}")
-        with signed_in(browser, address, viewport=PHONE, scheme="light") as page:
-            page.goto(f"{address}/llm-costs/")
-            shoot(page, "overview-phone")
+        for look, (viewport, scheme) in LOOKS.items():
+            with signed_in(browser, address, viewport=viewport, scheme=scheme) as page:
+                for name, path in PAGES.items():
+                    page.goto(f"{address}/llm-costs{path}")
+                    shoot(page, f"{name}-{look}")
         with signed_in(browser, address, viewport=DESKTOP, scheme="light") as page:
-            page.goto(f"{address}/llm-costs/calls")
-            shoot(page, "calls")
-            page.click("main table tbody a[href*='/calls/']")
-            shoot(page, "call")
             page.goto(f"{address}/tickets/1")
             page.fill("#question", "Draft a first answer")
             page.click("form[action$='/ask'] button")

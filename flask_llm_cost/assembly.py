@@ -27,6 +27,7 @@ from .runtime import Runtime
 from .scope import Scope
 
 if TYPE_CHECKING:
+    from .analytics import CallQuery
     from .budgets import Budget
     from .budgets.keeper import BudgetKeeper
     from .ingest.choice import DatabaseIngest
@@ -40,6 +41,7 @@ class Options:
     """What the constructor was given and ``init_app`` may give again."""
 
     authorize: Callable[[], Any] | None = None
+    scope: Callable[[CallQuery], CallQuery] | None = None
     default_tags: DefaultTags | None = None
     user_loader: Callable[[], object] | None = None
     storage: Callable[[Event], object] | None = None
@@ -94,6 +96,7 @@ def build_runtime(app: Flask, db: SQLAlchemy | None, options: Options) -> Runtim
         ledger_source=source,
         budgets=keeper,
         authorize=options.authorize,
+        scope=options.scope,
     )
 
 

@@ -60,6 +60,9 @@ class LLMCostTracker:
     :param authorize: who may see the dashboard: called in each of its requests, sync or async. ``True``
         lets in, a response is passed on, anything else is 403. Without it only a debug app on this machine
         shows it.
+    :param scope: whose calls the reader of the dashboard may see: takes all calls, as :attr:`calls`, and
+        returns them narrowed by columns or tags, as in ``lambda calls: calls.tagged(tenant=mine())``.
+        Called in each request; no filter of a page widens it.
     :param default_tags: tags of every call: a mapping, or a callable asked when a call begins.
     :param user_loader: returns the user a call belongs to (model object or id) where no ``with_tags`` says
         so; without it the user that Flask-Login knows of.
@@ -74,6 +77,7 @@ class LLMCostTracker:
         db: SQLAlchemy | None = None,
         *,
         authorize: Callable[[], Any] | None = None,
+        scope: Callable[[CallQuery], CallQuery] | None = None,
         default_tags: DefaultTags | None = None,
         user_loader: Callable[[], object] | None = None,
         storage: Callable[[Event], object] | None = None,
@@ -82,6 +86,7 @@ class LLMCostTracker:
         self._db = db
         self._options = Options(
             authorize=authorize,
+            scope=scope,
             default_tags=default_tags,
             user_loader=user_loader,
             storage=storage,
@@ -97,6 +102,7 @@ class LLMCostTracker:
         db: SQLAlchemy | None = None,
         *,
         authorize: Callable[[], Any] | None = None,
+        scope: Callable[[CallQuery], CallQuery] | None = None,
         default_tags: DefaultTags | None = None,
         user_loader: Callable[[], object] | None = None,
         storage: Callable[[Event], object] | None = None,
@@ -117,6 +123,7 @@ class LLMCostTracker:
         options = self._options.overridden_by(
             {
                 "authorize": authorize,
+                "scope": scope,
                 "default_tags": default_tags,
                 "user_loader": user_loader,
                 "storage": storage,

@@ -54,6 +54,7 @@ class Runtime:
     #: ``None`` where the app has none: calls ask for nothing else then.
     budgets: BudgetKeeper | None = None
     authorize: Callable[[], Any] | None = None
+    scope: Callable[[CallQuery], CallQuery] | None = None
 
     @property
     def ledger(self) -> Ledger | None:

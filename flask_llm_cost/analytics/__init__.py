@@ -6,13 +6,24 @@ database and are exact; ``None`` is "unknown", never zero.
 
 from __future__ import annotations
 
+from .anomalies import Anomaly
+from .anomalies import find_anomalies
+from .coverage import Coverage
+from .cross import Axis
+from .cross import Cross
 from .dimensions import DIMENSIONS
+from .forecast import Forecast
+from .forecast import month_forecast
 from .grouping import ALIASES
 from .grouping import ReportGroup
 from .grouping import ReportRow
+from .models_used import ModelUse
+from .models_used import NewModel
+from .pace import Pace
 from .periods import BUCKETS
 from .periods import named_zone
 from .query import CallQuery
+from .ranking import ORDERS
 from .report import Report
 from .report import TagReport
 from .report import build_report
@@ -35,6 +46,8 @@ from .values import SpendRow
 from .values import TagKey
 from .values import Totals
 from .values import UnpricedModel
+from .values import add_costs
+from .waste import Waste
 
 __all__ = [
     "CallQuery",
@@ -51,11 +64,22 @@ __all__ = [
     "SeriesPart",
     "Bucket",
     "Latency",
+    "Pace",
+    "Axis",
+    "Cross",
+    "Coverage",
     "Page",
     "ComponentCost",
     "DataQuality",
     "TagKey",
     "UnpricedModel",
+    "Anomaly",
+    "find_anomalies",
+    "Forecast",
+    "month_forecast",
+    "ModelUse",
+    "NewModel",
+    "Waste",
     "Report",
     "ReportGroup",
     "ReportRow",
@@ -65,5 +89,7 @@ __all__ = [
     "ALIASES",
     "BUCKETS",
     "DIMENSIONS",
+    "ORDERS",
+    "add_costs",
     "named_zone",
 ]

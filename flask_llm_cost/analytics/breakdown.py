@@ -8,6 +8,8 @@ from .dimensions import dimension
 from .filters import Filters
 from .measures import totals_of
 from .planner import plan
+from .ranking import DEAREST_FIRST
+from .ranking import Order
 from .ranking import check_limit
 from .ranking import rank
 from .ranking import share
@@ -16,11 +18,13 @@ from .values import BreakdownRow
 from .values import Totals
 
 
-def breakdown(session: Session, filters: Filters, name: str, limit: int | None) -> Breakdown:
+def breakdown(
+    session: Session, filters: Filters, name: str, limit: int | None, order: Order = DEAREST_FIRST
+) -> Breakdown:
     """Split the calls by a dimension; at most ``limit`` values of their own, then "other"."""
     by = dimension(name)
     check_limit(limit)
-    found = rank(session, plan(session, filters, by=by)(filters), limit)
+    found = rank(session, plan(session, filters, by=by)(filters), limit, order)
     total = totals_of([*found.kept, *found.rest])
     return Breakdown(
         dimension=name,

@@ -43,8 +43,10 @@ DIMENSIONS = (
     "cost_status",
     "usage_source",
 )
+#: True of a call or not: ``failed`` is every ``status`` but ``ok``, ``retried`` more than one attempt.
+FLAGS = ("stream", "failed", "retried")
 #: What calls can be filtered by.
-COLUMNS = (*DIMENSIONS, "stream", "provider_response_id")
+COLUMNS = (*DIMENSIONS, *FLAGS, "provider_response_id")
 #: Columns with a closed set of values.
 CLOSED: dict[str, tuple[str, ...]] = {
     "operation": get_args(Operation),

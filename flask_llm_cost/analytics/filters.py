@@ -23,6 +23,7 @@ from ..sanitize import clean_value
 from ..sanitize import plain_text
 from .dimensions import CLOSED
 from .dimensions import COLUMNS
+from .dimensions import FLAGS
 from .dimensions import choice
 from .dimensions import tag_key
 
@@ -91,7 +92,7 @@ class Filters:
     def conditions(self) -> list[ColumnElement[bool]]:
         """The WHERE clause over ``llm_cost_calls``, to be joined by AND."""
         found = in_range(LlmCall.occurred_at, self.range)
-        found += [_column_condition(getattr(LlmCall, name), value) for name, value in self.columns]
+        found += [_column_condition(name, value) for name, value in self.columns]
         found += [self._tag_condition(key, value) for key, value in self.tags]
         return found
 
@@ -122,15 +123,19 @@ def in_range(column: InstrumentedAttribute[datetime], span: DateRange | None) ->
     return [] if span is None else [and_(column >= span[0], column < span[1])]
 
 
-def _column_condition(
-    column: InstrumentedAttribute[object], value: str | bool | Told | None
-) -> ColumnElement[bool]:
+def _column_condition(name: str, value: str | bool | Told | None) -> ColumnElement[bool]:
+    if name == "failed":
+        return LlmCall.status != "ok" if value else LlmCall.status == "ok"
+    if name == "retried":
+        return LlmCall.attempts > 1 if value else LlmCall.attempts <= 1
+    column = getattr(LlmCall, name)
     # IS NULL for None, = for everything else: SQLAlchemy's == does both.
-    return column.is_not(None) if value is Told.TOLD else column == value
+    found: ColumnElement[bool] = column.is_not(None) if value is Told.TOLD else column == value
+    return found
 
 
 def _column_value(name: str, value: object) -> str | bool | None:
-    if name == "stream":
+    if name in FLAGS:
         if not isinstance(value, bool):
             raise InvalidFilterError(name, f"True or False, got {type(value).__name__}")
         return value

@@ -79,6 +79,24 @@ def _tag_key(session: Session, filters: Filters, key: str) -> TagKey:
     return TagKey(key=key, calls=int(calls_), values=int(values))
 
 
+def tag_names(session: Session, filters: Filters, limit: int) -> tuple[str, ...]:
+    """The names of tags, in alphabetical order: of the calls, or of all time where only a range is asked.
+
+    Then each name is one look into the index, however many calls carry it.
+    """
+    check_limit(limit)
+    if filters.columns or filters.tags:
+        return tuple(sorted(found.key for found in tag_keys(session, filters, limit)))
+    names: list[str] = []
+    while len(names) < limit:
+        after = [CallTag.key > names[-1]] if names else []
+        name = session.scalar(select(func.min(CallTag.key)).where(*after))
+        if name is None:
+            break
+        names.append(name)
+    return tuple(names)
+
+
 def components(session: Session, filters: Filters) -> tuple[ComponentCost, ...]:
     """What was billed, by component, in the order in which components are declared."""
     statement = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -18,20 +19,32 @@ from sqlalchemy.orm import selectinload
 from ..ledger import LlmCall
 from . import breakdown
 from . import chosen
+from . import comparison
+from . import coverage
+from . import cross
 from . import crossing
 from . import daily
 from . import latency
 from . import lists
+from . import models_used
+from . import pace
 from . import paging
 from . import periods
 from . import quality
 from . import series
 from . import spend
+from . import waste
+from .coverage import Coverage
+from .cross import Cross
 from .dimensions import choice
 from .filters import Filters
 from .measures import labelled
 from .measures import totals_of
+from .models_used import ModelUse
+from .models_used import NewModel
+from .pace import Pace
 from .planner import plan
+from .ranking import Order
 from .selection import CallSelection
 from .values import Breakdown
 from .values import ComponentCost
@@ -46,6 +59,7 @@ from .values import Spend
 from .values import TagKey
 from .values import Totals
 from .values import UnpricedModel
+from .waste import Waste
 
 T = TypeVar("T")
 
@@ -81,12 +95,33 @@ class CallQuery(CallSelection):
         """How many calls there are."""
         return self.totals().calls
 
-    def cost_by(self, dimension: str, limit: int | None = None) -> Breakdown:
+    def cost_by(
+        self, dimension: str, limit: int | None = None, order: str = "cost", direction: Direction = "desc"
+    ) -> Breakdown:
         """Totals per value of a column or tag, dearest first; beyond ``limit`` values in one row.
 
         :param dimension: one of :data:`DIMENSIONS`, or ``tag:KEY``.
+        :param order: one of ``cost``, ``calls``, ``failed``, ``input``, ``output``, ``average`` (cost of a
+            priced call), ``latency`` (average) and ``name``; what is not known comes last both ways.
         """
-        return self._read(lambda session: breakdown.breakdown(session, self.filters, dimension, limit))
+        wanted = Order(order, direction)
+        return self._read(
+            lambda session: breakdown.breakdown(session, self.filters, dimension, limit, wanted)
+        )
+
+    def spend_of(self, dimension: str, values: Collection[str | None]) -> dict[str | None, Costs]:
+        """What these values of a dimension cost; a value without calls is missing."""
+        return self._read(lambda session: comparison.spend_of(session, self.filters, dimension, values))
+
+    def cross(self, rows: str, columns: str, row_limit: int = 20, column_limit: int = 6) -> Cross:
+        """Costs by two dimensions at once, the dearest values of each and the others in one."""
+        return self._read(
+            lambda session: cross.cross(session, self.filters, (rows, row_limit), (columns, column_limit))
+        )
+
+    def pace(self, dimension: str | None = None, limit: int = 50) -> tuple[Pace, ...]:
+        """Median and 95th percentile of latency and time to the first token, in all or by a dimension."""
+        return self._read(lambda session: pace.pace(session, self.filters, dimension, limit))
 
     def cost_by_both(self, first: str, second: str, limit: int | None = None) -> Crossing:
         """As :meth:`cost_by`, per pair of values of two dimensions: who uses which model, what each
@@ -126,6 +161,18 @@ class CallQuery(CallSelection):
         zone = self.zone if tz is None else periods.named_zone(tz)
         return self._read(lambda session: daily.daily(session, self.filters, zone, self.now()))
 
+    def models_used(self, thresholds: Sequence[int] = ()) -> tuple[ModelUse, ...]:
+        """What each provider's models used and cost, dearest first, apart by size of input."""
+        return self._read(lambda session: models_used.models_used(session, self.filters, thresholds))
+
+    def new_models(self) -> tuple[NewModel, ...]:
+        """The models that were not used in the 90 days before the range, the newest first."""
+        return self._read(lambda session: models_used.new_models(session, self.filters))
+
+    def waste(self) -> tuple[Waste, ...]:
+        """By status: failed calls, and those that succeeded only when tried again."""
+        return self._read(lambda session: waste.waste(session, self.filters))
+
     def latency(self) -> Latency:
         """Average, median and 95th percentile of the calls' durations, exact."""
         return self._read(lambda session: latency.latency(session, self.filters))
@@ -142,6 +189,10 @@ class CallQuery(CallSelection):
         """How many calls have numbers that are missing or doubtful."""
         return self._read(lambda session: quality.data_quality(session, self.filters))
 
+    def coverage(self) -> tuple[Coverage, ...]:
+        """By provider, how many calls tell their cost, tags, user, latency, id and, streamed, their usage."""
+        return self._read(lambda session: coverage.coverage(session, self.filters))
+
     def disagreeing_calls(self, limit: int = 20) -> tuple[LlmCall, ...]:
         """The latest calls whose token counts do not add up to the provider's own total."""
         return self._read(lambda session: quality.disagreeing_calls(session, self.filters, limit))
@@ -153,6 +204,10 @@ class CallQuery(CallSelection):
     def tag_keys(self, limit: int = 100) -> tuple[TagKey, ...]:
         """The tag keys of the calls, the most frequent first."""
         return self._read(lambda session: lists.tag_keys(session, self.filters, limit))
+
+    def tag_names(self, limit: int = 100) -> tuple[str, ...]:
+        """The names of tags for a choice, quickly: those of all time where only a range is asked."""
+        return self._read(lambda session: lists.tag_names(session, self.filters, limit))
 
     # Calls themselves
 

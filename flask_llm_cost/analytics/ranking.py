@@ -8,20 +8,27 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import ColumnElement
+from sqlalchemy import Float
 from sqlalchemy import RowMapping
 from sqlalchemy import Select
+from sqlalchemy import SQLColumnExpression
 from sqlalchemy import case
 from sqlalchemy import func
 from sqlalchemy import null
 from sqlalchemy import select
+from sqlalchemy import type_coerce
 from sqlalchemy.orm import Session
 
 from ..errors import InvalidFilterError
 from ..money import EXACT
 from ..money import to_scale
+from ..usage import INPUT_FIELDS
+from .dimensions import choice
+from .measures import Sums
 from .measures import labelled
 from .measures import sums_of_groups
 from .planner import Source
+from .values import OUTPUT_FIELDS
 
 _SHARE_SCALE = 6
 
@@ -38,9 +45,51 @@ class Ranked:
     rest_values: int
 
 
-def rank(session: Session, source: Source, limit: int | None) -> Ranked:
-    """The values of a split ``source`` with its sums, dearest first, without a known cost last."""
-    rows = session.execute(_statement(source, limit)).mappings().all()
+#: What values can be put in order by.
+ORDERS = ("cost", "calls", "failed", "input", "output", "average", "latency", "name")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """In which order values come. What is not known comes last both ways."""
+
+    name: str = "cost"
+    direction: str = "desc"
+
+    def __post_init__(self) -> None:
+        choice("sort", self.name, ORDERS)
+        choice("direction", self.direction, ("desc", "asc"))
+
+    def key(self, sums: Sums, value: SQLColumnExpression[Any]) -> SQLColumnExpression[Any]:
+        """What is compared."""
+        if self.name in ("cost", "calls", "failed"):
+            return sums[{"cost": "total_cost", "calls": "calls", "failed": "failed_calls"}[self.name]]
+        if self.name == "name":
+            return value
+        if self.name == "average":
+            # For the order alone: the average itself is made in Python, from the exact sum.
+            return type_coerce(sums["total_cost"], Float()) * 1.0 / func.nullif(sums["priced_calls"], 0)
+        if self.name == "latency":
+            return sums["latency_ms"] * 1.0 / func.nullif(sums["timed_calls"], 0)
+        names = INPUT_FIELDS if self.name == "input" else OUTPUT_FIELDS
+        total: ColumnElement[Any] = func.coalesce(sums[names[0]], 0)
+        for name in names[1:]:
+            total = total + func.coalesce(sums[name], 0)
+        return total
+
+    def ordered(self, sums: Sums, value: SQLColumnExpression[Any]) -> list[SQLColumnExpression[Any]]:
+        """ORDER BY, the same for two values only where they are one."""
+        key = self.key(sums, value)
+        told = key.desc() if self.direction == "desc" else key.asc()
+        return [key.is_(None), told, sums["calls"].desc(), value]
+
+
+DEAREST_FIRST = Order()
+
+
+def rank(session: Session, source: Source, limit: int | None, order: Order = DEAREST_FIRST) -> Ranked:
+    """The values of a split ``source`` with its sums, in ``order``."""
+    rows = session.execute(_statement(source, limit, order)).mappings().all()
     if limit is None:
         return Ranked(rows, (), 0)
     kept = [row for row in rows if row["position"] <= limit]
@@ -61,8 +110,8 @@ def share(cost: Decimal | None, total: Decimal | None) -> Decimal | None:
     return to_scale(EXACT.divide(cost, total), _SHARE_SCALE)
 
 
-def _statement(source: Source, limit: int | None) -> Select[Any]:
-    ranked = _ranked(source).subquery()
+def _statement(source: Source, limit: int | None, order: Order) -> Select[Any]:
+    ranked = _ranked(source, order).subquery()
     if limit is None:
         return select(ranked).order_by(ranked.c.position)
     position: ColumnElement[int] = case((ranked.c.position <= limit, ranked.c.position), else_=limit + 1)
@@ -79,7 +128,7 @@ def _statement(source: Source, limit: int | None) -> Select[Any]:
     )
 
 
-def _ranked(source: Source) -> Select[Any]:
+def _ranked(source: Source, order: Order) -> Select[Any]:
     column = source.value
     if source.name != "tags":
         # An expression instead of the column: to group in its order, MariaDB and SQLite would walk through
@@ -89,6 +138,6 @@ def _ranked(source: Source) -> Select[Any]:
     sums = (
         source.select(column.label("split_value"), *labelled(source.sums)).group_by("split_value").subquery()
     )
-    cost, calls, value = sums.c.total_cost, sums.c.calls, sums.c.split_value
-    position = func.row_number().over(order_by=(cost.is_(None), cost.desc(), calls.desc(), value))
-    return select(value.label("value"), position.label("position"), *(sums.c[name] for name in source.sums))
+    value, named = sums.c.split_value, {name: sums.c[name] for name in source.sums}
+    position = func.row_number().over(order_by=order.ordered(named, value))
+    return select(value.label("value"), position.label("position"), *named.values())

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Literal
+from typing import cast
 
 from flask import request
 
 from ..analytics import CallQuery
+from ..analytics import Series
 from ..errors import InvalidFilterError
 from .filters import MAX_QUERY_BYTES
 from .filters import Filters
 from .filters import read_filters
+from .filters import read_zone
 from .periods import Period
-from .responses import link
+from .responses import Place
 from .responses import runtime
+from .scoped import visible_calls
+
+#: The parameters that take a table of a page away: which one, and in which format.
+TABLE = "table"
+FORMAT = "format"
+
+BucketName = Literal["hour", "day", "week", "month"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +34,29 @@ class Asked:
 
     :param query: the calls that all filters let through.
     :param in_period: the calls of the period, whatever else is filtered.
+    :param visible: all calls that the reader may see.
     """
 
     filters: Filters
     query: CallQuery
     in_period: CallQuery
+    visible: CallQuery
     today: date
+
+    @property
+    def exporting(self) -> bool:
+        """Whether a table is to be taken away, whole, instead of a page to be shown."""
+        return FORMAT in self.filters.extra
+
+    @property
+    def previous(self) -> CallQuery:
+        """The same calls of the period before."""
+        return self.query.previous_period()
+
+    def series(self, query: CallQuery | None = None, by: str | None = None, limit: int = 7) -> Series:
+        """``query``, or the page's calls, over time in the buckets that were asked for."""
+        bucket = cast(BucketName, self.filters.bucket)
+        return (query or self.query).series(bucket, by=by, limit=limit)
 
     def option(self, name: str, default: str, choices: tuple[str, ...]) -> str:
         """The page's own parameter ``name``.
@@ -49,11 +77,12 @@ def ask(extra: tuple[str, ...] = ()) -> Asked:
     """
     if len(request.query_string) > MAX_QUERY_BYTES:
         raise InvalidFilterError("query string", f"is longer than {MAX_QUERY_BYTES // 1024} KB.")
-    calls = runtime().calls
-    zone = runtime().config.timezone
+    usual = runtime().config.timezone
+    zone = read_zone(request.args, usual)
+    calls = visible_calls().in_zone(zone)
     today = calls.now().astimezone(zone).date()
-    filters = read_filters(request.args, today=today, zone=zone, extra=extra)
-    return Asked(filters, narrowed(calls, filters), in_period(calls, filters.period), today)
+    filters = read_filters(request.args, today=today, zone=zone, extra=extra, usual_zone=usual)
+    return Asked(filters, narrowed(calls, filters), in_period(calls, filters.period), calls, today)
 
 
 def in_period(calls: CallQuery, period: Period) -> CallQuery:
@@ -67,7 +96,7 @@ def narrowed(calls: CallQuery, filters: Filters) -> CallQuery:
     return query.tagged(filters.tags())
 
 
-def canonical(endpoint: str, filters: Filters) -> str | None:
+def canonical(place: Place, filters: Filters) -> str | None:
     """The address to keep, where a form's blank fields or its new tag make the request's own a worse one."""
     arguments = filters.arguments() | filters.extra
-    return None if arguments == request.args.to_dict() else link(endpoint, arguments)
+    return None if arguments == request.args.to_dict() else place.link(arguments)

@@ -31,14 +31,24 @@ log = logging.getLogger("flask_llm_cost")
 #: Rules that show no data and so need no permission: the stylesheet and the icon.
 PUBLIC = frozenset({"static"})
 #: Rules whose answer does not come from the ledger.
-WITHOUT_LEDGER = frozenset({"pricing", "export_prices", "price"})
+WITHOUT_LEDGER = frozenset({"pricing", "export_prices", "price", "health"})
 
 
 #: Each page's address, and where it is defined below this room.
 _PAGES = (
     ("/", "overview:overview"),
+    ("/insight", "insight:insight"),
+    ("/insight/what-if", "what_if:what_if"),
+    ("/models", "models:models"),
+    ("/tags", "tags:tags"),
+    ("/tags/<key>", "tags:tag_key"),
+    ("/tags/<key>/value", "tags:tag_value"),
+    ("/users", "users:users"),
+    ("/endpoints", "endpoints:endpoints"),
+    ("/crosstab", "crosstab:crosstab"),
     ("/calls", "calls:calls"),
     ("/calls.csv", "calls:export"),
+    ("/calls.json", "calls:export_json"),
     ("/calls/<int:call_id>", "call:call"),
     ("/budgets", "budgets:budgets"),
     ("/budgets.csv", "budgets:export_budgets"),
@@ -46,6 +56,7 @@ _PAGES = (
     ("/pricing.csv", "pricing:export_prices"),
     ("/pricing/model", "price:price"),
     ("/quality", "quality:quality"),
+    ("/health", "health:health"),
 )
 
 

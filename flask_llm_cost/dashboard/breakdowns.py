@@ -13,6 +13,8 @@ from ..wording import plural
 from . import charts
 from .costs import FREE
 from .costs import shown_cost
+from .filters import FIELDS
+from .filters import TAG_PREFIX
 from .filters import Filters
 from .formats import NOT_KNOWN
 from .formats import Shown
@@ -46,6 +48,40 @@ class Subject:
     code: bool = False
 
 
+def dimension_of(subject: Subject) -> str:
+    """What the ledger's questions call it."""
+    if subject.field in FIELDS:
+        return FIELDS[subject.field].column
+    return "tag:" + subject.field.removeprefix(TAG_PREFIX)
+
+
+def tag_subject(key: str) -> Subject:
+    """The breakdown by one tag."""
+    return Subject(
+        field=TAG_PREFIX + key,
+        caption=f"By {key}",
+        heading="Value",
+        nothing=f"without {key}",
+    )
+
+
+PROVIDER = Subject(field="provider", caption="By provider", heading="Provider")
+MODEL = Subject(field="model", caption="By model", heading="Model", code=True)
+USER = Subject(field="user", caption="By user", heading="User", nothing="without a user", code=True)
+ENDPOINT = Subject(
+    field="endpoint", caption="By endpoint", heading="Flask endpoint", nothing="outside a request", code=True
+)
+REQUEST_TYPE = Subject(
+    field="request_type", caption="By request type", heading="Request type", nothing="without one"
+)
+OPERATION = Subject(field="operation", caption="By operation", heading="Operation")
+STATUS = Subject(field="status", caption="By status", heading="Status")
+MODE = Subject(field="mode", caption="By pricing mode", heading="Mode", nothing="standard")
+SUBJECTS = {
+    each.field: each for each in (PROVIDER, MODEL, USER, ENDPOINT, REQUEST_TYPE, OPERATION, STATUS, MODE)
+}
+
+
 def breakdown_table(
     found: Spend, subject: Subject, filters: Filters, ranks: Mapping[str | None, int] | None = None
 ) -> Table:
@@ -58,7 +94,7 @@ def breakdown_table(
         rows.append(_other_row(found, subject, filters, ranks))
     return aligned(
         Table(
-            name=_name(subject),
+            name=table_name(subject),
             caption=subject.caption,
             columns=(
                 Column(label=subject.heading),
@@ -88,6 +124,7 @@ def _row(
         rank=None if ranks is None else ranks.get(row.value, charts.OTHER),
         code=subject.code and row.value is not None,
         muted=row.value is None,
+        absent=row.value is None,
     )
     return (head, *_numbers(row, here, total))
 
@@ -97,32 +134,41 @@ def _numbers(row: SpendRow, here: Filters, total: Costs) -> Row:
     return (
         Cell.of(number(row.calls), calls),
         cost_cell(row, here),
-        Cell.of(_share(row, total), share=charts.share(row.total_cost, total.total_cost)),
+        share_cell(row, total),
     )
 
 
-def _share(row: SpendRow, total: Costs) -> Shown:
+def share_cell(row: Costs, total: Costs) -> Cell:
+    """A row's part of the total cost, with a bar behind it."""
+    return Cell.of(_share(row, total), share=charts.share(row.total_cost, total.total_cost))
+
+
+def _share(row: Costs, total: Costs) -> Shown:
     if row.total_cost is None:
         return NOT_KNOWN if row.unknown_cost_calls else FREE
     return percent(row.total_cost, total.total_cost or 1)  # nothing of a total of nothing is 0 %
 
 
-def cost_cell(sums: Costs, here: Filters) -> Cell:
-    """A cost that leads to its calls, dearest first; an unknown one to the calls that make it so."""
+def cost_cell(sums: Costs, here: Filters | None) -> Cell:
+    """A cost that leads to its calls, dearest first; an unknown one to the calls that make it so.
+
+    :param here: what the calls are found by; ``None`` where no address names them.
+    """
     unknown = sums.unknown_cost_calls + sums.partial_cost_calls
     shown = shown_cost(sums.total_cost, unknown_calls=unknown)
     if shown.known:
-        address = link(".calls", here.arguments() | {"sort": "cost"})
+        address = link(".calls", here.arguments() | {"sort": "cost"}) if here else ""
         title = f"{shown.exact}, without {plural(unknown, 'call')} that have no full price" if unknown else ""
         return Cell.of(shown, address, title=title, at_least=unknown > 0)
-    return Cell.of(shown, link(".calls", here.narrowed("price", "unknown").arguments()), title=WHY_UNKNOWN)
+    address = link(".calls", here.narrowed("price", "unknown").arguments()) if here else ""
+    return Cell.of(shown, address, title=WHY_UNKNOWN)
 
 
 def _other_row(
     found: Spend, subject: Subject, filters: Filters, ranks: Mapping[str | None, int] | None
 ) -> Row:
     assert found.other is not None  # noqa: S101  (the caller asked)
-    full = link(".overview", filters.arguments() | {FULL: subject.field}) + f"#{_name(subject)}"
+    full = link(".overview", filters.arguments() | {FULL: subject.field}) + f"#{table_name(subject)}"
     head = Cell(
         text=f"{found.other_values:,} others",
         title="Show all of them",
@@ -135,7 +181,8 @@ def _other_row(
     return (head, replace(calls, href=""), replace(cost, href=full), share)
 
 
-def _name(subject: Subject) -> str:
+def table_name(subject: Subject) -> str:
+    """The table's name within its page and in exports."""
     return f"by-{subject.field}"
 
 

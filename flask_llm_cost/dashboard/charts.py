@@ -194,6 +194,119 @@ def spans(parts: Sequence[tuple[int, Decimal]]) -> tuple[Span, ...]:
     return tuple(laid)
 
 
+@dataclass(frozen=True, slots=True)
+class LineChart:
+    """Lines over a discrete axis: each as runs of points in percent of the width and pixels from the top.
+
+    :param band: the outline of an area between two of the amounts; empty where there is none.
+    :param places: where each position of the axis is, in percent.
+    """
+
+    height: float
+    lines: tuple[tuple[Points, ...], ...]
+    band: Points
+    places: tuple[float, ...]
+    ticks: tuple[Tick, ...]
+
+
+def line_chart(
+    lines: Sequence[Sequence[Decimal | None]],
+    *,
+    height: float,
+    low: Sequence[Decimal | None] = (),
+    high: Sequence[Decimal | None] = (),
+) -> LineChart:
+    """Lay out lines over one axis, each broken where an amount is unknown, and the area from low to high."""
+    count = max(map(len, lines), default=0)
+    places = tuple(band.middle for band in bands(count))
+    amounts = [amount for line in (*lines, high) for amount in line if amount is not None]
+    ticks = nice_ticks(max(amounts, default=Decimal(0)))
+    scale = height / float(ticks[-1])
+
+    def drawn(line: Sequence[Decimal | None]) -> list[tuple[float, float] | None]:
+        return [
+            None if amount is None else (place, round(height - float(amount) * scale, 2))
+            for place, amount in zip(places, line, strict=False)
+        ]
+
+    upper, lower = ([point for point in drawn(line) if point is not None] for line in (high, low))
+    return LineChart(
+        height=height,
+        lines=tuple(_broken(drawn(line)) for line in lines),
+        band=(*upper, *reversed(lower)),
+        places=places,
+        ticks=tuple(Tick(round(height - float(value) * scale, 2), value) for value in ticks),
+    )
+
+
+def _broken(points: Iterable[tuple[float, float] | None]) -> tuple[Points, ...]:
+    runs: list[list[tuple[float, float]]] = [[]]
+    for point in points:
+        if point is None:
+            runs.append([])
+        else:
+            runs[-1].append(point)
+    return tuple(tuple(run) for run in runs if run)
+
+
+def sparkline(
+    amounts: Sequence[Decimal | None], *, height: float = 20, inset: float = 2
+) -> tuple[Points, ...]:
+    """Runs of points over a width of 100, from zero at the bottom to the highest amount at the top.
+
+    The line is broken where an amount is unknown; a lone amount becomes a short dash, so that it is seen.
+    """
+    highest = max((amount for amount in amounts if amount is not None), default=Decimal(0))
+    step = 100 / max(len(amounts) - 1, 1)
+    room = height - 2 * inset
+    runs: list[list[tuple[float, float]]] = [[]]
+    for at, amount in enumerate(amounts):
+        if amount is None:
+            runs.append([])
+            continue
+        part = float(amount / highest) if highest else 0.0
+        runs[-1].append((round(at * step, 2), round(height - inset - part * room, 2)))
+    return tuple(tuple(_dash(run)) for run in runs if run)
+
+
+def _dash(run: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    if len(run) > 1:
+        return run
+    x, y = run[0]
+    return [(max(x - 1.5, 0), y), (min(x + 1.5, 100), y)]
+
+
+def svg_points(run: Iterable[tuple[float, float]]) -> str:
+    """A run of points as SVG writes it."""
+    return " ".join(f"{x},{y}" for x, y in run)
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """A value on a track: parts in percent of the whole, and where marks stand. ``over`` is past the end."""
+
+    spans: tuple[Span, ...]
+    marks: tuple[float, ...]
+    over: bool
+
+
+def meter(parts: Sequence[tuple[int, Decimal]], whole: Decimal, marks: Sequence[Decimal] = ()) -> Meter:
+    """Lay ``(rank, amount)`` parts from the left of a track that is ``whole`` long.
+
+    Where they are longer together, the track grows to hold them, so that what is over can be seen.
+    """
+    filled = sum((amount for _, amount in parts if amount > 0), Decimal(0))
+    length = max(filled, whole, *(mark for mark in marks), Decimal(0))
+    laid, start = [], 0.0
+    for rank, amount in parts:
+        if amount > 0 and length:
+            width = float(amount / length) * 100
+            laid.append(Span(rank, round(start, 3), round(width, 3)))
+            start += width
+    places = tuple(round(float(mark / length) * 100, 3) for mark in marks) if length else ()
+    return Meter(tuple(laid), places, filled > whole)
+
+
 def share(part: Decimal | int | None, whole: Decimal | int | None) -> float:
     """The width of a bar that shows ``part`` of ``whole``, in percent from 0 to 100."""
     if not part or not whole or part < 0 or whole < 0:

@@ -19,6 +19,8 @@ from zoneinfo import ZoneInfo
 
 from werkzeug.datastructures import MultiDict
 
+from ..analytics import BUCKETS
+from ..analytics import named_zone
 from ..errors import InvalidFilterError
 from ..events import CostStatus
 from ..events import Operation
@@ -42,7 +44,14 @@ WITHOUT = "without"
 NEW_TAG_KEY = "tag_key"
 NEW_TAG_VALUE = "tag_value"
 
+#: The report's time zone, and how long each bar of a chart is.
+ZONE = "tz"
+BUCKET = "bucket"
+#: Bars of an hour that one chart can show.
+MAX_HOURS = 31 * 24
+
 _RANGE = ("period", "from", "to")
+_VIEW = (ZONE, BUCKET)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _TAG_KEY = re.compile(rf"[\w.-]{{1,{TAG_KEY_LENGTH}}}")
 _YEARS = range(2000, 2200)
@@ -70,6 +79,8 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
         "operation": Field("operation", "Operation", get_args(Operation)),
         "status": Field("status", "Status", get_args(Status)),
         "stream": Field("stream", "Streamed", _YES_NO),
+        "failed": Field("failed", "Failed", _YES_NO),
+        "retried": Field("retried", "Tried again", _YES_NO),
         "user": Field("user_id", "User", optional=True),
         "request_type": Field("request_type", "Request type", optional=True),
         "endpoint": Field("endpoint", "Endpoint", optional=True),
@@ -96,11 +107,20 @@ class Filters:
 
     :param values: URL name to value, ``None`` for "calls without one"; tags as ``tag.KEY``.
     :param extra: the page's own parameters, such as its sort order; not part of what is counted.
+    :param chosen_bucket: how long a bar is, where the address says so.
+    :param zone_is_chosen: whether the address names the time zone, other than the ledger's.
     """
 
     period: Period
     values: Mapping[str, str | None]
     extra: dict[str, str]
+    chosen_bucket: str | None = None
+    zone_is_chosen: bool = False
+
+    @property
+    def bucket(self) -> str:
+        """How long each bar of a chart is: a day, and an hour where there is one day only."""
+        return self.chosen_bucket or ("hour" if self.period.days == 1 else "day")
 
     def arguments(self) -> dict[str, str]:
         """The query parameters of this view without the page's own, in canonical order."""
@@ -109,6 +129,10 @@ class Filters:
             found |= {"from": self.period.first.isoformat(), "to": self.period.last.isoformat()}
         elif self.period.preset != DEFAULT_PRESET:
             found["period"] = self.period.preset
+        if self.zone_is_chosen:
+            found[ZONE] = self.period.zone.key
+        if self.chosen_bucket:
+            found[BUCKET] = self.chosen_bucket
         found |= {name: value for name, value in self.values.items() if value is not None}
         if absent := [name for name, value in self.values.items() if value is None]:
             found[WITHOUT] = ",".join(absent)
@@ -126,6 +150,14 @@ class Filters:
         """The same filters over another period."""
         return replace(self, period=period)
 
+    def by(self, bucket: str | None) -> Filters:
+        """The same filters with bars of another length."""
+        return replace(self, chosen_bucket=bucket)
+
+    def cleared(self) -> Filters:
+        """The same period, zone and bars without any filter."""
+        return replace(self, values={}, extra={})
+
     def chips(self) -> Iterator[Chip]:
         """Each active filter, and what is left without it."""
         for name, value in self.values.items():
@@ -135,7 +167,7 @@ class Filters:
     def columns(self) -> dict[str, str | bool | None]:
         """What is asked of the ledger's own columns."""
         return {
-            FIELDS[name].column: value == "yes" if name == "stream" else value
+            FIELDS[name].column: value == "yes" if FIELDS[name].choices == _YES_NO else value
             for name, value in self.values.items()
             if name in FIELDS
         }
@@ -149,12 +181,28 @@ class Filters:
         }
 
 
+def read_zone(arguments: MultiDict[str, str], usual: ZoneInfo) -> ZoneInfo:
+    """The time zone that a query string asks for, else the usual one.
+
+    :raises InvalidFilterError: it names no time zone.
+    """
+    name = arguments.get(ZONE, "").strip()
+    return named_zone(name, ZONE) if name else usual
+
+
 def read_filters(
-    arguments: MultiDict[str, str], *, today: date, zone: ZoneInfo, extra: tuple[str, ...] = ()
+    arguments: MultiDict[str, str],
+    *,
+    today: date,
+    zone: ZoneInfo,
+    extra: tuple[str, ...] = (),
+    usual_zone: ZoneInfo | None = None,
 ) -> Filters:
     """Parse a query string; blank fields of a form count as not given.
 
+    :param zone: whose days are meant, as :func:`read_zone` found it.
     :param extra: names of the page's own parameters.
+    :param usual_zone: the one that links need not name, if that is another one.
     :raises InvalidFilterError: a parameter is unknown, doubled or malformed.
     """
     given = {name: _single(arguments, name, extra) for name in arguments}
@@ -171,16 +219,31 @@ def read_filters(
         values[name] = None
     if sum(name.startswith(TAG_PREFIX) for name in values) > MAX_TAGS:
         raise InvalidFilterError("tag", f"at most {MAX_TAGS} tags can be combined.")
+    period = _period(given, today, zone)
     return Filters(
-        period=_period(given, today, zone),
+        period=period,
         values=_ordered(values),
         extra={name: given[name] for name in extra if name in given},
+        chosen_bucket=_bucket(given.get(BUCKET), period),
+        zone_is_chosen=usual_zone is not None and zone.key != usual_zone.key,
     )
 
 
+def _bucket(name: str | None, period: Period) -> str | None:
+    if name is None:
+        return None
+    if name not in BUCKETS:
+        raise InvalidFilterError(BUCKET, f"{_quoted(name)} is not one of {', '.join(BUCKETS)}.")
+    if name == "hour" and period.days * 24 > MAX_HOURS:
+        raise InvalidFilterError(
+            BUCKET, f"{period.days:,} days have too many hours for one chart: choose at most 31 days, or day."
+        )
+    return name
+
+
 def _single(arguments: MultiDict[str, str], name: str, extra: tuple[str, ...]) -> str:
-    if not _is_filter(name) and name not in (*_RANGE, WITHOUT, NEW_TAG_KEY, NEW_TAG_VALUE, *extra):
-        known = (*_RANGE, *FIELDS, WITHOUT, *extra)
+    if not _is_filter(name) and name not in (*_RANGE, *_VIEW, WITHOUT, NEW_TAG_KEY, NEW_TAG_VALUE, *extra):
+        known = (*_RANGE, *_VIEW, *FIELDS, WITHOUT, *extra)
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(known)}, {TAG_PREFIX}KEY."
         raise InvalidFilterError(name, f"there is no such parameter. {hint}")
@@ -198,7 +261,7 @@ def _is_filter(name: str) -> bool:
 
 def _checked(name: str, value: str) -> str:
     if name.startswith(TAG_PREFIX):
-        _check_tag_key(name, name.removeprefix(TAG_PREFIX))
+        check_tag_key(name, name.removeprefix(TAG_PREFIX))
         return _bounded(name, value, TAG_VALUE_LENGTH)
     choices = FIELDS[name].choices
     if choices and value not in choices:
@@ -206,7 +269,8 @@ def _checked(name: str, value: str) -> str:
     return _bounded(name, value, NAME_LENGTH)
 
 
-def _check_tag_key(name: str, key: str) -> None:
+def check_tag_key(name: str, key: str) -> None:
+    """:raises InvalidFilterError: no tag can be called ``key``; ``name`` is the parameter that says so."""
     if not _TAG_KEY.fullmatch(key):
         raise InvalidFilterError(
             name,
@@ -227,14 +291,14 @@ def _new_tag(given: Mapping[str, str]) -> dict[str, str | None]:
         return {}
     if key is None:
         raise InvalidFilterError(NEW_TAG_KEY, "name the tag whose value was given, for example feature.")
-    _check_tag_key(NEW_TAG_KEY, key)
+    check_tag_key(NEW_TAG_KEY, key)
     return {TAG_PREFIX + key: None if value is None else _bounded(NEW_TAG_VALUE, value, TAG_VALUE_LENGTH)}
 
 
 def _absent(text: str) -> Iterator[str]:
     for name in filter(None, text.split(",")):
         if name.startswith(TAG_PREFIX):
-            _check_tag_key(WITHOUT, name.removeprefix(TAG_PREFIX))
+            check_tag_key(WITHOUT, name.removeprefix(TAG_PREFIX))
         elif name not in FIELDS or not FIELDS[name].optional:
             known = ", ".join(key for key, field in FIELDS.items() if field.optional)
             raise InvalidFilterError(WITHOUT, f"{_quoted(name)} is not one of {known}, {TAG_PREFIX}KEY.")

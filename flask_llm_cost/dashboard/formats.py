@@ -17,6 +17,7 @@ from ..wording import plural
 
 _MINUS = "\u2212"
 _SPACE = "\u202f"  # narrow and not breaking: between a number and its unit
+_RATIO = Decimal("0.000001")
 _MONTHS = (
     "January",
     "February",
@@ -39,12 +40,14 @@ class Shown:
 
     :param exact: the same value in full, for the ``title``; empty where ``text`` already is exact.
     :param decimals: digits behind the point in ``text``, so that a column can be aligned to it.
+    :param value: the bare value for exports, in US dollars, tokens, calls, milliseconds or parts of one.
     """
 
     text: str
     exact: str = ""
     decimals: int = 0
     known: bool = True
+    value: Decimal | int | None = None
 
     def __str__(self) -> str:
         return self.text
@@ -59,7 +62,7 @@ def money(amount: Decimal | None) -> Shown:
         return NOT_KNOWN
     digits = money_digits(abs(amount))
     decimals = len(digits.partition(".")[2])
-    return Shown(f"{_sign(amount)}${digits}", f"{exact_money(amount)} USD", decimals)
+    return Shown(f"{_sign(amount)}${digits}", f"{exact_money(amount)} USD", decimals, value=amount)
 
 
 def exact_money(amount: Decimal) -> str:
@@ -73,7 +76,7 @@ def rate(amount: Decimal | None) -> Shown:
     if amount is None:
         return NOT_KNOWN
     digits = exact_money(amount)
-    return Shown(f"${digits}", "", len(digits.partition(".")[2]))
+    return Shown(f"${digits}", "", len(digits.partition(".")[2]), value=amount)
 
 
 def number(value: int | Decimal | None) -> Shown:
@@ -81,7 +84,7 @@ def number(value: int | Decimal | None) -> Shown:
     if value is None:
         return NOT_KNOWN
     digits = f"{Decimal(value).normalize(EXACT):,f}"
-    return Shown(digits, "", len(digits.partition(".")[2]))
+    return Shown(digits, "", len(digits.partition(".")[2]), value=value)
 
 
 def tokens(value: int | Decimal | None) -> Shown:
@@ -90,11 +93,11 @@ def tokens(value: int | Decimal | None) -> Shown:
         return NOT_KNOWN
     count = int(value)
     if count < 10_000:
-        return Shown(f"{count:,}")
+        return Shown(f"{count:,}", value=count)
     for unit, size in (("k", 1_000), ("M", 1_000_000), ("B", 1_000_000_000)):
         scaled = ROUND.divide(Decimal(count), Decimal(size)).quantize(Decimal("0.1"), context=ROUND)
         if scaled < 1000 or unit == "B":
-            return Shown(f"{scaled:,f}{_SPACE}{unit}", f"{count:,}")
+            return Shown(f"{scaled:,f}{_SPACE}{unit}", f"{count:,}", value=count)
     raise AssertionError("the last unit takes every count")
 
 
@@ -105,30 +108,32 @@ def duration(milliseconds: int | Decimal | None) -> Shown:
     whole = int(Decimal(milliseconds).quantize(Decimal(1), context=ROUND))
     exact = f"{whole:,}{_SPACE}ms"
     if whole < 1_000:
-        return Shown(exact)
+        return Shown(exact, value=whole)
     seconds = Decimal(whole) / 1000
     if seconds < Decimal("59.95"):
-        return Shown(f"{seconds.quantize(Decimal('0.1'), context=ROUND)}{_SPACE}s", exact)
+        return Shown(f"{seconds.quantize(Decimal('0.1'), context=ROUND)}{_SPACE}s", exact, value=whole)
     minutes, rest = divmod(int(seconds.quantize(Decimal(1), context=ROUND)), 60)
     if minutes < 60:
-        return Shown(f"{minutes}{_SPACE}min {rest}{_SPACE}s", exact)
+        return Shown(f"{minutes}{_SPACE}min {rest}{_SPACE}s", exact, value=whole)
     hours, minutes = divmod(minutes, 60)
-    return Shown(f"{hours:,}{_SPACE}h {minutes}{_SPACE}min", exact)
+    return Shown(f"{hours:,}{_SPACE}h {minutes}{_SPACE}min", exact, value=whole)
 
 
 def percent(part: Decimal | int | None, whole: Decimal | int | None) -> Shown:
     """The share of ``part`` in ``whole``; ``<0.1 %`` for something that would read as nothing."""
     if part is None or whole is None or whole == 0:
         return NOT_KNOWN
-    share = ROUND.divide(Decimal(part), Decimal(whole)) * 100
+    ratio = ROUND.divide(Decimal(part), Decimal(whole))
+    share, value = ratio * 100, ratio.quantize(_RATIO, context=ROUND)
     shown = share.quantize(Decimal("0.1"), context=ROUND)
+    text = f"{shown:,f}"
     if shown == 0 and share > 0:
-        return Shown(f"<0.1{_SPACE}%", decimals=1)
-    if share == 100:
-        return Shown(f"100{_SPACE}%", decimals=1)
-    if shown == 100:
-        return Shown(f">99.9{_SPACE}%", decimals=1)
-    return Shown(f"{shown:,f}{_SPACE}%", decimals=1)
+        text = "<0.1"
+    elif share == 100:
+        text = "100"
+    elif shown == 100:
+        text = ">99.9"
+    return Shown(f"{text}{_SPACE}%", decimals=1, value=value)
 
 
 def change(now: Decimal | int, before: Decimal | int) -> str:
@@ -162,6 +167,11 @@ def day(value: date) -> str:
 def short_day(value: date) -> str:
     """``22 Nov``."""
     return f"{value.day} {_MONTHS[value.month - 1][:3]}"
+
+
+def month(value: date) -> str:
+    """``November 2026``."""
+    return f"{_MONTHS[value.month - 1]} {value.year}"
 
 
 def days(first: date, last: date) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..runtime import Runtime
+from ..analytics import CallQuery
 from ..wording import plural
 from .formats import age
 from .formats import moment
+from .responses import runtime
+from .scoped import sees_everything
 
 #: Counters of calls that never reached the ledger.
 _LOST = ("dropped", "lost")
@@ -16,26 +18,31 @@ _LOST = ("dropped", "lost")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Freshness:
-    """The strip at the end of a page. ``last`` is ``None`` before the first call."""
+    """The strip at the end of a page. ``last`` is ``None`` before the first call.
+
+    :param told: whether the reader may know what waits and what was lost.
+    """
 
     last: datetime | None
     last_in_words: str
     last_moment: str
     pending: str
     lost: str
+    told: bool
 
 
-def freshness(state: Runtime) -> Freshness:
-    """Read the newest call of the ledger and the counters of this process."""
-    newest = state.calls.all_time().page(size=1).calls
+def freshness(visible: CallQuery) -> Freshness:
+    """The newest call that the reader may see, and the counters of this process, which are everybody's."""
+    newest = visible.all_time().page(size=1).calls
     last = newest[0].occurred_at if newest else None
-    lost = sum(state.counters[name] for name in _LOST)
+    state, told = runtime(), sees_everything(visible)
+    lost = sum(state.counters[name] for name in _LOST) if told else 0
+    pending = state.pending if told else 0
     return Freshness(
         last=last,
-        last_in_words=age(last, state.calls.now()) if last else "",
-        last_moment=moment(last, state.config.timezone) if last else "",
-        pending=f"{plural(state.ingest.pending, 'call')} waiting to be written"
-        if state.ingest.pending
-        else "",
+        last_in_words=age(last, visible.now()) if last else "",
+        last_moment=moment(last, visible.zone) if last else "",
+        pending=f"{plural(pending, 'call')} waiting to be written" if pending else "",
         lost=f"{plural(lost, 'call')} lost in this process" if lost else "",
+        told=told,
     )

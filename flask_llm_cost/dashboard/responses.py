@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
 from functools import cache
 from importlib.resources import files
 from urllib.parse import urlencode
@@ -27,6 +29,20 @@ _CONTENT_SECURITY_POLICY = (
     " frame-ancestors 'none'"
 )
 _YEAR_SECONDS = 31_536_000
+
+#: The pages of the header, by endpoint: what was spent, and then whether the numbers can be trusted.
+PAGES = (
+    ("overview", "Overview"),
+    ("insight", "Insight"),
+    ("models", "Models"),
+    ("tags", "Tags"),
+    ("users", "Users"),
+    ("endpoints", "Endpoints"),
+    ("calls", "Calls"),
+    ("budgets", "Budgets"),
+    ("pricing", "Prices"),
+)
+CHECKS = (("quality", "Quality"), ("health", "Health"))
 
 STYLESHEET = "llm_cost.css"
 ICON = "icon.svg"
@@ -51,22 +67,37 @@ def page(template: str, context: Mapping[str, object], status: int = 200) -> Res
         icon_url=_asset_url(ICON),
         overview_url=url_for(".overview"),
         calls_url=url_for(".calls"),
-        budgets_url=url_for(".budgets"),
         pricing_url=url_for(".pricing"),
         quality_url=url_for(".quality"),
+        navigation=tuple((name, words, url_for(f".{name}")) for name, words in PAGES),
+        checks=tuple((name, words, url_for(f".{name}")) for name, words in CHECKS),
         **context,
     )
     return protected(current_app.response_class(html, status, mimetype="text/html"))
 
 
-def link(endpoint: str, arguments: Mapping[str, str], call_id: int | None = None) -> str:
+def link(endpoint: str, arguments: Mapping[str, str], **path_values: int | str) -> str:
     """The address of a page with query parameters, under any mount prefix.
 
     The query is encoded here because a parameter may be called like one of ``url_for``'s own.
+
+    :param path_values: what the page's own path names: ``call_id``, or a tag's ``key``.
     """
     query = urlencode(arguments)
-    path = url_for(endpoint) if call_id is None else url_for(endpoint, call_id=call_id)
+    path = url_for(endpoint, **path_values)  # type: ignore[arg-type]
     return f"{path}?{query}" if query else path
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A page of ours: its endpoint, and what its path names."""
+
+    endpoint: str
+    path_values: Mapping[str, str] = field(default_factory=dict)
+
+    def link(self, arguments: Mapping[str, str]) -> str:
+        """The page's address with query parameters."""
+        return link(self.endpoint, arguments, **self.path_values)
 
 
 def send_to(address: str) -> Response:

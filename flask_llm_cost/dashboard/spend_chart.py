@@ -5,22 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace
+from datetime import date
+from datetime import timedelta
 from decimal import Decimal
 
 from ..analytics import Bucket
 from ..analytics import Series
 from ..analytics import SeriesPart
+from ..analytics import add_costs
 from ..wording import plural
 from . import charts
 from .costs import shown_cost
+from .filters import TAG_PREFIX
 from .filters import Filters
 from .formats import Shown
 from .formats import day
 from .formats import money
+from .formats import month
 from .formats import percent
 from .formats import short_day
 from .periods import Period
-from .responses import link
+from .responses import Place
 from .tables import Cell
 from .tables import Column
 from .tables import Row
@@ -32,6 +38,7 @@ HEIGHT = 200
 _LABELS = 10
 _LABELS_ON_PHONES = 4
 _SATURDAY = 5
+_OVERVIEW = Place(".overview")
 #: Longer periods do not mark weekends: the chart would be a fence.
 _WEEKENDS = 62
 
@@ -95,38 +102,47 @@ class SpendChart:
 
 
 def spend_chart(
-    series: Series, before: Series, filters: Filters, *, field: str, ranks: Mapping[str | None, int]
+    series: Series,
+    before: Series,
+    filters: Filters,
+    *,
+    field: str,
+    ranks: Mapping[str | None, int],
+    place: Place = _OVERVIEW,
+    nothing: str = "none",
 ) -> SpendChart:
     """Lay out a series split by ``field``, with the previous period's totals as a line.
 
     :param ranks: the colour of each named part.
+    :param place: the page that a bar or a name shows more narrowly.
+    :param nothing: the name of the calls without a value.
     """
-    parts = _parts(series, ranks)
+    parts = _parts(series, ranks, nothing)
     drawn = _stacked(series, before, parts)
     names = {rank: name for name, rank, _ in parts}
     return SpendChart(
         height=HEIGHT,
         description=_description(series, filters.period),
         bars=tuple(
-            _bar(column, bucket, series.bucket, names, filters)
+            _bar(column, bucket, series.bucket, names, filters, place)
             for column, bucket in zip(drawn.columns, series.buckets, strict=True)
         ),
         gridlines=tuple((tick.position, axis_money(tick.value)) for tick in drawn.ticks),
-        axis=_axis_size(drawn.ticks),
+        axis=axis_size(drawn.ticks),
         labels=_labels(drawn.columns, series),
         lines=tuple(" ".join(f"{x},{y}" for x, y in run) for run in drawn.line),
-        legend=_legend(series, filters, field, ranks),
+        legend=_legend(series, filters, field, ranks, place, nothing),
         before=_before(before),
         note=_note(series),
-        table=_table(series, before, filters, field),
+        table=_table(series, before, filters, field, place, nothing),
     )
 
 
 _Part = tuple[str, int, tuple[Bucket, ...]]
 
 
-def _parts(series: Series, ranks: Mapping[str | None, int]) -> list[_Part]:
-    named = [(str(part.value), ranks[part.value], part.buckets) for part in series.parts]
+def _parts(series: Series, ranks: Mapping[str | None, int], nothing: str) -> list[_Part]:
+    named = [(part.value or nothing, ranks[part.value], part.buckets) for part in series.parts]
     return [*named, ("other", charts.OTHER, series.other.buckets)] if series.other else named
 
 
@@ -143,6 +159,26 @@ def chart_ranks(series: Series) -> dict[str | None, int]:
     return {part.value: rank for rank, part in enumerate(series.parts, start=1)}
 
 
+def folded(series: Series, limit: int) -> Series:
+    """The same series with only its first ``limit`` parts named; the rest is in "other"."""
+    kept, rest = series.parts[:limit], [*series.parts[limit:], *([series.other] if series.other else [])]
+    if len(series.parts) <= limit:
+        return series
+    buckets = tuple(_added([part.buckets[at] for part in rest]) for at in range(len(series.buckets)))
+    return replace(series, parts=kept, other=SeriesPart(value=None, buckets=buckets))
+
+
+def _added(buckets: Sequence[Bucket]) -> Bucket:
+    costs = [bucket.total_cost for bucket in buckets if bucket.calls and bucket.total_cost is not None]
+    calls = sum(bucket.calls for bucket in buckets)
+    return replace(
+        buckets[0],
+        calls=calls,
+        unknown_cost_calls=sum(bucket.unknown_cost_calls for bucket in buckets),
+        total_cost=add_costs(costs) if costs or calls else Decimal(0),
+    )
+
+
 def axis_money(value: Decimal) -> str:
     """A round amount for an axis: ``$0``, ``$2.50``, ``$0.0005``, ``$25 k``."""
     for unit, size in (("M", 1_000_000), ("k", 10_000)):
@@ -154,12 +190,20 @@ def axis_money(value: Decimal) -> str:
     return f"${whole}.{fraction:0<2}" if fraction else f"${whole}"
 
 
-def _axis_size(ticks: Sequence[charts.Tick]) -> str:
+def axis_size(ticks: Sequence[charts.Tick]) -> str:
+    """The class of an axis that is wide enough for its longest amount."""
     longest = max(len(axis_money(tick.value)) for tick in ticks)
     return "axis-short" if longest <= 5 else "axis-middle" if longest <= 8 else "axis-long"
 
 
-def _bar(column: charts.Column, bucket: Bucket, size: str, names: Mapping[int, str], filters: Filters) -> Bar:
+def _bar(
+    column: charts.Column,
+    bucket: Bucket,
+    size: str,
+    names: Mapping[int, str],
+    filters: Filters,
+    place: Place,
+) -> Bar:
     when = _when(bucket, size)
     cost = shown_cost(bucket.total_cost, unknown_calls=bucket.unknown_cost_calls)
     told = f"{when}: {cost}, {plural(bucket.calls, 'call')}" if bucket.calls else f"{when}: no calls"
@@ -168,7 +212,7 @@ def _bar(column: charts.Column, bucket: Bucket, size: str, names: Mapping[int, s
     return Bar(
         band=column.band,
         title=told,
-        href=_day_link(bucket, size, filters),
+        href=_bucket_link(bucket, size, filters, place),
         marks=tuple(
             Mark(segment, _mark_title(when, names[segment.rank], segment.value, column.total))
             for segment in column.segments
@@ -184,41 +228,67 @@ def _mark_title(when: str, name: str, value: Decimal, total: Decimal) -> str:
 
 
 def _when(bucket: Bucket, size: str) -> str:
-    return day(bucket.label) if size == "day" else f"{short_day(bucket.label)}, {bucket.start:%H:%M}"
+    if size == "day":
+        return day(bucket.label)
+    if size == "hour":
+        return f"{short_day(bucket.label)}, {bucket.start:%H:%M}"
+    return month(bucket.label) if size == "month" else f"week of {day(bucket.label)}"
 
 
-def _day_link(bucket: Bucket, size: str, filters: Filters) -> str:
-    if size != "day":
-        return ""
-    only = Period(bucket.label, bucket.label, filters.period.zone)
-    return link(".overview", filters.during(only).arguments())
+def _bucket_link(bucket: Bucket, size: str, filters: Filters, place: Place) -> str:
+    """The same page about the days of a bucket; an hour has no address of its own, only its day."""
+    if size == "hour":
+        return "" if filters.period.days == 1 else place.link(_days(bucket.label, bucket.label, filters))
+    last = (bucket.end - timedelta(microseconds=1)).date()
+    return place.link(_days(bucket.start.date(), last, filters))
+
+
+def _days(first: date, last: date, filters: Filters) -> dict[str, str]:
+    return filters.by(None).during(Period(first, last, filters.period.zone)).arguments()
 
 
 def _labels(columns: Sequence[charts.Column], series: Series) -> tuple[Label, ...]:
     wide = sorted(charts.thinned(len(columns), _LABELS))
     kept = charts.thinned(len(wide), _LABELS_ON_PHONES)
     last = len(columns) - 1
+    one_day = series.buckets[0].label == series.buckets[-1].label
     return tuple(
-        _label(columns[index].band, series.buckets[index], series.bucket, place not in kept, index == last)
+        _label(
+            columns[index].band,
+            series.buckets[index],
+            series.bucket,
+            place not in kept,
+            index == last,
+            one_day=one_day,
+        )
         for place, index in enumerate(wide)
     )
 
 
-def _label(band: charts.Band, bucket: Bucket, size: str, minor: bool, last: bool) -> Label:
+def _label(band: charts.Band, bucket: Bucket, size: str, minor: bool, last: bool, *, one_day: bool) -> Label:
     """A label under the middle of its bar; the last one ends with the axis, or it would be cut off."""
-    text = f"{bucket.start:%H:%M}" if size == "hour" else short_day(bucket.label)
+    text = short_day(bucket.label)
+    if size == "hour":
+        text = f"{bucket.start:%H:%M}" if one_day else f"{text} {bucket.start:%H}h"
+    elif size == "month":
+        text = month(bucket.label)[:3] + f" {bucket.label.year}"
     return Label(100.0 if last else band.middle, text, minor, "end" if last else "middle")
 
 
 def _legend(
-    series: Series, filters: Filters, field: str, ranks: Mapping[str | None, int]
+    series: Series,
+    filters: Filters,
+    field: str,
+    ranks: Mapping[str | None, int],
+    place: Place,
+    nothing: str,
 ) -> tuple[LegendEntry, ...]:
     entries = [
         LegendEntry(
             ranks[part.value],
-            str(part.value),
+            part.value or nothing,
             _sum(part),
-            link(".overview", filters.narrowed(field, part.value).arguments()),
+            place.link(filters.narrowed(field, part.value).arguments()),
         )
         for part in series.parts
     ]
@@ -250,10 +320,12 @@ def _note(series: Series) -> str:
     return f"Lighter: {_when(running[0], series.bucket)} is not over yet."
 
 
-def _table(series: Series, before: Series, filters: Filters, field: str) -> Table:
+def _table(series: Series, before: Series, filters: Filters, field: str, place: Place, nothing: str) -> Table:
     parts = [*series.parts, *([series.other] if series.other else [])]
-    names = [str(part.value) for part in series.parts] + (["other"] if series.other else [])
-    rows = tuple(_table_row(index, series, before, parts, filters) for index in range(len(series.buckets)))
+    names = [part.value or nothing for part in series.parts] + (["other"] if series.other else [])
+    rows = tuple(
+        _table_row(index, series, before, parts, filters, place) for index in range(len(series.buckets))
+    )
     total = (
         Cell(text="Total"),
         *(Cell.of(_sum(part), at_least=_is_incomplete(part)) for part in parts),
@@ -263,10 +335,10 @@ def _table(series: Series, before: Series, filters: Filters, field: str) -> Tabl
     return aligned(
         Table(
             name="spend-data",
-            caption=f"Spend by {series.bucket} and {field}",
+            caption=f"Spend by {series.bucket} and {_named(field)}",
             columns=(
                 Column(label=series.bucket.capitalize()),
-                *(Column(label=name, unit="USD", numeric=True) for name in names),
+                *(Column(label=name, unit="USD", numeric=True, value=name) for name in names),
                 Column(label="Total", unit="USD", numeric=True),
                 Column(label="Period before", unit="USD", numeric=True),
             ),
@@ -277,16 +349,30 @@ def _table(series: Series, before: Series, filters: Filters, field: str) -> Tabl
     )
 
 
+def _named(field: str) -> str:
+    """A dimension in a sentence; a tag's name as it is."""
+    return field.removeprefix(TAG_PREFIX) if field.startswith(TAG_PREFIX) else field.replace("_", " ")
+
+
 def _table_row(
-    index: int, series: Series, before: Series, parts: Sequence[SeriesPart], filters: Filters
+    index: int,
+    series: Series,
+    before: Series,
+    parts: Sequence[SeriesPart],
+    filters: Filters,
+    place: Place,
 ) -> Row:
     bucket = series.buckets[index]
     has_earlier = index < len(before.buckets)
     return (
-        Cell(text=_when(bucket, series.bucket), href=_day_link(bucket, series.bucket, filters)),
+        Cell(
+            text=_when(bucket, series.bucket),
+            href=_bucket_link(bucket, series.bucket, filters, place),
+            value=bucket.start.isoformat() if series.bucket == "hour" else bucket.label.isoformat(),
+        ),
         *(_cell(part.buckets[index]) for part in parts),
         _cell(bucket),
-        _cell(before.buckets[index]) if has_earlier else Cell(text="none", muted=True),
+        _cell(before.buckets[index]) if has_earlier else Cell(text="none", muted=True, absent=True),
     )
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from dataclasses import replace
+from decimal import Decimal
 
 from .formats import Shown
+
+#: What a cell is worth outside of the page; ``None`` is not known, or not there.
+Value = Decimal | int | str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +33,10 @@ class Cell:
     :param tone: the status whose colour the text has.
     :param sign: stands before the text, as "at least" does.
     :param moment: the ISO form of a time.
+    :param value: what an export says instead of the text.
+    :param absent: whether the text stands for "there is none", such as "without a user".
+    :param prose: a sentence, which may take several lines.
+    :param lines: the points of a sparkline that stands in the place of the text, which describes it.
     """
 
     text: str
@@ -44,6 +53,19 @@ class Cell:
     sign: str = ""
     links: tuple[Link, ...] = ()
     moment: str = ""
+    value: Value = None
+    absent: bool = False
+    prose: bool = False
+    lines: tuple[str, ...] = ()
+
+    @property
+    def exported(self) -> Value:
+        """The cell in an export."""
+        if self.absent or not self.known:
+            return None
+        if self.value is not None:
+            return self.value
+        return self.moment or "; ".join([link.text for link in self.links]) or self.text or None
 
     @classmethod
     def of(
@@ -64,12 +86,18 @@ class Cell:
             decimals=shown.decimals,
             known=shown.known,
             share=share,
+            value=shown.value,
+            absent=shown.value is None,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column's header. ``sorted_by`` is ``ascending``, ``descending`` or empty; ``href`` sorts by it."""
+    """A column's header. ``sorted_by`` is ``ascending``, ``descending`` or empty; ``href`` sorts by it.
+
+    :param value: the value of a dimension that the column is about, in a table of two.
+    :param drawn: holds pictures of what other columns say: left out of exports.
+    """
 
     label: str
     unit: str = ""
@@ -77,6 +105,15 @@ class Column:
     href: str = ""
     sorted_by: str = ""
     roomy: bool = False
+    drawn: bool = False
+    value: str = ""
+
+    @property
+    def key(self) -> str:
+        """The column's name in exports: ``spend_usd``, or the very value that it is about."""
+        if self.value:
+            return self.value
+        return re.sub(r"\W+", "_", f"{self.label} {self.unit}".lower()).strip("_")
 
 
 Row = tuple[Cell, ...]
@@ -89,6 +126,7 @@ class Table:
     :param name: unique within the page.
     :param total: the last row, equal to the sum of the others.
     :param dense: many columns: long names get less room.
+    :param downloads: the same table to take away, by format.
     """
 
     name: str
@@ -98,6 +136,7 @@ class Table:
     total: Row | None = None
     hidden_caption: bool = False
     dense: bool = False
+    downloads: tuple[Link, ...] = ()
 
 
 def aligned(table: Table) -> Table:
@@ -115,6 +154,8 @@ def aligned(table: Table) -> Table:
 def _padded(row: Row, longest: list[int]) -> Row:
     return tuple(
         # A number without a fraction also lacks the point, which is about half a digit wide.
-        replace(cell, pad=width - cell.decimals) if cell.known and cell.text and width else cell
+        replace(cell, pad=width - cell.decimals)
+        if cell.known and cell.text and width and not cell.absent
+        else cell
         for cell, width in zip(row, longest, strict=True)
     )

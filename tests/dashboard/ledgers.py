@@ -17,6 +17,7 @@ from pathlib import Path
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
+from flask_llm_cost.analytics import CallQuery
 from flask_llm_cost.events import Event
 from flask_llm_cost.events import PricedItem
 from flask_llm_cost.extension import LLMCostTracker
@@ -37,6 +38,7 @@ def make_app(
     folder: Path,
     *,
     authorize: Callable[[], object] | None = lambda: True,
+    scope: Callable[[CallQuery], CallQuery] | None = None,
     tables: bool = True,
     storage: Callable[[Event], object] | None = None,
     **config: object,
@@ -52,7 +54,7 @@ def make_app(
         }
     )
     db = SQLAlchemy(app)
-    LLMCostTracker(app, db, authorize=authorize, storage=storage)
+    LLMCostTracker(app, db, authorize=authorize, scope=scope, storage=storage)
     if tables:
         with app.app_context():
             db.create_all()

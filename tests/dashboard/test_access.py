@@ -23,8 +23,11 @@ LOCAL = {"base_url": "http://localhost:5000", "environ_base": {"REMOTE_ADDR": "1
 def addresses(app: Flask) -> list[str]:
     """One address for each rule of the blueprint, taken from the app's own map."""
     adapter = app.url_map.bind("localhost")
-    values = {"call_id": 1, "filename": "llm_cost.css"}
-    queries = {"llm_cost.price": {"model": "gpt-5"}}
+    values = {"call_id": 1, "filename": "llm_cost.css", "key": "tenant"}
+    queries = {
+        "llm_cost.price": {"model": "gpt-5"},
+        "llm_cost.tag_value": {"tag.tenant": "secret-tenant"},
+    }
     return [
         adapter.build(
             rule.endpoint, {name: values[name] for name in rule.arguments} | queries.get(rule.endpoint, {})
@@ -83,7 +86,7 @@ def filled(new_app: AppMaker) -> Callable[..., Flask]:
 def test_every_page_opens_for(filled: Callable[..., Flask], authorize: Callable[[], object]) -> None:
     app = filled(authorize=authorize)
     client = app.test_client()
-    assert len(addresses(app)) == 10
+    assert len(addresses(app)) == 21
     for address in addresses(app):
         assert client.get(address).status_code == 200, address
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
@@ -17,11 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from flask import Flask
 from flask_talisman import Talisman
-from werkzeug.serving import make_server
 
 from flask_llm_cost.events import Event
+from tests.dashboard.browsers import DESK
+from tests.dashboard.browsers import PHONE
+from tests.dashboard.browsers import chromium
+from tests.dashboard.browsers import opened
+from tests.dashboard.browsers import served
 from tests.dashboard.conftest import AppMaker
 from tests.dashboard.ledgers import UNPRICED
 from tests.dashboard.ledgers import bill
@@ -31,64 +31,14 @@ from tests.dashboard.ledgers import write
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
-    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
-
-CHROMIUM = Path(os.environ.get("LLM_COST_TEST_CHROMIUM", "/usr/bin/chromium"))
-REQUIRED = os.environ.get("LLM_COST_TEST_REQUIRE_BROWSER") == "1"
-PHONE, DESK = 390, 1280
-
-
-def _absent(reason: str) -> None:
-    if REQUIRED:
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        _absent("playwright is not installed: pip install playwright")
-    if not CHROMIUM.exists():
-        _absent(f"there is no Chromium at {CHROMIUM}: install it, or set LLM_COST_TEST_CHROMIUM")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM)
+    with chromium() as started:
         yield started
-        started.close()
-
-
-@contextmanager
-def served(app: Flask) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/llm-costs"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-@contextmanager
-def opened(browser: Browser, width: int, scheme: str) -> Iterator[tuple[Page, list[str]]]:
-    """A page and what its console says."""
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    page = context.new_page()
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("requestfailed", lambda request: said.append(f"failed: {request.url}"))
-    page.add_init_script(
-        "addEventListener('securitypolicyviolation', event => console.error(event.violatedDirective))"
-    )
-    try:
-        yield page, said
-    finally:
-        context.close()
 
 
 def _now() -> datetime:
@@ -127,7 +77,17 @@ def test_pages_are_drawn_without_a_violation_and_fit_every_screen(
     Talisman(app, force_https=False)
     events = list(SCENES[scene]())
     write(app, events)
-    paths = ("/", "/calls", "/quality", *(("/calls/1",) if events else ()))
+    paths = (
+        "/",
+        "/insight",
+        "/models",
+        "/tags/feature",
+        "/users",
+        "/crosstab",
+        "/calls",
+        "/quality",
+        *(("/calls/1",) if events else ()),
+    )
     if scene == "a normal month":
         explained = ("/pricing/model?provider=openai&model=gpt-5", "/pricing/model?model=none")
         paths = (*paths, "/pricing", "/pricing?search=none", *explained, "/pricing/model?call=1")

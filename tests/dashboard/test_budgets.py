@@ -32,11 +32,11 @@ from tests.dashboard.html_pages import read
 from tests.dashboard.ledgers import event
 from tests.dashboard.ledgers import runtime_of
 from tests.dashboard.ledgers import write
-from tests.dashboard.test_browser import DESK
-from tests.dashboard.test_browser import PHONE
-from tests.dashboard.test_browser import browser as browser
-from tests.dashboard.test_browser import opened
-from tests.dashboard.test_browser import served
+from tests.dashboard.browsers import DESK
+from tests.dashboard.browsers import PHONE
+from tests.dashboard.browsers import browser as browser
+from tests.dashboard.browsers import opened
+from tests.dashboard.browsers import served
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

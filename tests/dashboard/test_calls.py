@@ -148,7 +148,7 @@ def exported(app: Flask, query: str) -> list[dict[str, str]]:
 
 def test_the_export_has_the_lists_calls_in_the_lists_order(filled: Flask) -> None:
     page = get(filled, f"/llm-costs/calls?{RANGE}&size=200&sort=cost&direction=asc&tag.feature=chat")
-    address = page.one("a", download="").attributes["href"]
+    address = page.all("a", download="")[0].attributes["href"]
     rows = exported(filled, address.partition("?")[2])
     listed = [
         cell.one("a").attributes["href"].rpartition("/")[2]
@@ -160,7 +160,11 @@ def test_the_export_has_the_lists_calls_in_the_lists_order(filled: Flask) -> Non
 def test_the_export_is_exact_and_leaves_blank_what_is_unknown(filled: Flask) -> None:
     rows = {row["id"]: row for row in exported(filled, RANGE)}
     assert len(rows) == 120
-    assert tuple(rows["3"]) == COLUMNS
+    assert tuple(rows["3"]) == (*COLUMNS, "occurred_at_local", "time_zone")
+    assert (rows["3"]["occurred_at_local"], rows["3"]["time_zone"]) == (
+        "2026-11-20T13:02:00+01:00",
+        "Europe/Berlin",
+    )
     priced, unpriced, refused = rows["3"], rows["1"], rows["2"]
     assert priced["occurred_at"] == "2026-11-20T12:02:00.000000Z"
     assert (priced["input_tokens"], priced["output_tokens"], priced["reasoning_tokens"]) == ("2001", "2", "")
@@ -172,6 +176,18 @@ def test_the_export_is_exact_and_leaves_blank_what_is_unknown(filled: Flask) -> 
     assert json.loads(priced["tags"]) == {"feature": "chat", "tenant": "acme", "a": "1", "b": "2"}
     assert (unpriced["total_cost"], unpriced["cost_status"]) == ("", "unknown")
     assert (refused["total_cost"], refused["cost_status"], refused["attempts"]) == ("", "free", "3")
+
+
+def test_the_json_has_the_same_calls_in_the_same_order(filled: Flask) -> None:
+    query = f"{RANGE}&sort=cost&direction=asc&tag.feature=chat&tz=Asia%2FTokyo"
+    response = filled.test_client().get(f"/llm-costs/calls.json?{query}")
+    assert response.headers["Content-Disposition"].endswith(".json")
+    found = json.loads(response.text)
+    rows = exported(filled, query)
+    assert [str(call["id"]) for call in found["calls"]] == [row["id"] for row in rows]
+    assert [call["total_cost"] or "" for call in found["calls"]] == [row["total_cost"] for row in rows]
+    assert (found["time_zone"], found["filters"]) == ("Asia/Tokyo", {"tag.feature": "chat"})
+    assert {row["time_zone"] for row in rows} == {"Asia/Tokyo"}
 
 
 def test_hostile_values_are_defused_in_the_export(app: Flask) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import groupby
 from itertools import pairwise
 
 import pytest
@@ -110,3 +111,53 @@ def test_a_share_is_between_nothing_and_all(part: Decimal, whole: Decimal) -> No
 )
 def test_an_unknown_share_has_no_bar(part: Decimal | None, whole: Decimal | None) -> None:
     assert charts.share(part, whole) == 0
+
+
+KNOWN = st.one_of(st.none(), st.decimals(0, 10**9, places=6))
+
+
+@given(amounts=st.lists(KNOWN, min_size=1, max_size=70))
+def test_a_sparkline_stays_in_its_box_and_breaks_where_nothing_is_known(
+    amounts: list[Decimal | None],
+) -> None:
+    runs = charts.sparkline(amounts, height=20, inset=2)
+    points = [point for run in runs for point in run]
+    assert all(0 <= x <= 100 and 2 <= y <= 18 for x, y in points)
+    gaps = [list(group) for known, group in groupby(amounts, lambda amount: amount is not None) if known]
+    assert len(runs) == len(gaps)
+    for run, group in zip(runs, gaps, strict=True):
+        assert len(run) == max(len(group), 2)
+        if not any(group):
+            assert {y for _, y in run} == {18}
+
+
+@given(
+    spent=st.lists(st.decimals(0, 10**6, places=2), min_size=1, max_size=31),
+    other=st.lists(KNOWN, min_size=1, max_size=31),
+)
+def test_lines_share_one_scale_and_end_within_it(spent: list[Decimal], other: list[Decimal | None]) -> None:
+    drawn = charts.line_chart([spent, other], height=180, low=spent, high=spent)
+    assert len(drawn.places) == max(len(spent), len(other))
+    (line,) = drawn.lines[0]
+    highest = drawn.ticks[-1].value
+    assert all(
+        y == round(180 - float(amount) * (180 / float(highest)), 2)
+        for (_, y), amount in zip(line, spent, strict=True)
+    )
+    assert sum(map(len, drawn.lines[1])) == sum(amount is not None for amount in other)
+    assert len(drawn.band) == 2 * len(spent)
+    assert all(0 <= y <= 180 for run in (*drawn.lines[0], *drawn.lines[1], drawn.band) for _, y in run)
+
+
+@given(
+    parts=st.lists(st.tuples(st.integers(0, 8), st.decimals(0, 10**6, places=2)), max_size=4),
+    whole=st.decimals(0, 10**6, places=2),
+)
+def test_a_meter_holds_what_is_over_and_says_so(parts: list[tuple[int, Decimal]], whole: Decimal) -> None:
+    drawn = charts.meter(parts, whole, marks=[whole])
+    filled = sum((amount for _, amount in parts), Decimal(0))
+    assert drawn.over == (filled > whole)
+    assert sum(span.width for span in drawn.spans) <= 100.01
+    if filled and filled >= whole:
+        assert sum(span.width for span in drawn.spans) == pytest.approx(100, abs=0.01)
+    assert all(0 <= mark <= 100 for mark in drawn.marks)

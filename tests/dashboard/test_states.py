@@ -15,10 +15,12 @@ from tests.dashboard.ledgers import database_file
 from tests.dashboard.ledgers import event
 from tests.dashboard.ledgers import write
 
-PAGES = ("/", "/calls", "/calls/1", "/calls.csv")
+#: Pages about calls, and one address of each other kind.
+LISTS = ("/", "/insight", "/models", "/tags", "/tags/feature", "/users", "/endpoints", "/crosstab", "/calls")
+PAGES = (*LISTS, "/insight/what-if?as=openai/gpt-5", "/calls/1", "/calls.csv", "/calls.json", "/quality")
 
 
-@pytest.mark.parametrize("page", PAGES[:2])
+@pytest.mark.parametrize("page", LISTS)
 def test_an_empty_ledger_says_how_to_fill_it(app: Flask, page: str) -> None:
     response = app.test_client().get(f"/llm-costs{page}")
     assert response.status_code == 200
@@ -27,7 +29,7 @@ def test_an_empty_ledger_says_how_to_fill_it(app: Flask, page: str) -> None:
     assert "flask llm-cost verify-capture" in words
 
 
-@pytest.mark.parametrize("page", PAGES[:2])
+@pytest.mark.parametrize("page", LISTS)
 def test_no_match_offers_the_view_without_filters(app: Flask, page: str) -> None:
     write(app, [event()])
     found = read(app.test_client().get(f"/llm-costs{page}?model=other&period=7d").text)
@@ -104,6 +106,13 @@ def test_without_a_ledger_there_is_a_page_that_says_so(new_app: AppMaker, page: 
         ("from=2026-11-01", "to: give both from and to, or neither."),
         ("by=weather", "by: 'weather' is not one of model, provider."),
         ("full=weather", "full: 'weather' is not one of provider, model"),
+        ("tz=Europe/Atlantis", "tz: an IANA time zone name such as 'Europe/Berlin' is needed"),
+        ("bucket=minute", "bucket: 'minute' is not one of hour, day, week, month."),
+        ("bucket=hour&from=2026-01-01&to=2026-03-31", "bucket: 90 days have too many hours for one chart"),
+        ("failed=maybe", "failed: 'maybe' is not one of yes, no."),
+        ("table=by-model", "format: is missing"),
+        ("table=weather&format=csv", "table: 'weather' is not one of spend-data, by-provider, by-model"),
+        ("table=by-model&format=xls", "format: 'xls' is not one of csv, json."),
         ("modell=x", "modell: there is no such parameter. Did you mean 'model'"),
         ("model=a&model=b", "model: is given more than once"),
     ],

@@ -36,6 +36,7 @@ from ..responses import link
 from ..responses import page
 from ..responses import protected
 from ..responses import runtime
+from ..scoped import require_everything
 from ..tables import Table
 
 #: Values of one budget, alerts and refused calls that the page shows; the file has all values.
@@ -95,12 +96,13 @@ class Panel:
 
 
 def budgets() -> Response:
-    """``GET /budgets``."""
+    """``GET /budgets``. Limits are the whole app's: a reader whose view ``scope`` narrows is refused."""
     read_parameters(())
+    require_everything()
     state = runtime()
     state.flush_quietly()
     now, zone = state.calls.now(), state.config.timezone
-    context: dict[str, object] = {"current": "budgets", "fresh": freshness(state)}
+    context: dict[str, object] = {"current": "budgets", "fresh": freshness(state.calls)}
     if state.budgets is None or state.ledger is None:
         return page("budgets.html", context)
     statuses = state.budgets.statuses(now, VALUES)
@@ -231,6 +233,7 @@ COLUMNS = (
 def export_budgets() -> Response:
     """``GET /budgets.csv``: every budget and value in the window of now, exact."""
     read_parameters(())
+    require_everything()
     state = runtime()
     state.flush_quietly()
     now = state.calls.now()

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC
 from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -32,6 +33,7 @@ from ..responses import CallNotFound
 from ..responses import link
 from ..responses import page
 from ..responses import runtime
+from ..scoped import visible_calls
 from ..tables import Link
 
 #: The facts of a call by column, in the order of the page.
@@ -110,7 +112,7 @@ class Mix:
 
 def call(call_id: int) -> Response:
     """``GET /calls/<id>``."""
-    found = runtime().calls.get(call_id)
+    found = visible_calls().get(call_id)
     if found is None:
         raise CallNotFound()
     context = {
@@ -140,7 +142,7 @@ def _zone() -> ZoneInfo:
 
 def _alike(name: str, value: str) -> str:
     """The calls of the default period that share a value with this one."""
-    today = runtime().calls.now().astimezone(_zone()).date()
+    today = datetime.now(UTC).astimezone(_zone()).date()
     period = preset_period(DEFAULT_PRESET, today, _zone())
     return link(".calls", Filters(period, {name: value}, {}).arguments())
 

@@ -20,14 +20,15 @@ from ..costs import shown_cost
 from ..csv_export import Direction
 from ..csv_export import Sort
 from ..csv_export import csv_response
+from ..csv_export import json_response
 from ..filter_bar import Choice
 from ..filter_bar import filter_bar
 from ..filters import TAG_PREFIX
 from ..filters import Filters
 from ..freshness import freshness
+from ..responses import Place
 from ..responses import link
 from ..responses import page
-from ..responses import runtime
 from ..responses import send_to
 from ..tables import Cell
 from ..tables import Column
@@ -36,6 +37,7 @@ from ..tables import Row
 from ..tables import Table
 from ..tables import aligned
 
+_PLACE = Place(".calls")
 SORTS = ("recent", "input", "output", "cost", "latency")
 DIRECTIONS = ("desc", "asc")
 SIZES = ("50", "100", "200")
@@ -49,18 +51,18 @@ _OUTPUT_FIELDS = ("output_tokens", "audio_output_tokens", "image_output_tokens")
 def calls() -> Response:
     """``GET /calls``."""
     asked = ask(extra=(*_ORDER, "size", "cursor"))
-    if address := canonical(".calls", asked.filters):
+    if address := canonical(_PLACE, asked.filters):
         return send_to(address)
     sort, direction = _order(asked)
     size = asked.option("size", SIZES[0], SIZES)
     cursor = asked.filters.extra.get("cursor")
     asked = _without_cursor(asked)
-    fresh = freshness(runtime())
+    fresh = freshness(asked.visible)
     if fresh.last is None:
         return page("first_run.html", {"current": "calls", "fresh": fresh})
     found = asked.query.page(sort, direction, int(size), cursor)
-    keys = tuple(key.key for key in asked.query.tag_keys(limit=_MAX_TAG_KEYS))
-    shared: dict[str, object] = {"current": "calls", "fresh": fresh, "bar": filter_bar(".calls", asked, keys)}
+    keys = asked.in_period.tag_names(limit=_MAX_TAG_KEYS)
+    shared: dict[str, object] = {"current": "calls", "fresh": fresh, "bar": filter_bar(_PLACE, asked, keys)}
     if not found.calls:
         return page("no_match.html", shared | {"without_filters": _without_filters(asked)})
     listed = {
@@ -70,6 +72,7 @@ def calls() -> Response:
         "previous": _page_link(asked, found.previous),
         "next": _page_link(asked, found.next),
         "csv_url": link(".export", asked.filters.arguments() | _kept(asked, *_ORDER)),
+        "json_url": link(".export_json", asked.filters.arguments() | _kept(asked, *_ORDER)),
     }
     return page("calls.html", shared | listed)
 
@@ -79,6 +82,13 @@ def export() -> Response:
     asked = ask(extra=_ORDER)
     sort, direction = _order(asked)
     return csv_response(asked.query, sort, direction)
+
+
+def export_json() -> Response:
+    """``GET /calls.json``: the same as JSON."""
+    asked = ask(extra=_ORDER)
+    sort, direction = _order(asked)
+    return json_response(asked, sort, direction)
 
 
 def _order(asked: Asked) -> tuple[Sort, Direction]:
@@ -99,7 +109,7 @@ def _kept(asked: Asked, *names: str) -> dict[str, str]:
 def _without_filters(asked: Asked) -> str:
     if not asked.filters.values:
         return ""
-    return link(".calls", Filters(asked.filters.period, {}, {}).arguments())
+    return link(".calls", asked.filters.cleared().arguments())
 
 
 def _summary(totals: Totals) -> str:

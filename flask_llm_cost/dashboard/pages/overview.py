@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from functools import cache
 
 from werkzeug.wrappers import Response
 
@@ -13,20 +14,26 @@ from ...analytics import TagKey
 from ...errors import InvalidFilterError
 from .. import filters as names
 from ..asking import Asked
-from ..asking import ask
-from ..asking import canonical
+from ..breakdowns import ENDPOINT
 from ..breakdowns import FULL
+from ..breakdowns import MODEL
+from ..breakdowns import PROVIDER
+from ..breakdowns import REQUEST_TYPE
+from ..breakdowns import USER
 from ..breakdowns import Subject
 from ..breakdowns import breakdown_table
+from ..breakdowns import dimension_of
+from ..breakdowns import table_name
+from ..breakdowns import tag_subject
 from ..charts import MAX_SERIES
 from ..filter_bar import Choice
-from ..filter_bar import filter_bar
 from ..formats import percent
-from ..freshness import freshness
+from ..framing import Content
+from ..framing import View
+from ..framing import show
+from ..notices import notices
+from ..responses import Place
 from ..responses import link
-from ..responses import page
-from ..responses import runtime
-from ..responses import send_to
 from ..spend_chart import SpendChart
 from ..spend_chart import chart_ranks
 from ..spend_chart import spend_chart
@@ -34,22 +41,13 @@ from ..tables import Table
 from ..tiles import Measured
 from ..tiles import tiles
 
+_PLACE = Place(".overview")
 _SPLITS = ("model", "provider")
 _ROWS = 8
 _TAG_TABLES = 4
-_MAX_TAG_KEYS = 100
 _UNPRICED_NAMED = 5
 
-_PROVIDER = Subject(field="provider", caption="By provider", heading="Provider")
-_MODEL = Subject(field="model", caption="By model", heading="Model", code=True)
-_USER = Subject(field="user", caption="By user", heading="User", nothing="without a user", code=True)
-_ENDPOINT = Subject(
-    field="endpoint", caption="By endpoint", heading="Flask endpoint", nothing="outside a request", code=True
-)
-_REQUEST_TYPE = Subject(
-    field="request_type", caption="By request type", heading="Request type", nothing="without one"
-)
-_SUBJECTS = {subject.field: subject for subject in (_PROVIDER, _MODEL, _USER, _ENDPOINT, _REQUEST_TYPE)}
+_SUBJECTS = {each.field: each for each in (PROVIDER, MODEL, USER, ENDPOINT, REQUEST_TYPE)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,34 +71,36 @@ class CostWarning:
 
 def overview() -> Response:
     """``GET /``."""
-    asked = ask(extra=("by", FULL))
-    if address := canonical(".overview", asked.filters):
-        return send_to(address)
-    split = asked.option("by", _SPLITS[0], _SPLITS)
-    keys = asked.query.tag_keys(limit=_MAX_TAG_KEYS)
-    full = _full(asked)
-    fresh = freshness(runtime())
-    if fresh.last is None:
-        return page("first_run.html", {"current": "overview", "fresh": fresh})
-    now = Measured(asked.query.totals(), asked.query.latency())
-    shared: dict[str, object] = {
-        "current": "overview",
-        "fresh": fresh,
-        "bar": filter_bar(".overview", asked, tuple(key.key for key in keys)),
-    }
-    if not now.totals.calls:
-        return page("no_match.html", shared | _nothing(asked))
-    earlier = asked.query.previous_period()
-    chart, ranks = _chart(asked, split)
-    measured = {
-        "tiles": tiles(now, Measured(earlier.totals(), earlier.latency()), asked.filters),
-        "warning": _warning(asked, now),
-        "chart": chart,
-        "splits": _split_choices(asked, split),
-        "tables": tuple(_tables(asked, keys, full, {split: ranks})),
-        "other_keys": _other_keys(asked, keys, full),
-    }
-    return page("overview.html", shared | measured)
+    return show(_PLACE, "overview", _content, extra=("by", FULL))
+
+
+def _content(view: View) -> Content:
+    split = view.asked.option("by", _SPLITS[0], _SPLITS)
+    full = _full(view.asked)
+    chart = cache(lambda: _chart(view, split))
+    subjects = tuple(_subjects(view.keys, full))
+    breakdowns = {table_name(subject): _breakdown(view, subject, full, split, chart) for subject in subjects}
+    return Content(
+        template="overview.html",
+        tables={"spend-data": lambda: chart()[0].table, **breakdowns},
+        context=lambda: {
+            "tiles": tiles(_measured(view), _before(view), view.asked.filters),
+            "warning": _warning(view),
+            "notices": notices(view),
+            "chart": chart()[0],
+            "splits": _split_choices(view.asked, split),
+            "names": tuple(breakdowns),
+            "other_keys": _other_keys(view.asked, view.keys, full),
+        },
+    )
+
+
+def _measured(view: View) -> Measured:
+    return Measured(view.totals, view.asked.query.latency())
+
+
+def _before(view: View) -> Measured:
+    return Measured(view.asked.previous.totals(), view.asked.previous.latency())
 
 
 def _full(asked: Asked) -> str | None:
@@ -112,21 +112,14 @@ def _full(asked: Asked) -> str | None:
     return wanted
 
 
-def _nothing(asked: Asked) -> dict[str, object]:
-    filters = asked.filters
-    return {
-        "without_filters": link(".overview", names.Filters(filters.period, {}, {}).arguments())
-        if filters.values
-        else "",
-    }
+_Chart = tuple[SpendChart, Mapping[str | None, int]]
 
 
-def _chart(asked: Asked, split: str) -> tuple[SpendChart, Mapping[str | None, int]]:
-    bucket: Literal["hour", "day"] = "hour" if asked.filters.period.days == 1 else "day"
-    series = asked.query.series(bucket, by=split, limit=MAX_SERIES)
-    before = asked.query.previous_period().series(bucket)
+def _chart(view: View, split: str) -> _Chart:
+    series = view.asked.series(by=split, limit=MAX_SERIES)
+    before = view.asked.series(view.asked.previous)
     ranks = chart_ranks(series)
-    return spend_chart(series, before, asked.filters, field=split, ranks=ranks), ranks
+    return spend_chart(series, before, view.asked.filters, field=split, ranks=ranks), ranks
 
 
 def _split_choices(asked: Asked, split: str) -> tuple[Choice, ...]:
@@ -141,30 +134,31 @@ def _split_choices(asked: Asked, split: str) -> tuple[Choice, ...]:
     )
 
 
-def _tables(
-    asked: Asked, keys: tuple[TagKey, ...], full: str | None, ranks: Mapping[str, Mapping[str | None, int]]
-) -> Iterator[Table]:
-    for subject in _subjects(keys, full):
-        dimension = _dimension(subject)
-        found = asked.query.spend_by(dimension, limit=None if subject.field == full else _ROWS)
-        if subject in (_ENDPOINT, _REQUEST_TYPE) and all(row.value is None for row in found.rows):
-            continue
-        yield breakdown_table(found, subject, asked.filters, ranks.get(subject.field))
+def _breakdown(
+    view: View, subject: Subject, full: str | None, split: str, chart: Callable[[], _Chart]
+) -> Callable[[], Table | None]:
+    """The table of one dimension; ``None`` where no call has a value there, and none could be of interest."""
+
+    def made() -> Table | None:
+        whole = view.asked.exporting or subject.field == full
+        found = view.asked.query.spend_by(dimension_of(subject), None if whole else _ROWS)
+        bare = subject in (ENDPOINT, REQUEST_TYPE) and all(row.value is None for row in found.rows)
+        if bare and not view.asked.exporting:
+            return None
+        ranks = chart()[1] if subject.field == split and not view.asked.exporting else None
+        return breakdown_table(found, subject, view.asked.filters, ranks)
+
+    return made
 
 
 def _subjects(keys: tuple[TagKey, ...], full: str | None) -> Iterator[Subject]:
-    yield _PROVIDER
-    yield _MODEL
+    yield PROVIDER
+    yield MODEL
     for key in _shown_keys(keys, full):
-        yield Subject(
-            field=names.TAG_PREFIX + key.key,
-            caption=f"By {key.key}",
-            heading="Value",
-            nothing=f"without {key.key}",
-        )
-    yield _USER
-    yield _REQUEST_TYPE
-    yield _ENDPOINT
+        yield tag_subject(key.key)
+    yield USER
+    yield REQUEST_TYPE
+    yield ENDPOINT
 
 
 def _shown_keys(keys: tuple[TagKey, ...], full: str | None) -> list[TagKey]:
@@ -186,14 +180,9 @@ def _other_keys(asked: Asked, keys: tuple[TagKey, ...], full: str | None) -> tup
     )
 
 
-def _dimension(subject: Subject) -> str:
-    if subject.field in names.FIELDS:
-        return names.FIELDS[subject.field].column
-    return "tag:" + subject.field.removeprefix(names.TAG_PREFIX)
-
-
-def _warning(asked: Asked, now: Measured) -> CostWarning | None:
-    unknown, partial = now.totals.unknown_cost_calls, now.totals.partial_cost_calls
+def _warning(view: View) -> CostWarning | None:
+    asked = view.asked
+    unknown, partial = view.totals.unknown_cost_calls, view.totals.partial_cost_calls
     if not unknown and not partial:
         return None
     models = asked.query.unpriced_models(limit=_UNPRICED_NAMED + 1)
@@ -202,7 +191,7 @@ def _warning(asked: Asked, now: Measured) -> CostWarning | None:
         unknown=unknown,
         untold=asked.query.where(cost_status="unknown", usage_source="unknown").count(),
         partial=partial,
-        share=percent(unknown, now.totals.calls).text,
+        share=percent(unknown, view.totals.calls).text,
         models=tuple(f"{found.provider}/{found.model}" for found in models[:_UNPRICED_NAMED]),
         more_models=len(models) > _UNPRICED_NAMED,
         unknown_href=link(".calls", unknown_filters.arguments()),

@@ -35,6 +35,7 @@ from ..responses import CallNotFound
 from ..responses import link
 from ..responses import page
 from ..responses import runtime
+from ..scoped import visible_calls
 from .call import Fact
 
 _COUNTS = tuple(name for name in TOKEN_FIELDS if name != "total_tokens")
@@ -77,7 +78,7 @@ def price() -> Response:
 
 def _of_call(call_id: int) -> Response:
     """A recorded call by the prices of now, held against what is frozen on it."""
-    call = runtime().calls.get(call_id) if runtime().ledger is not None else None
+    call = visible_calls().get(call_id) if runtime().ledger is not None else None
     if call is None:
         raise CallNotFound()
     found = _explained(call)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from shlex import quote
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,24 +18,30 @@ from ...runtime import untracked
 from ...usage import BUCKET_FIELDS
 from ...wording import plural
 from .. import formats
+from ..asking import FORMAT
+from ..asking import TABLE
 from ..asking import Asked
-from ..asking import ask
-from ..asking import canonical
-from ..filter_bar import filter_bar
 from ..formats import Shown
-from ..freshness import freshness
+from ..framing import Content
+from ..framing import View
+from ..framing import show
+from ..quality_tables import billed_table
+from ..quality_tables import coverage_table
+from ..quality_tables import streams_table
+from ..quality_tables import tokens_table
+from ..responses import Place
 from ..responses import link
-from ..responses import page
 from ..responses import runtime
-from ..responses import send_to
+from ..scoped import sees_everything
 from ..tables import Cell
 from ..tables import Column
 from ..tables import Table
 from ..tables import aligned
 
-_MAX_TAG_KEYS = 100
 _MODELS = 100
 _CALLS = 20
+#: With more calls in view their line items are not added up for a page, only for an export.
+_MOST_CALLS = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,31 +61,40 @@ class Finding:
 
 def quality() -> Response:
     """``GET /quality``."""
-    asked = ask()
-    if address := canonical(".quality", asked.filters):
-        return send_to(address)
-    fresh = freshness(runtime())
-    if fresh.last is None:
-        return page("first_run.html", {"current": "quality", "fresh": fresh})
-    keys = tuple(key.key for key in asked.query.tag_keys(limit=_MAX_TAG_KEYS))
-    shared: dict[str, object] = {
-        "current": "quality",
-        "fresh": fresh,
-        "bar": filter_bar(".quality", asked, keys),
-    }
+    return show(Place(".quality"), "quality", _content, charts=False)
+
+
+def _content(view: View) -> Content:
+    asked = view.asked
     found = asked.query.data_quality()
-    models = asked.query.unpriced_models(limit=_MODELS) if found.unpriced or found.partial else ()
-    disagreeing = asked.query.disagreeing_calls(_CALLS) if found.disagreeing else ()
-    measured = {
-        "calls": found.calls,
-        "findings": tuple(_findings(found, asked)),
-        "is_complete": not (found.unpriced or found.partial or found.untold),
-        "models": _models_table(models, asked) if models else None,
-        "commands": tuple(_commands(models)),
-        "disagreeing": _disagreeing_table(disagreeing, asked) if disagreeing else None,
-        "waiting": tuple(_waiting()),
-    }
-    return page("quality.html", shared | measured)
+    models = cache(
+        lambda: asked.query.unpriced_models(limit=_MODELS) if found.unpriced or found.partial else ()
+    )
+    covered = cache(asked.query.coverage)
+    is_small = view.totals.calls <= _MOST_CALLS or asked.exporting
+    return Content(
+        template="quality.html",
+        tables={
+            "models": lambda: _models_table(models(), asked) if models() else None,
+            "totals": lambda: (
+                _disagreeing_table(asked.query.disagreeing_calls(_CALLS), asked)
+                if found.disagreeing
+                else None
+            ),
+            "coverage": lambda: coverage_table(covered(), asked.filters),
+            "streams": lambda: streams_table(covered(), asked.filters),
+            "kinds": lambda: tokens_table(view),
+            "billed": lambda: billed_table(asked.query.components()) if is_small else None,
+        },
+        context=lambda: {
+            "findings": tuple(_findings(found, asked)),
+            "billed_url": view.place.link(asked.filters.arguments() | {TABLE: "billed", FORMAT: "csv"}),
+            "most_calls": "" if is_small else f"{_MOST_CALLS:,}",
+            "is_complete": not (found.unpriced or found.partial or found.untold),
+            "commands": tuple(_commands(models())),
+            "waiting": tuple(_waiting()) if sees_everything(asked.visible) else (),
+        },
+    )
 
 
 def _findings(found: DataQuality, asked: Asked) -> Iterator[Finding]:
