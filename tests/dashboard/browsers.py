@@ -39,6 +39,7 @@ PAGES = (
     "/crosstab?rows=user&columns=tag.tenant&show=calls",
     "/calls",
     "/calls/1",
+    "/budgets",
     "/quality",
     "/health",
     "/pricing",

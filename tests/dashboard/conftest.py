@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from flask import Flask
 
+from tests.dashboard.browsers import chromium
 from tests.dashboard.ledgers import close
 from tests.dashboard.ledgers import make_app
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 AppMaker = Callable[..., Flask]
 
@@ -35,3 +40,10 @@ def new_app(tmp_path: Path) -> Iterator[AppMaker]:
 def app(new_app: AppMaker) -> Flask:
     """An app that lets everybody see its empty ledger."""
     return new_app()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A started Chromium."""
+    with chromium() as started:
+        yield started

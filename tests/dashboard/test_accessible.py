@@ -16,7 +16,6 @@ from tests.dashboard.browsers import DESK
 from tests.dashboard.browsers import MISTAKES
 from tests.dashboard.browsers import PAGES
 from tests.dashboard.browsers import PHONE
-from tests.dashboard.browsers import chromium
 from tests.dashboard.browsers import opened
 from tests.dashboard.browsers import served
 from tests.dashboard.ledgers import close
@@ -32,12 +31,6 @@ pytestmark = pytest.mark.browser
 
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

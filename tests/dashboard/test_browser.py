@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
@@ -19,7 +18,6 @@ from flask_talisman import Talisman
 from flask_llm_cost.events import Event
 from tests.dashboard.browsers import DESK
 from tests.dashboard.browsers import PHONE
-from tests.dashboard.browsers import chromium
 from tests.dashboard.browsers import opened
 from tests.dashboard.browsers import served
 from tests.dashboard.conftest import AppMaker
@@ -33,12 +31,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 def _now() -> datetime:
@@ -170,7 +162,7 @@ def test_the_keyboard_reaches_content_filters_and_tables(new_app: AppMaker, brow
         assert page.evaluate("document.activeElement.textContent") == "Skip to content"
         tag = "document.activeElement.closest('[role=region]') ? 'region' : document.activeElement.tagName"
         reached = []
-        for _press in range(40):
+        for _press in range(80):
             page.keyboard.press("Tab")
             reached.append(page.evaluate(tag))
         assert {"A", "INPUT", "SELECT", "BUTTON", "SUMMARY", "region"} <= set(reached)

@@ -23,6 +23,10 @@ from flask_llm_cost.budgets.alerting.outbox import DELIVERIES
 from flask_llm_cost.budgets.projection import projected
 from flask_llm_cost.budgets.status import BudgetStatus
 from flask_llm_cost.dashboard.budget_meter import meter
+from tests.dashboard.browsers import DESK
+from tests.dashboard.browsers import PHONE
+from tests.dashboard.browsers import opened
+from tests.dashboard.browsers import served
 from tests.dashboard.budget_ledgers import budgets
 from tests.dashboard.budget_ledgers import fill
 from tests.dashboard.budget_ledgers import spend
@@ -32,11 +36,6 @@ from tests.dashboard.html_pages import read
 from tests.dashboard.ledgers import event
 from tests.dashboard.ledgers import runtime_of
 from tests.dashboard.ledgers import write
-from tests.dashboard.browsers import DESK
-from tests.dashboard.browsers import PHONE
-from tests.dashboard.browsers import browser as browser
-from tests.dashboard.browsers import opened
-from tests.dashboard.browsers import served
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

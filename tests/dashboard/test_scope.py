@@ -34,7 +34,13 @@ WIDENING = (
     "tz=Asia%2FTokyo",
 )
 #: Pages that show nothing of any call: what their answer is under a scope.
-ABOUT_THE_APP = {"llm_cost.pricing", "llm_cost.export_prices", "llm_cost.health"}
+ABOUT_THE_APP = {
+    "llm_cost.pricing",
+    "llm_cost.export_prices",
+    "llm_cost.health",
+    "llm_cost.budgets",
+    "llm_cost.export_budgets",
+}
 
 
 def acme_only(calls: CallQuery) -> CallQuery:
@@ -142,7 +148,8 @@ def test_what_is_counted_for_the_whole_app_is_not_told_to_one_tenant(shared: Cal
     app = shared()
     runtime_of(app).counters.add("lost", 3)
     client = app.test_client()
-    assert client.get("/llm-costs/health").status_code == 403
+    for page in ("health", "budgets", "budgets.csv"):
+        assert client.get(f"/llm-costs/{page}").status_code == 403
     for address in ("/", "/quality"):
         words = read(client.get(f"/llm-costs{address}").text).text
         assert "lost in this process" not in words
