@@ -171,10 +171,12 @@ def _echo_usage(found: Comparison) -> None:
 
 def _verdict(found: Comparison) -> str:
     limits = found.thresholds
+    percent, amount, rounding = (
+        words.plain_amount(each) for each in (limits.percent, limits.amount, limits.tolerance)
+    )
     told = (
-        f"more than {words.plain_amount(limits.percent)} %, {words.plain_amount(limits.amount)} and what "
-        f"rounding explains ({words.plain_amount(limits.tolerance)}, or half of the bill's last digit for each "
-        "line)"
+        f"more than {percent} %, {amount} and what rounding explains ({rounding}, or half of the bill's last "
+        "digit for each line)"
     )
     if not found.totals:
         return "Nothing could be compared."

@@ -91,7 +91,8 @@ class AdminApi:
 
     def place(self, path: str) -> str:
         """The address without its query, for messages."""
-        return f"{urlsplit(self.address).netloc}{path}"
+        parts = urlsplit(self.address)
+        return f"{parts.netloc}{parts.path.rstrip('/')}{path}"
 
     def _answer(self, url: str, where: str) -> Answer:
         wait = FIRST_PAUSE

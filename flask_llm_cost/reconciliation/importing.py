@@ -62,6 +62,8 @@ def import_source(
             try:
                 page = _page(source, api, run)
             except PageTokenRefused:
+                if not run.resumed:  # it has named that page just now
+                    raise
                 run, resumed = begin(ledger, source.provider, source.name, period, anew=True), False
                 page = _page(source, api, run)
             run = store_page(ledger, run, page)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -49,6 +48,9 @@ class Importer:
         api = BILLING_PROVIDERS[provider].api(self.server.address)
         return replace(api, pause=self.pauses.append, timeout=10)
 
+    def api_sources(self, provider: str) -> list[str]:
+        return [each.name for each in BILLING_PROVIDERS[provider].sources]
+
     def __call__(self, ledger: Ledger, name: str, period: Period) -> Imported:
         source = source_named(name)
         return import_source(ledger, source, self.api(source.provider), period)
@@ -69,6 +71,3 @@ def lines(ledger: Ledger) -> list[dict[str, Any]]:
     statement = select(LINES).order_by(LINES.columns.bucket_start, LINES.columns.line_key)
     rows = ledger.reading(lambda connection: connection.execute(statement).mappings().all())
     return [{name: value for name, value in row.items() if name != "run_id"} for row in rows]
-
-
-Ask = Callable[[Ledger, str, Period], Imported]

@@ -305,16 +305,15 @@ def test_a_page_that_the_provider_has_forgotten_begins_the_import_anew(
 ) -> None:
     five_days(server)
     server.page_size = 2
-    server.faults.extend([None, Fault(404)])
-    # The first 404 is taken for a forgotten page; its second beginning is forgotten, too.
     server.known_tokens = False
     with pytest.raises(ReconciliationError, match="does not know the page any more"):
-        importer(ledger, "openai_costs", FIRST_DAYS)
-    server.known_tokens = True
+        importer(ledger, "openai_costs", FIRST_DAYS)  # which it had named just before
+    assert server.pages_asked(COSTS) == ["", "2"]
     server.page_size = 1_000
-    server.asked.clear()
-    importer(ledger, "openai_costs", FIRST_DAYS)
+    done = importer(ledger, "openai_costs", FIRST_DAYS)
 
+    assert server.pages_asked(COSTS)[2:] == ["2", ""]
+    assert (done.resumed, done.pages) == (False, 1)
     assert amounts(ledger) == [1, 2, 3, 4, 5]
 
 
