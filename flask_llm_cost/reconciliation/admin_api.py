@@ -155,7 +155,7 @@ def checked_address(address: str) -> str:
         check_url(address, plain_loopback=True)
     except DownloadError:
         raise ConfigurationError(
-            f"{urlsplit(address).hostname or address!r} cannot be asked: an admin API has an https:// "
+            f"{urlsplit(address).hostname or 'That address'} cannot be asked: an admin API has an https:// "
             "address without user and password; http:// is taken on this machine only."
         ) from None
     if urlsplit(address).query or urlsplit(address).fragment:

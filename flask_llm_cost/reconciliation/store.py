@@ -25,9 +25,9 @@ from sqlalchemy import or_
 from sqlalchemy import select
 from sqlalchemy import update
 
+from ..ledger import Base
 from ..ledger import EventRefused
 from ..ledger import Ledger
-from ..ledger.models import Base
 from ..ledger.statements import insert_adding
 from ..ledger.statements import insert_ignoring
 from .errors import ReconciliationError
