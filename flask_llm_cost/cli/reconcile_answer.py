@@ -48,6 +48,10 @@ def _difference(value: Cell) -> str:
     return "" if value is None else words.plain_amount(value, signed=True)
 
 
+def _count(value: Cell) -> str:
+    return "none" if value is None else words.quantity(value)
+
+
 _KEY = (Column("provider", "Provider"), Column("currency", "Currency"))
 _AMOUNTS = (
     Column("provider_amount", "Provider says", _amount, number=True),
@@ -60,9 +64,9 @@ _AMOUNTS = (
     Column("state", "State", _in_words),
 )
 _QUANTITIES = (
-    Column("provider_quantity", "Provider says", words.quantity, number=True),
-    Column("our_quantity", "Ledger says", words.quantity, number=True),
-    Column("difference", "Difference", words.quantity, number=True),
+    Column("provider_quantity", "Provider says", _count, number=True),
+    Column("our_quantity", "Ledger says", _count, number=True),
+    Column("difference", "Difference", _count, number=True),
     Column("percent", "%", _percent, number=True),
     Column("state", "State", _in_words),
 )

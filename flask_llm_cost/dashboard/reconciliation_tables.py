@@ -72,6 +72,10 @@ def _compared(row: Compared) -> Row:
     )
 
 
+def _count(value: Decimal | None) -> Cell:
+    return Cell(text="none", known=False) if value is None else Cell.of(number(value))
+
+
 def _percent(value: Decimal | None) -> Cell:
     return Cell(text="none", known=False) if value is None else Cell(text=f"{value:+.2f} %", decimals=2)
 
@@ -116,7 +120,7 @@ def usage_table(labels: Sequence[str], rows: Sequence[Quantity]) -> Table | None
             Cell(text=row.provider),
             *(_key(value) for value in row.key),
             Cell(text=row.component, code=True),
-            *(Cell.of(number(value)) for value in (row.provider_quantity, row.our_quantity, row.difference)),
+            *(_count(value) for value in (row.provider_quantity, row.our_quantity, row.difference)),
             Cell(text=STATES[row.state][0], muted=row.state == "not_compared"),
         )
         for row in rows[:_SHOWN]

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import LLMCostError
 from ..ledger import Ledger
-from ..ledger import LlmCall
+from ..ledger import LedgerUnavailable
 from ..ledger import LlmCall
 from ..runtime import Runtime
 from .advice import CHECK_ADDRESS

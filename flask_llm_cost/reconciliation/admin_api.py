@@ -13,6 +13,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field
 from datetime import UTC
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -62,12 +63,13 @@ def admin_key(variable: str) -> str:
 class AdminApi:
     """An admin API at an address.
 
+    :param headers: of every request, the key among them.
     :param key_variable: the environment variable its key comes from; named where the key is refused.
     :param pause: waits for so many seconds.
     """
 
     address: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     key_variable: str
     pause: Callable[[float], object] = time.sleep
     timeout: float = TIMEOUT

@@ -57,6 +57,7 @@ def test_import_and_diff_from_end_to_end(stored: CommandApp, server: AdminServer
     assert text.exit_code == 0, text.output
     assert "2026-03-02" in text.stdout
     assert "No drift: more than 5.00 %" in text.stdout
+    assert "unknown" not in text.stdout.replace("Unknown cost", "")
     told = json.loads(stored.run("reconcile", "diff", *DAYS, "--by", "day", "--format", "json").stdout)
     assert [Decimal(row["difference"]) for row in told["rows"]] == [0, 0, Decimal("0.01")]
     assert told["drifts"] is False

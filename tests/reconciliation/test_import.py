@@ -20,7 +20,10 @@ from flask_llm_cost.reconciliation import Period
 from flask_llm_cost.reconciliation import ReconciliationError
 from flask_llm_cost.reconciliation import imports
 from flask_llm_cost.reconciliation.admin_api import ATTEMPTS
+from flask_llm_cost.reconciliation.source import Page
 from flask_llm_cost.reconciliation.store import IMPORTS
+from flask_llm_cost.reconciliation.store import begin
+from flask_llm_cost.reconciliation.store import store_page
 from tests.cli.apps import CommandApp
 from tests.reconciliation.admin_server import COMPLETIONS
 from tests.reconciliation.admin_server import COST_REPORT
@@ -315,6 +318,22 @@ def test_a_page_that_the_provider_has_forgotten_begins_the_import_anew(
     assert server.pages_asked(COSTS)[2:] == ["2", ""]
     assert (done.resumed, done.pages) == (False, 1)
     assert amounts(ledger) == [1, 2, 3, 4, 5]
+
+
+def test_of_two_imports_of_one_period_only_the_later_goes_on(
+    on_every_database: Ledger, server: AdminServer, importer: Importer
+) -> None:
+    server.buckets[COSTS] = [openai_day(1, openai_cost(1))]
+    earlier = begin(on_every_database, "openai", "openai_costs", FIRST_DAYS)
+    importer(on_every_database, "openai_costs", FIRST_DAYS)
+    with pytest.raises(ReconciliationError, match="goes on at the same time"):
+        store_page(on_every_database, earlier, Page([], [], None))
+
+    assert amounts(on_every_database) == [1]
+
+
+def test_the_key_is_in_no_representation(importer: Importer) -> None:
+    assert KEY not in repr(importer.api("openai"))
 
 
 def test_a_long_pause_is_left_to_the_user(ledger: Ledger, server: AdminServer, importer: Importer) -> None:
