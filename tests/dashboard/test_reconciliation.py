@@ -14,6 +14,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from flask_llm_cost.reconciliation import import_csv
+from tests.dashboard.conftest import AppMaker
 from tests.dashboard.html_pages import read
 from tests.dashboard.ledgers import bill as tokens
 from tests.dashboard.ledgers import event
@@ -83,6 +84,13 @@ def test_days_that_are_not_imported_are_named(billed: Flask) -> None:
     shown = read(get(billed, "/reconciliation?from=2026-03-01&to=2026-03-05").text).text
 
     assert "no costs are imported of 2026-03-03 to 2026-03-05" in shown
+
+
+def test_a_view_that_is_narrowed_is_refused(new_app: AppMaker) -> None:
+    narrowed = new_app(scope=lambda calls: calls.tagged(tenant="acme"))
+
+    assert narrowed.test_client().get("/llm-costs/reconciliation").status_code == 403
+    assert narrowed.test_client().get("/llm-costs/reconciliation.csv").status_code == 403
 
 
 @pytest.mark.parametrize(

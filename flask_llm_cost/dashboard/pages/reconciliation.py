@@ -11,6 +11,7 @@ from datetime import datetime
 from datetime import timedelta
 
 from flask import current_app
+from werkzeug.exceptions import Forbidden
 from werkzeug.wrappers import Response
 
 from ...errors import ConfigurationError
@@ -36,6 +37,8 @@ from ..responses import link
 from ..responses import page
 from ..responses import protected
 from ..responses import runtime
+from ..scoped import sees_everything
+from ..scoped import visible_calls
 
 _DAYS = 30
 _PARAMETERS = ("from", "to", "by", "provider")
@@ -90,6 +93,8 @@ def export_reconciliation() -> Response:
 def _ledger() -> Ledger:
     ledger = runtime().ledger
     assert ledger is not None, "pages without a ledger are answered before"  # noqa: S101
+    if runtime().scope is not None and not sees_everything(visible_calls()):
+        raise Forbidden("This page is about the whole account, and your view is narrowed to a part of it.")
     return ledger
 
 
