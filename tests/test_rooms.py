@@ -12,8 +12,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "flask_llm_cost"
 GROUND = (
-    "charges", "components", "config", "context", "counters", "errors", "event_ids", "events", "identity",
-    "money", "sanitize", "scope", "signals", "usage", "wording",
+    "charges", "components", "config", "context", "counters", "download", "errors", "event_ids", "events",
+    "identity", "money", "sanitize", "scope", "signals", "time_limit", "usage", "wording",
 )  # fmt: skip
 #: Floors from the top down; rooms of one floor do not know each other, but the ground floor is one room.
 FLOORS = (
@@ -22,6 +22,7 @@ FLOORS = (
     ("assembly",),
     ("cli", "dashboard"),
     ("doctor",),
+    ("reconciliation",),
     ("maintenance",),
     ("celery",),
     ("shutdown",),

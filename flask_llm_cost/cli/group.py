@@ -18,6 +18,7 @@ _COMMANDS = {
     "prices": "prices:prices",
     "prune": "prune:prune",
     "rebuild-rollups": "rollups:rebuild_rollups",
+    "reconcile": "reconcile:reconcile",
     "report": "report:report",
     "reprice": "repricing:reprice",
     "verify-capture": "verify:verify_capture",

@@ -32,6 +32,17 @@ def signed_money(value: Cell) -> str:
     return f"+{money(value)}" if isinstance(value, Decimal) and value > 0 else money(value)
 
 
+def plain_amount(value: Cell, *, signed: bool = False) -> str:
+    """An amount as :func:`money`, in whichever currency stands beside it.
+
+    >>> plain_amount(Decimal("1234.5")), plain_amount(Decimal("0.02"), signed=True)
+    ('1,234.50', '+0.0200')
+    """
+    amount = Decimal(str(value))
+    sign = "-" if amount < 0 else "+" if signed and amount > 0 else ""
+    return f"{sign}{money_digits(abs(amount))}"
+
+
 def rate(value: Cell) -> str:
     """A rate in full: it is compared with a provider's price list, digit by digit."""
     return UNKNOWN if value is None else f"${plain_digits(Decimal(str(value)))}"

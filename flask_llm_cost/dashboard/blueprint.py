@@ -57,6 +57,8 @@ _PAGES = (
     ("/pricing/model", "price:price"),
     ("/quality", "quality:quality"),
     ("/health", "health:health"),
+    ("/reconciliation", "reconciliation:reconciliation"),
+    ("/reconciliation.csv", "reconciliation:export_reconciliation"),
 )
 
 

@@ -42,7 +42,7 @@ PAGES = (
     ("budgets", "Budgets"),
     ("pricing", "Prices"),
 )
-CHECKS = (("quality", "Quality"), ("health", "Health"))
+CHECKS = (("quality", "Quality"), ("health", "Health"), ("reconciliation", "Bill"))
 
 STYLESHEET = "llm_cost.css"
 ICON = "icon.svg"

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import LLMCostError
 from ..ledger import Ledger
+from ..ledger import LedgerUnavailable
 from ..ledger import LlmCall
 from ..runtime import Runtime
 from .advice import CHECK_ADDRESS
@@ -18,6 +19,7 @@ from .advice import cause
 from .advice import mend
 from .advice import place
 from .advice import problems
+from .bill import bill
 from .check import Check
 from .check import error
 from .check import ok
@@ -92,7 +94,8 @@ def _stored(ledger: Ledger, *, deep: bool) -> Iterator[Check]:
         if deep:
             with ledger.session() as session:
                 yield rollups(session)
-    except SQLAlchemyError as problem:
+        yield bill(ledger)
+    except (SQLAlchemyError, LedgerUnavailable) as problem:
         yield error(
             "ledger",
             f"The calls could not be read ({cause(problem)}).",

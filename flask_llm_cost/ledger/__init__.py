@@ -15,6 +15,8 @@ from .drift import rollup_drift
 from .engine import create_ledger_engine
 from .failures import EventRefused
 from .failures import LedgerUnavailable
+from .invoice_models import InvoiceImport
+from .invoice_models import InvoiceLine
 from .models import Base
 from .models import CallTag
 from .models import LineItem
@@ -37,6 +39,8 @@ __all__ = [
     "BudgetLimit",
     "BudgetWindow",
     "CallTag",
+    "InvoiceImport",
+    "InvoiceLine",
     "LineItem",
     "LlmCall",
     "Meta",

@@ -37,7 +37,7 @@ from .types import id_column
 from .types import key_column
 
 #: Counts up with every change of a table; ``llm_cost_meta`` holds the database's own.
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 TAG_KEY_LENGTH = 64
 TAG_VALUE_LENGTH = 255

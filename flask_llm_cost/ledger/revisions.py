@@ -31,6 +31,7 @@ _CREATED = {
     2: "llm_cost_repricings",
     3: "llm_cost_rollup_coverage",
     4: "llm_cost_budgets",
+    5: "llm_cost_invoice_imports",
 }
 
 

@@ -54,7 +54,7 @@ def test_a_copied_revision_makes_the_tables(tmp_path: Path) -> None:
     flask(tmp_path, "db", "init")
     told = flask(tmp_path, "llm-cost", "migrations")
 
-    assert len(revisions(tmp_path)) == 4
+    assert len(revisions(tmp_path)) == 5
     assert "_llm_cost_create_ledger.py, after nothing (the first revision)." in told
     assert "_llm_cost_add_repricings.py, after the head " in told
     assert told.endswith("flask db upgrade\n")
@@ -72,7 +72,7 @@ def test_a_second_run_has_nothing_to_do(make_app: MakeCommandApp, tmp_path: Path
 
     assert result.exit_code == 0
     assert "has all revisions" in result.stdout
-    assert len(revisions(tmp_path)) == 4
+    assert len(revisions(tmp_path)) == 5
 
 
 def test_a_dry_run_writes_nothing(make_app: MakeCommandApp, tmp_path: Path) -> None:
@@ -101,4 +101,4 @@ def test_another_directory_can_be_named(make_app: MakeCommandApp, tmp_path: Path
         init(directory=str(tmp_path / "migrations"))
 
     assert app.run("migrations", "-d", str(tmp_path / "migrations")).exit_code == 0
-    assert len(revisions(tmp_path)) == 4
+    assert len(revisions(tmp_path)) == 5

@@ -93,6 +93,7 @@ ADDRESSES = (
     "/quality",
     "/quality?period=today",
     "/quality?model=nothing-like-it",
+    "/reconciliation",
 )
 
 

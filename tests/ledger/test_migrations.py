@@ -164,7 +164,7 @@ def test_the_reviewed_revisions_equal_the_models(tmp_path: Path, database_url: s
     assert "No new upgrade operations detected" in host.flask_db("upgrade", "check")[-1]
     _check_ledger(database_url)
     left = set(Base.metadata.tables)
-    for added_tables in (BUDGETS, {"llm_cost_rollup_coverage"}, {"llm_cost_repricings"}):
+    for added_tables in (INVOICES, BUDGETS, {"llm_cost_rollup_coverage"}, {"llm_cost_repricings"}):
         host.flask_db("downgrade")
         left -= added_tables
         assert _our_tables(database_url) == left
@@ -176,14 +176,14 @@ def test_a_database_with_calls_is_upgraded_and_gets_its_daily_sums(tmp_path: Pat
     """What was there before is filled in by the rebuild; a downgrade leaves what the version before knows."""
     host = _host(tmp_path, database_url)
     host.flask_db("init")
-    *_, last = host.add_revisions()
+    of_rollups = host.add_revisions()[2]
     host.flask_db("upgrade")
     engine = create_engine(database_url)
     india = RollupChoice(ZoneInfo("Asia/Kolkata"), ("feature",))
     ledger = Ledger(create_ledger_engine(engine), rollups=india)
     days = [NOON - timedelta(days=number) for number in range(40)]
     ledger.write([event(occurred_at=day, tags={"feature": "chat"}) for day in days])
-    host.flask_db(f"downgrade {last.down_revision}")
+    host.flask_db(f"downgrade {of_rollups.down_revision}")
     assert "llm_cost_rollup_coverage" not in _our_tables(database_url)
     with ledger.engine.connect() as connection:
         kinds = connection.execute(text("SELECT DISTINCT grain, tag_key FROM llm_cost_rollups")).all()
@@ -204,6 +204,8 @@ def test_a_database_with_calls_is_upgraded_and_gets_its_daily_sums(tmp_path: Pat
     engine.dispose()
 
 
+#: The tables of the fifth version.
+INVOICES = {"llm_cost_invoice_imports", "llm_cost_invoice_lines"}
 #: The tables of the fourth version.
 BUDGETS = {
     "llm_cost_budgets",
@@ -309,6 +311,7 @@ def upgrade():
     op.create_table('llm_cost_repricings')
     op.create_table('llm_cost_rollup_coverage')
     op.create_table('llm_cost_budgets')
+    op.create_table('llm_cost_invoice_imports')
 """
     )
     assert next_revision(migrations) is None
@@ -338,6 +341,7 @@ def test_each_template_is_found_and_names_no_module_of_ours() -> None:
         "0002_add_repricings.py.template",
         "0003_add_rollup_coverage.py.template",
         "0004_add_budgets.py.template",
+        "0005_add_invoices.py.template",
     ]
     for template in templates:
         assert "import flask_llm_cost" not in template.read_text()

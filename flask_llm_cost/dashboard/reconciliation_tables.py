@@ -1,0 +1,208 @@
+"""The tables of the page on reconciliation: the ledger beside the bill, and the imports it stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+
+from ..reconciliation import Comparison
+from ..reconciliation import ImportState
+from ..reconciliation import Quantity
+from ..reconciliation import Row as Compared
+from ..wording import money_digits
+from ..wording import plain_digits
+from .formats import day
+from .formats import exact_money
+from .formats import money
+from .formats import number
+from .tables import Cell
+from .tables import Column
+from .tables import Row
+from .tables import Table
+from .tables import aligned
+
+#: What each state is called, and the tone of the word.
+STATES = {
+    "agrees": ("agrees", ""),
+    "drift": ("drift", "error"),
+    "only_provider": ("not in the ledger", "error"),
+    "only_ours": ("not on the bill", "error"),
+    "not_compared": ("not compared", ""),
+    "differs": ("differs", ""),
+}
+_SHOWN = 500
+_NOT_TOLD = "(not told)"
+#: By what unmatched rows are split.
+_FINEST = ("Day", "Model", "Line item")
+
+
+def compared_table(name: str, caption: str, labels: Sequence[str], rows: Sequence[Compared]) -> Table | None:
+    """Amounts of both sides; ``None`` where there is no row."""
+    if not rows:
+        return None
+    columns = (
+        Column(label="Provider"),
+        *(Column(label=label) for label in labels),
+        Column(label="Bill", numeric=True),
+        Column(label="Ledger", numeric=True),
+        Column(label="Difference", numeric=True),
+        Column(label="%", numeric=True),
+        Column(label="Rounding up to", numeric=True),
+        Column(label="Unknown cost", unit="calls", numeric=True),
+        Column(label="State"),
+    )
+    cells = tuple(_compared(row) for row in rows[:_SHOWN])
+    return aligned(Table(name=name, caption=caption, columns=columns, rows=cells))
+
+
+def _compared(row: Compared) -> Row:
+    words, tone = STATES[row.state]
+    return (
+        Cell(text=row.provider),
+        *(_key(value) for value in row.key),
+        _amount(row.provider_amount, row.currency),
+        _amount(row.our_amount, row.currency),
+        _amount(row.difference, row.currency, signed=True),
+        _percent(row.percent),
+        _amount(row.tolerance, row.currency),
+        Cell.of(number(row.unknown_calls)),
+        Cell(text=words, tone=tone, muted=row.state == "not_compared"),
+    )
+
+
+def _count(value: Decimal | None) -> Cell:
+    return Cell(text="none", known=False) if value is None else Cell.of(number(value))
+
+
+def _percent(value: Decimal | None) -> Cell:
+    return Cell(text="none", known=False) if value is None else Cell(text=f"{value:+.2f} %", decimals=2)
+
+
+def _key(value: str | date | None) -> Cell:
+    if value is None:
+        return Cell(text=_NOT_TOLD, muted=True)
+    return Cell(text=day(value) if isinstance(value, date) else value)
+
+
+def _amount(amount: Decimal | None, currency: str, *, signed: bool = False) -> Cell:
+    """An amount in its currency; nothing where one side has none."""
+    if amount is None:
+        return Cell(text="none", known=False)
+    sign = "+" if signed and amount > 0 else ""
+    if currency == "USD":
+        shown = money(amount)
+        return Cell(text=f"{sign}{shown.text}", title=shown.exact, decimals=shown.decimals)
+    return Cell(text=f"{sign}{exact_money(amount)} {currency}")
+
+
+def unmatched_table(found: Comparison) -> Table | None:
+    """What one side has and the other has not."""
+    return compared_table("unmatched", "Without a counterpart", _FINEST, found.unmatched)
+
+
+def usage_table(labels: Sequence[str], rows: Sequence[Quantity]) -> Table | None:
+    """Quantities of both sides."""
+    if not rows:
+        return None
+    columns = (
+        Column(label="Provider"),
+        *(Column(label=label) for label in labels),
+        Column(label="Quantity"),
+        Column(label="Bill", numeric=True),
+        Column(label="Ledger", numeric=True),
+        Column(label="Difference", numeric=True),
+        Column(label="State"),
+    )
+    cells = tuple(
+        (
+            Cell(text=row.provider),
+            *(_key(value) for value in row.key),
+            Cell(text=row.component, code=True),
+            *(_count(value) for value in (row.provider_quantity, row.our_quantity, row.difference)),
+            Cell(text=STATES[row.state][0], muted=row.state == "not_compared"),
+        )
+        for row in rows[:_SHOWN]
+    )
+    return aligned(Table(name="usage", caption="Quantities, without a verdict", columns=columns, rows=cells))
+
+
+def apart_table(found: Comparison) -> Table | None:
+    """Lines that are no cost."""
+    if not found.apart:
+        return None
+    columns = (
+        Column(label="Provider"),
+        Column(label="Type"),
+        Column(label="Line item"),
+        Column(label="Amount", numeric=True),
+    )
+    cells = tuple(
+        (
+            Cell(text=each.provider),
+            Cell(text=each.row_type),
+            _key(each.line_item),
+            _amount(each.amount, each.currency or ""),
+        )
+        for each in found.apart
+    )
+    return aligned(
+        Table(name="apart", caption="On the bill, and no cost: in no sum", columns=columns, rows=cells)
+    )
+
+
+def imports_table(found: Sequence[ImportState]) -> Table | None:
+    """What was imported, the last one first."""
+    if not found:
+        return None
+    columns = (
+        Column(label="Provider"),
+        Column(label="Source"),
+        Column(label="Days", unit="UTC"),
+        Column(label="Lines", numeric=True),
+        Column(label="State"),
+        Column(label="When", unit="UTC"),
+    )
+    cells = tuple(
+        (
+            Cell(text=each.provider),
+            Cell(text=each.source, code=True),
+            Cell(text=str(each.period)),
+            Cell.of(number(each.lines)),
+            Cell(text=each.status, tone="" if each.status == "complete" else "error"),
+            Cell(text=f"{each.changed_at:%Y-%m-%d %H:%M}", moment=each.changed_at.isoformat()),
+        )
+        for each in found
+    )
+    return aligned(Table(name="imports", caption="Imports", columns=columns, rows=cells))
+
+
+def exported(found: Comparison) -> Iterator[list[str]]:
+    """The rows of a comparison for a file, with exact amounts, after a header."""
+    yield [
+        "provider", "currency", *(each.name for each in found.split), "provider_amount", "our_amount",
+        "difference", "percent", "tolerance", "calls", "unknown_calls", "state", "from", "to",
+    ]  # fmt: skip
+    first, last = found.period.days[0], found.period.days[-1]
+    for row in found.rows:
+        yield [
+            row.provider, row.currency, *("" if value is None else str(value) for value in row.key),
+            *(_plain(each) for each in (row.provider_amount, row.our_amount, row.difference, row.percent)),
+            _plain(row.tolerance), str(row.calls), str(row.unknown_calls), row.state, f"{first}", f"{last}",
+        ]  # fmt: skip
+
+
+def _plain(value: Decimal | None) -> str:
+    return "" if value is None else f"{value:f}"
+
+
+def limits_in_words(found: Comparison) -> str:
+    """The thresholds as a sentence."""
+    limits = found.thresholds
+    amount, rounding = money_digits(limits.amount), money_digits(limits.tolerance)
+    return (
+        f"Drift is a difference of more than {plain_digits(limits.percent)} % of the bill, more than "
+        f"{amount}, and more than rounding explains: {rounding}, or half of the last digit of each line of "
+        "the bill."
+    )
