@@ -14,6 +14,7 @@ from typing import Any
 from flask import Flask
 from flask import Response
 
+from flask_llm_cost import Budget
 from flask_llm_cost import LLMCostTracker
 
 from . import assistant
@@ -23,6 +24,9 @@ from . import desk
 from .models import db
 
 tracker = LLMCostTracker()
+
+#: In USD. They tell; `enforcement="reserve"` would stop a call before it is sent.
+BUDGETS = (Budget("everything", "30", "month"), Budget("tenants", "20", "month", per="tenant"))
 
 
 def create_app(config: Mapping[str, Any] | None = None, *, instance_path: str | None = None) -> Flask:
@@ -42,7 +46,7 @@ def create_app(config: Mapping[str, Any] | None = None, *, instance_path: str | 
 
     db.init_app(app)
     auth.login_manager.init_app(app)
-    tracker.init_app(app, authorize=auth.may_see_costs)
+    tracker.init_app(app, authorize=auth.may_see_costs, budgets=BUDGETS)
 
     app.register_blueprint(auth.bp)
     app.register_blueprint(desk.bp)

@@ -75,6 +75,7 @@ def alerts_table(alerts: Sequence[PastAlert], zone: ZoneInfo) -> Table:
     """What was told, the newest first."""
     columns = (
         Column(label="Reached", unit=zone.key),
+        Column(label="Window from", unit=zone.key),
         Column(label="Budget"),
         Column(label="Value"),
         Column(label="Threshold", numeric=True),
@@ -85,6 +86,7 @@ def alerts_table(alerts: Sequence[PastAlert], zone: ZoneInfo) -> Table:
     rows = tuple(
         (
             Cell(text=formats.moment(each.reached_at, zone), moment=each.reached_at.isoformat()),
+            Cell(text=formats.moment(each.window_start, zone), moment=each.window_start.isoformat()),
             Cell(text=each.budget, title=each.budget),
             _or_none(each.scope),
             Cell.of(formats.percent(each.threshold, 1)),

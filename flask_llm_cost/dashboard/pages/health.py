@@ -21,11 +21,12 @@ from ..scoped import require_everything
 #: The parts of the examination as on the page: a heading, and the checks by the start of their names.
 _PARTS = (
     ("On the way to the ledger", ("configuration", "pending", "journal")),
-    ("The ledger", ("database", "schema", "quarantine", "calls", "ledger")),
+    ("The ledger", ("database", "replica", "schema", "quarantine", "calls", "ledger", "daily sums")),
     ("SDKs and providers", ("capture", "provider")),
-    ("Numbers", ("prices", "unpriced", "usage", "line items")),
+    ("Numbers", ("prices", "unpriced", "usage", "line items", "budgets", "reconciliation")),
     ("This dashboard", ("dashboard",)),
 )
+_REST = "Further"
 _WORDS = {"ok": "fine", "warn": "look at it", "error": "broken"}
 #: Counts of this process, as the page names them.
 _COUNTS = (
@@ -66,14 +67,14 @@ def health() -> Response:
 
 
 def _parts(checks: tuple[Check, ...]) -> Iterator[Part]:
-    for heading, names in _PARTS:
-        mine = tuple(each for each in checks if each.name.startswith(names) and _owner(each) == heading)
+    for heading in (*(heading for heading, _ in _PARTS), _REST):
+        mine = tuple(each for each in checks if _owner(each) == heading)
         if mine:
             yield Part(heading, mine)
 
 
 def _owner(check: Check) -> str:
-    return next(heading for heading, names in _PARTS if check.name.startswith(names))
+    return next((heading for heading, names in _PARTS if check.name.startswith(names)), _REST)
 
 
 def _summary(checks: tuple[Check, ...]) -> str:
