@@ -147,7 +147,7 @@ class Forgetting:
     def _budgets(self, ledger: Ledger, done: Forgotten) -> Forgotten:
         own, found = self._own_budgets, done.found
         cleared = own.count(ledger, found) if done.dry_run else own.forget(ledger, found)
-        done = replace(done, budgets=cleared, elsewhere=own.elsewhere(ledger))
+        done = replace(done, budgets=done.budgets.plus(cleared), elsewhere=own.elsewhere(ledger))
         if cleared.rows and not done.dry_run:
             ledger.transaction(partial(self._write_audit, done=done), LOCK_WAIT)
         return done
@@ -174,7 +174,10 @@ class Forgetting:
             self._write_audit(connection, done)
             recount_calls(connection, before, after)
             # The windows' rows come last: all processes share them, and they are held until the commit.
-            self._own_budgets.follow(connection, before, after)
+            own = self._own_budgets
+            own.follow(connection, before, after)
+            found = {pair for call in before for pair in self.person.own_tags(call)}
+            done = replace(done, budgets=done.budgets.plus(own.forget_found(connection, found)))
         return done
 
     def _count(self, connection: Connection, calls: Sequence[Row], done: Forgotten) -> Forgotten:

@@ -44,6 +44,16 @@ class PersonalBudgets:
         """Let windows follow the calls that this transaction has changed."""
         follow(connection, self.declared, before, after)
 
+    def forget_found(self, connection: Connection, found: Iterable[Pair]) -> Cleared:
+        """Take out what stood for the person on calls that this transaction has changed.
+
+        Once they are, a run that is started again does not find it any more.
+        """
+        done = Cleared()
+        for key, text in sorted(found):
+            done = done.plus(forget_some(connection, self.declared, Value(f"tag:{key}", text)))
+        return done
+
     def forget(self, ledger: Ledger, found: Iterable[Pair]) -> Cleared:
         """Take the person out, where no call has the value any more.
 

@@ -254,6 +254,7 @@ def test_an_interrupted_run_leaves_every_window_right(make_app: MakeBudgetApp) -
 
     assert_windows_equal_their_calls(app)
     forget(app)
+    assert ANN not in everything_stored(app.runtime.ledger)  # type: ignore[arg-type]
     assert sums(app) == before
     assert_windows_equal_their_calls(app)
 
