@@ -1,4 +1,6 @@
-"""Costs by two dimensions at once: a table whose rows and columns each add up to the total of the filter."""
+"""Calls by two dimensions at once: as a table whose rows and columns each add up to the total of the filter,
+or as a list of pairs of values, such as who uses which model.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +12,37 @@ from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import ColumnElement
+from sqlalchemy import RowMapping
 from sqlalchemy import Select
 from sqlalchemy import case
+from sqlalchemy import func
 from sqlalchemy import literal_column
+from sqlalchemy import null
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ..errors import InvalidFilterError
 from .dimensions import Dimension
 from .dimensions import dimension
 from .filters import Filters
 from .measures import COSTS
 from .measures import costs_of
 from .measures import labelled
+from .measures import totals_of
+from .planner import Source
 from .planner import plan
 from .planner import read_calls
+from .ranking import DEAREST_FIRST
 from .ranking import check_limit
+from .ranking import fold
+from .ranking import kept_and_rest
 from .ranking import rank
+from .ranking import share
+from .values import TOTALS
 from .values import Costs
+from .values import Crossing
+from .values import CrossingRow
+from .values import Totals
 
 #: Which row and which column a cell is in; one past the last value is "other".
 _Place = tuple[int, int]
@@ -69,7 +86,7 @@ def cross(session: Session, filters: Filters, rows: tuple[str, int], columns: tu
         found = rank(session, plan(session, filters, by=by)(filters).only(COSTS), limit)
         sides.append((by, tuple(row["value"] for row in found.kept), found.rest_values))
     (by_row, row_values, more_rows), (by_column, column_values, more_columns) = sides
-    statement = _statement(filters, (by_row, row_values), (by_column, column_values))
+    statement = _cells(filters, (by_row, row_values), (by_column, column_values))
     cells = {
         (int(row["row_number"]), int(row["column_number"])): costs_of([row])
         for row in session.execute(statement).mappings()
@@ -97,21 +114,73 @@ def _axis(
     return Axis(dimension=name, values=values, totals=tuple(totals), others=others)
 
 
+def pairs(session: Session, filters: Filters, names: tuple[str, str], limit: int | None) -> Crossing:
+    """Split the calls by pairs of values with all their sums, dearest first; beyond ``limit`` in one row."""
+    if names[0] == names[1]:
+        raise InvalidFilterError("dimension", f"two different ones are needed, got {names[0]!r} twice")
+    by = (dimension(names[0]), dimension(names[1]))
+    check_limit(limit)
+    source = read_calls(filters)
+    statement = fold(_ranked(source, by), limit, ("first", "second"), source.sums)
+    rows = session.execute(statement).mappings().all()
+    found, total = kept_and_rest(rows, limit), totals_of(rows)
+    return Crossing(
+        dimensions=names,
+        rows=tuple(_pair((row["first"], row["second"]), row, total) for row in found.kept),
+        other=_pair((None, None), found.rest[0], total) if found.rest else None,
+        other_values=found.rest_values,
+        total=total,
+    )
+
+
+def _pair(values: tuple[str | None, str | None], sums: RowMapping, total: Totals) -> CrossingRow:
+    own = totals_of([sums])
+    return CrossingRow(
+        values=values,
+        share=share(own.total_cost, total.total_cost),
+        **{name: getattr(own, name) for name in TOTALS},
+    )
+
+
+def _ranked(source: Source, by: tuple[Dimension, Dimension]) -> Select[Any]:
+    """Every pair of values with its sums and its place."""
+    # Expressions, so that no index of one column is walked through; see ranking.
+    first, second = (func.coalesce(each.column, null()) for each in by)
+    pair = _split(source, by, {"first_value": first, "second_value": second}).subquery()
+    named = {name: pair.c[name] for name in source.sums}
+    order = [*DEAREST_FIRST.ordered(named, pair.c.first_value), pair.c.second_value]
+    return select(
+        pair.c.first_value.label("first"),
+        pair.c.second_value.label("second"),
+        func.row_number().over(order_by=order).label("position"),
+        *named.values(),
+    )
+
+
 #: A dimension and the values of it that are shown.
 _Side = tuple[Dimension, Sequence[str | None]]
 
 
-def _statement(filters: Filters, rows: _Side, columns: _Side) -> Select[Any]:
-    """Of the calls: no rollups are kept apart by enough to be split twice."""
-    source = read_calls(filters).only(COSTS)
-    numbers = [
-        _number(by.column, values).label(name)
-        for name, (by, values) in (("row_number", rows), ("column_number", columns))
-    ]
-    statement = source.select(*numbers, *labelled(source.sums))
-    for by, _ in (rows, columns):
-        statement = by.beside(statement)
-    return statement.group_by("row_number", "column_number")
+def _cells(filters: Filters, rows: _Side, columns: _Side) -> Select[Any]:
+    numbers = {
+        "row_number": _number(rows[0].column, rows[1]),
+        "column_number": _number(columns[0].column, columns[1]),
+    }
+    return _split(read_calls(filters).only(COSTS), (rows[0], columns[0]), numbers)
+
+
+def _split(
+    source: Source, by: tuple[Dimension, Dimension], keys: Mapping[str, ColumnElement[Any]]
+) -> Select[Any]:
+    """The sums per pair of ``keys``, which are made of two dimensions' columns.
+
+    Of the calls: no rollups are kept apart by enough to be split twice.
+    """
+    named = (expression.label(name) for name, expression in keys.items())
+    statement = source.select(*named, *labelled(source.sums))
+    for each in by:
+        statement = each.beside(statement)
+    return statement.group_by(*keys)
 
 
 def _number(column: Any, values: Sequence[str | None]) -> ColumnElement[int]:

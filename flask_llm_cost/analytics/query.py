@@ -22,7 +22,6 @@ from . import chosen
 from . import comparison
 from . import coverage
 from . import cross
-from . import crossing
 from . import daily
 from . import latency
 from . import lists
@@ -127,7 +126,7 @@ class CallQuery(CallSelection):
         """As :meth:`cost_by`, per pair of values of two dimensions: who uses which model, what each
         customer's features cost.
         """
-        return self._read(lambda session: crossing.crossing(session, self.filters, (first, second), limit))
+        return self._read(lambda session: cross.pairs(session, self.filters, (first, second), limit))
 
     def spend_by(self, dimension: str, limit: int | None = None) -> Spend:
         """As :meth:`cost_by`, without tokens, failures and latency: much faster for tags on large ledgers."""

@@ -35,7 +35,7 @@ _SHARE_SCALE = 6
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """Result rows with the source's measures: ``kept`` with a ``value`` each, ``rest`` none or one.
+    """Result rows with the source's measures: ``kept`` with their values, ``rest`` none or one.
 
     :param rest_values: how many values are in ``rest``.
     """
@@ -89,7 +89,12 @@ DEAREST_FIRST = Order()
 
 def rank(session: Session, source: Source, limit: int | None, order: Order = DEAREST_FIRST) -> Ranked:
     """The values of a split ``source`` with its sums, in ``order``."""
-    rows = session.execute(_statement(source, limit, order)).mappings().all()
+    rows = session.execute(fold(_ranked(source, order), limit, ("value",), source.sums)).mappings().all()
+    return kept_and_rest(rows, limit)
+
+
+def kept_and_rest(rows: Sequence[RowMapping], limit: int | None) -> Ranked:
+    """The rows of a folded statement, apart."""
     if limit is None:
         return Ranked(rows, (), 0)
     kept = [row for row in rows if row["position"] <= limit]
@@ -110,18 +115,23 @@ def share(cost: Decimal | None, total: Decimal | None) -> Decimal | None:
     return to_scale(EXACT.divide(cost, total), _SHARE_SCALE)
 
 
-def _statement(source: Source, limit: int | None, order: Order) -> Select[Any]:
-    ranked = _ranked(source, order).subquery()
+def fold(ranked: Select[Any], limit: int | None, values: Sequence[str], sums: Sums) -> Select[Any]:
+    """The first ``limit`` rows by their ``position``, and what is left in one row behind them.
+
+    :param values: the columns that the rows are split by.
+    :param sums: the measures, each a column of that name.
+    """
+    rows = ranked.subquery()
     if limit is None:
-        return select(ranked).order_by(ranked.c.position)
-    position: ColumnElement[int] = case((ranked.c.position <= limit, ranked.c.position), else_=limit + 1)
-    placed = select(ranked, position.label("place")).subquery()
+        return select(rows).order_by(rows.c.position)
+    position: ColumnElement[int] = case((rows.c.position <= limit, rows.c.position), else_=limit + 1)
+    placed = select(rows, position.label("place")).subquery()
     return (
         select(
             placed.c.place.label("position"),
-            func.min(placed.c.value).label("value"),
+            *(func.min(placed.c[name]).label(name) for name in values),
             func.count().label("value_count"),
-            *labelled(sums_of_groups(placed, source.sums)),
+            *labelled(sums_of_groups(placed, sums)),
         )
         .group_by(placed.c.place)
         .order_by(placed.c.place)

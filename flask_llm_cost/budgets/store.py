@@ -23,12 +23,14 @@ from typing import Any
 from typing import TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy import update
 
 from ..ledger import Ledger
 from . import statements
 from .alerts import Counted
 from .alerts import status_of
+from .counting import begin
+from .counting import count_recorded
+from .counting import held_rows
 from .declaration import Budget
 from .limits import Limits
 from .listing import open_windows
@@ -39,7 +41,6 @@ from .reached import reached_by_calls
 from .reached import reached_by_windows
 from .reached import single_calls
 from .reached import store_alerts
-from .statements import WINDOWS
 from .status import BudgetStatus
 from .tally import Sums
 from .tally import merged
@@ -50,7 +51,6 @@ T = TypeVar("T")
 
 #: How often a reservation is tried again after room was made for it.
 _ATTEMPTS = 4
-_ZERO = Decimal(0)
 #: So many alerts are remembered as told: the oldest make room.
 REMEMBERED = 10_000
 
@@ -146,7 +146,7 @@ class LedgerStore:
         changes = merged(counted)
         for key in sorted(changes):
             if not statements.add_at(connection, key, changes[key]) and key in counted.claims:
-                self._begin(connection, counted.claims[key], changes[key])
+                begin(connection, counted.claims[key], changes[key])
         return counted.claims
 
     def tell(self, claims: Mapping[WindowKey, Claim], calls: Sequence[Mapping[str, Any]]) -> Counted:
@@ -225,44 +225,12 @@ class LedgerStore:
 
     def _counted(self, connection: Connection, claims: Sequence[Claim]) -> dict[WindowKey, BudgetStatus]:
         """Make rows that are missing, and take back what has expired; where the windows stand then."""
-        rows = self._rows(connection, {claim.key: claim for claim in claims})
-        self._count(connection, [claim for claim in claims if not rows[claim.key].is_counted])
+        rows = held_rows(connection, {claim.key: claim for claim in claims})
+        count_recorded(connection, [claim for claim in claims if not rows[claim.key].is_counted])
         for row in rows.values():
             expired = statements.claim_expired(connection, row.id)
             self._change(connection, released((each.budget_id, each.amount) for each in expired))
         return self._standing(connection, claims)
-
-    def _rows(self, connection: Connection, claims: Mapping[WindowKey, Claim]) -> dict[WindowKey, Any]:
-        """The rows of these claims, made where they are missing, and ours until the end."""
-        rows = statements.windows_at(connection, claims, lock=True)
-        if missing := sorted(claims.keys() - rows.keys()):
-            for key in missing:
-                statements.insert_window(connection, claims[key])
-            rows = statements.windows_at(connection, claims, lock=True)
-        return rows
-
-    def _count(self, connection: Connection, claims: Iterable[Claim]) -> None:
-        """Begin a window with the calls that were recorded before anybody counted them.
-
-        Its row is ours: who inserts calls meanwhile waits for it, and adds them afterwards.
-        """
-        for claim in claims:
-            cost, calls, blocked = connection.execute(
-                statements.sum_of_calls(claim.budget, claim.scope, claim.window)
-            ).one()
-            connection.execute(
-                update(WINDOWS)
-                .where(statements.is_key(claim.key))
-                .values(spent=cost or _ZERO, calls=calls, blocked_calls=blocked, is_counted=True)
-            )
-
-    def _begin(self, connection: Connection, claim: Claim, sums: Sums) -> None:
-        """Make a window's row, of all calls that are recorded, those of this transaction included."""
-        rows = self._rows(connection, {claim.key: claim})
-        if rows[claim.key].is_counted:  # somebody was faster, and did not see this transaction's
-            statements.add_at(connection, claim.key, sums)
-        else:
-            self._count(connection, [claim])
 
     def _release(self, connection: Connection, event_ids: Sequence[str]) -> None:
         found = statements.claim_reservations(connection, event_ids)

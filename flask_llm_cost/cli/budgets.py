@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from datetime import UTC
 from datetime import datetime
@@ -32,6 +31,7 @@ from .output import exact
 from .state import current_runtime
 from .state import one_sentence_errors
 from .state import require_ledger
+from .system_user import system_user
 
 if TYPE_CHECKING:
     from ..budgets import Budget
@@ -156,7 +156,7 @@ def set_budget(name: str, limit: str | None, scope: str, declared: bool) -> None
         except ConfigurationError as error:
             raise click.UsageError(str(error)) from error
         require_ledger(runtime).transaction(
-            partial(set_limit, budget=budget.name, scope=scope, limit=wanted, by=_system_user())
+            partial(set_limit, budget=budget.name, scope=scope, limit=wanted, by=system_user())
         )
     whose = f" of {scope}" if scope else ""
     told = "the declared one again" if wanted is None else words.money(wanted)
@@ -245,10 +245,3 @@ def _print(
 
 def _tells(column: Column, rows: Sequence[dict[str, Cell]]) -> bool:
     return column.name not in _RARE or any(row[column.name] for row in rows)
-
-
-def _system_user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):  # a container's user may have no name
-        return "unknown"

@@ -62,6 +62,11 @@ from .system_user import system_user
     show_default=True,
     help="Seconds to wait for calls that are in the journal still.",
 )
+@click.option(
+    "--undeclared-budgets",
+    is_flag=True,
+    help="Also in budgets that this app does not declare, whatever their values stand for.",
+)
 @dry_run_option
 @click.option("--yes", is_flag=True, help="Do not ask before changing anything.")
 @with_appcontext
@@ -73,11 +78,13 @@ def forget(
     changed_by: str | None,
     batch_size: int,
     timeout: float,
+    undeclared_budgets: bool,
     dry_run: bool,
     yes: bool,
 ) -> None:
     """Take a person's user id, the tags and objects that stand for them, details, and the provider's ids of
-    the answers out of their calls. The calls stay, with tokens and costs, and so does every total.
+    the answers out of their calls. The calls stay, with tokens and costs, and so does every total. Windows of
+    budgets that were the person's own are added to those of calls without a value.
 
     On their own calls a tag whose value is the user id counts as theirs. Remove the person from your app
     first. Interrupted, it can simply be started again. Exits with 1 where something may still name them.
@@ -91,18 +98,25 @@ def forget(
         person = Person.named(user, tags, trackables)
         waiting = settle(runtime, began, timeout)
         work = Forgetting(
-            person=person, changed_by=changed_by or system_user(), reason=reason, batch_size=batch_size
+            person=person,
+            changed_by=changed_by or system_user(),
+            reason=reason,
+            batch_size=batch_size,
+            budgets=runtime.budgets.budgets if runtime.budgets is not None else (),
+            also_undeclared=undeclared_budgets,
         )
         if dry_run or not yes:
             planned = _run(ledger, work, dry_run=True)
             click.echo(f"Would take the person out of {_told(planned)}; what they cost stays.")
-            if not dry_run and planned.calls:
+            if not dry_run and not planned.is_nothing:
                 ask_whether("Take this out of the ledger for good?")
         if dry_run:
             click.echo("Nothing was changed.")
+            done = planned
         else:
-            _tell(_run(ledger, work, dry_run=False))
-    _warn(waiting)
+            done = _run(ledger, work, dry_run=False)
+            _tell(done)
+    _warn(waiting, done)
 
 
 def _run(ledger: Ledger, work: Forgetting, *, dry_run: bool) -> Forgotten:
@@ -113,18 +127,29 @@ def _run(ledger: Ledger, work: Forgetting, *, dry_run: bool) -> Forgotten:
 
 def _told(result: Forgotten) -> str:
     calls = plural(result.calls, "call")
-    return f"{calls}, {plural(result.tags, 'tag')} and the details of {plural(result.details, 'call')}"
+    told = f"{calls}, {plural(result.tags, 'tag')} and the details of {plural(result.details, 'call')}"
+    if (found := result.budgets).rows:
+        windows, alerts = plural(found.windows, "window"), plural(found.alerts, "alert")
+        told += f", and {windows}, {alerts} and {plural(found.limits, 'limit')} of budgets"
+    return told
 
 
 def _tell(result: Forgotten) -> None:
-    if result.calls:
+    if not result.is_nothing:
         click.echo(f"The person is out of {_told(result)}; what they cost stays.")
         click.echo(f"llm_cost_meta keeps this run, {result.run_id}, without naming anybody.")
     else:
         click.echo("No call points at this person.")
 
 
-def _warn(waiting: Waiting) -> None:
+def _warn(waiting: Waiting, done: Forgotten) -> None:
+    if done.elsewhere:
+        names = ", ".join(sorted(done.elsewhere))
+        click.echo(
+            f"This app does not declare these budgets, and what they keep may name the person: {names}. "
+            "Run this in the app that declares them; where none does, add --undeclared-budgets.",
+            err=True,
+        )
     for path in waiting.aside:
         click.echo(f"Look at {path}: what was set aside there may name the person.", err=True)
     if waiting.calls:
@@ -134,3 +159,5 @@ def _warn(waiting: Waiting) -> None:
         )
     if waiting.aside:
         raise click.ClickException("Delete what was set aside once you have looked at it.")
+    if done.elsewhere:
+        raise click.exceptions.Exit(1)

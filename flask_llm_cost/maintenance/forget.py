@@ -1,7 +1,8 @@
 """Take out of the ledger what points at a person. Costs, tokens and every total stay.
 
-One batch is one transaction, which changes the calls, their tags and the sums by declared tags together. A
-run that was interrupted is simply started again: what is forgotten does not point at anybody any more.
+One batch is one transaction, which changes the calls, their tags, the sums by declared tags and the windows
+of budgets together; what budgets keep of the person alone follows at the end. A run that was interrupted is
+simply started again: what is forgotten does not point at anybody any more.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import time
 from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
 from functools import partial
@@ -23,6 +26,8 @@ from sqlalchemy import func
 from sqlalchemy import select
 from sqlalchemy import update
 
+from ..budgets import Budget
+from ..budgets.forgetting import Cleared
 from ..errors import ConfigurationError
 from ..ledger import Ledger
 from ..ledger.meta import write_meta
@@ -32,6 +37,7 @@ from ..ledger.rows import TAGS
 from ..ledger.rows import Row
 from ..ledger.rows import storable_text
 from ..wording import plural
+from .forgotten_budgets import PersonalBudgets
 from .forgotten_sums import forget_sums
 from .pace import LOCK_WAIT
 from .pace import PAUSE
@@ -56,6 +62,8 @@ class Forgotten:
     :param tags: how many of their tags stood for the person.
     :param details: how many of them had ``details``.
     :param found: the tags with the user id as their value.
+    :param budgets: the windows, alerts and limits of budgets that named the person.
+    :param elsewhere: budgets that the app does not declare, which may name the person still.
     """
 
     run_id: str
@@ -64,16 +72,22 @@ class Forgotten:
     tags: int = 0
     details: int = 0
     found: frozenset[Pair] = frozenset()
+    budgets: Cleared = field(default_factory=Cleared)
+    elsewhere: frozenset[str] = frozenset()
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether nothing pointed at the person."""
+        return not (self.calls or self.budgets.rows)
 
     def plus(self, batch: Forgotten) -> Forgotten:
         """Both together."""
-        return Forgotten(
-            self.run_id,
-            self.dry_run,
-            self.calls + batch.calls,
-            self.tags + batch.tags,
-            self.details + batch.details,
-            self.found | batch.found,
+        return replace(
+            self,
+            calls=self.calls + batch.calls,
+            tags=self.tags + batch.tags,
+            details=self.details + batch.details,
+            found=self.found | batch.found,
         )
 
 
@@ -82,12 +96,17 @@ class Forgetting:
     """A run to be made: whom to forget, and who wants it why.
 
     :param reason: goes into the audit row, and must not name the person.
+    :param budgets: those that the app declares.
+    :param also_undeclared: a budget that is none of them and has the person's user id, or the value of a tag
+        that stands for them, as a value with a limit of its own is about the person, too.
     """
 
     person: Person
     changed_by: str
     reason: str | None = None
     batch_size: int = BATCH_SIZE
+    budgets: Sequence[Budget] = ()
+    also_undeclared: bool = False
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -123,7 +142,19 @@ class Forgetting:
         if not dry_run:
             for key, value in sorted(self.person.tags | done.found):
                 forget_sums(ledger, key, value)
+        return self._budgets(ledger, done)
+
+    def _budgets(self, ledger: Ledger, done: Forgotten) -> Forgotten:
+        own, found = self._own_budgets, done.found
+        cleared = own.count(ledger, found) if done.dry_run else own.forget(ledger, found)
+        done = replace(done, budgets=done.budgets.plus(cleared), elsewhere=own.elsewhere(ledger))
+        if cleared.rows and not done.dry_run:
+            ledger.transaction(partial(self._write_audit, done=done), LOCK_WAIT)
         return done
+
+    @property
+    def _own_budgets(self) -> PersonalBudgets:
+        return PersonalBudgets(self.person, self.budgets, self.also_undeclared)
 
     def _batch(self, ledger: Ledger, ids: Sequence[int], done: Forgotten) -> Forgotten:
         if done.dry_run:
@@ -140,8 +171,13 @@ class Forgetting:
         if before:
             _write(connection, after)
             connection.execute(delete(TAGS).where(self._tags(before)))
-            write_meta(connection, f"{AUDIT_KEY}{done.run_id}", self._audit(done))
+            self._write_audit(connection, done)
             recount_calls(connection, before, after)
+            # The windows' rows come last: all processes share them, and they are held until the commit.
+            own = self._own_budgets
+            own.follow(connection, before, after)
+            found = {pair for call in before for pair in self.person.own_tags(call)}
+            done = replace(done, budgets=done.budgets.plus(own.forget_found(connection, found)))
         return done
 
     def _count(self, connection: Connection, calls: Sequence[Row], done: Forgotten) -> Forgotten:
@@ -155,8 +191,13 @@ class Forgetting:
         own = [call["id"] for call in calls if self.person.owns(call)]
         return self.person.tag_rows([call["id"] for call in calls], own)
 
+    def _write_audit(self, connection: Connection, done: Forgotten) -> None:
+        write_meta(connection, f"{AUDIT_KEY}{done.run_id}", self._audit(done))
+
     def _audit(self, done: Forgotten) -> str:
         what = f"{plural(done.calls, 'call')}, {plural(done.tags, 'tag')}, {done.details:,} details"
+        if done.budgets.rows:
+            what += f", {plural(done.budgets.rows, 'row')} of budgets"
         when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC by {self.changed_by[:_NAME]}"
         return storable_text(f"{when}: {what}. {self.reason or ''}", _AUDIT_LENGTH)
 

@@ -29,6 +29,7 @@ from ..budget_meter import meter
 from ..budget_tables import alerts_table
 from ..budget_tables import blocked_table
 from ..budget_tables import values_table
+from ..figures import Figure
 from ..formats import Shown
 from ..freshness import freshness
 from ..parameters import read_parameters
@@ -58,16 +59,6 @@ _ENFORCEMENT = {
     "block": "refuses calls that would cross it",
     "reserve": "sets aside what each call may cost",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """One number of a budget."""
-
-    label: str
-    value: Shown
-    href: str = ""
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
