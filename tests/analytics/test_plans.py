@@ -54,7 +54,7 @@ QUESTIONS: dict[str, tuple[Ask, tuple[str, ...]]] = {
         MODEL,
     ),
     "calls that were not sent": (
-        lambda asked: asked.all_time().where(cost_status="free", status="blocked").page(size=5),
+        lambda asked: asked.last_days(31).where(cost_status="free", status="blocked").page(size=5),
         COST_STATUS,
     ),
 }

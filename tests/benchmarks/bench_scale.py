@@ -102,7 +102,7 @@ def questions(ledger: Ledger) -> Iterator[tuple[str, Question]]:
     yield "budgets, all and by tenant", _budgets(ledger, now)
     yield (
         "calls that were not sent",
-        everything.where(cost_status="free", status="blocked").page,
+        everything.last_days(31).where(cost_status="free", status="blocked").page,
     )
 
 
