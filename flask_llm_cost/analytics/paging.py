@@ -11,6 +11,7 @@ import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
@@ -29,10 +30,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ..errors import InvalidFilterError
+from ..ledger import CallTag
 from ..ledger import LlmCall
 from ..usage import INPUT_FIELDS
 from .dimensions import choice
 from .filters import Filters
+from .filters import in_range
 from .values import OUTPUT_FIELDS
 from .values import Page
 
@@ -61,16 +64,20 @@ class _Anchor:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """A sort, in the direction of reading: NULLs last for the reader, ties by id in the same direction."""
+    """A sort, in the direction of reading: NULLs last for the reader, ties by id in the same direction.
+
+    :param along_tags: whether calls are read in the order of a tag's rows, which know their moment too.
+    """
 
     sort: str
     direction: str
+    along_tags: bool = False
 
     @property
     def key(self) -> ColumnElement[Any]:
         """What is sorted by. Input and output are all tokens of that side, NULL where none was told."""
         columns: dict[str, ColumnElement[Any]] = {
-            "recent": LlmCall.occurred_at.expression,
+            "recent": (CallTag if self.along_tags else LlmCall).occurred_at.expression,
             "cost": LlmCall.total_cost.expression,
             "input": _told_tokens(INPUT_FIELDS),
             "output": _told_tokens(OUTPUT_FIELDS),
@@ -78,12 +85,17 @@ class _Order:
         }
         return columns[self.sort]
 
+    @property
+    def call_id(self) -> ColumnElement[int]:
+        """The call's id, from the rows that are read."""
+        return CallTag.call_id.expression if self.along_tags else LlmCall.id.expression
+
     def ordering(self, way: _Way) -> list[ColumnElement[Any]]:
         """ORDER BY; the page before is read backwards."""
         backwards = way == "previous"
         descending = (self.direction == "desc") != backwards
         unknown = self.key.is_(None)
-        columns = [self.key, LlmCall.id]
+        columns = [self.key, self.call_id]
         ordered: list[ColumnElement[Any]] = [
             column.desc() if descending else column.asc() for column in columns
         ]
@@ -93,7 +105,7 @@ class _Order:
     def beyond(self, anchor: _Anchor) -> ColumnElement[bool]:
         """The calls behind the anchor in reading order, or before it on the way back."""
         ascending = (self.direction == "asc") == (anchor.way == "next")
-        key, call_id = self.key, LlmCall.id
+        key, call_id = self.key, self.call_id
         further_id = call_id > anchor.call_id if ascending else call_id < anchor.call_id
         if anchor.key is None:
             tied = and_(key.is_(None), further_id)
@@ -117,7 +129,11 @@ def page(
     session: Session, filters: Filters, *, sort: str, direction: str, size: int, cursor: str | None
 ) -> Page:
     """One page of calls; see :meth:`CallQuery.page`."""
-    order = _Order(choice("sort", sort, SORTS), choice("direction", direction, DIRECTIONS))
+    order = _Order(
+        choice("sort", sort, SORTS),
+        choice("direction", direction, DIRECTIONS),
+        along_tags=sort == "recent" and any(value is not None for _, value in filters.tags),
+    )
     if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= MAX_SIZE:
         raise InvalidFilterError("size", f"a whole number from 1 to {MAX_SIZE}, got {size!r}")
     anchor = None if cursor is None else _decoded(cursor, order)
@@ -128,7 +144,19 @@ def page(
 def _statement(
     filters: Filters, order: _Order, anchor: _Anchor | None, limit: int
 ) -> Select[tuple[LlmCall, Any]]:
-    statement = select(LlmCall, order.key).where(*filters.conditions())
+    statement = select(LlmCall, order.key)
+    if order.along_tags:
+        # Its index has a tag's calls in order: so many are read as are shown, of however many there are.
+        leading = next(tag for tag in filters.tags if tag[1] is not None)
+        others = replace(filters, range=None, tags=tuple(tag for tag in filters.tags if tag != leading))
+        statement = statement.join(CallTag, CallTag.call_id == LlmCall.id).where(
+            CallTag.key == leading[0],
+            CallTag.value == leading[1],
+            *in_range(CallTag.occurred_at, filters.range),
+            *others.conditions(),
+        )
+    else:
+        statement = statement.where(*filters.conditions())
     if anchor is not None:
         statement = statement.where(order.beyond(anchor))
     return statement.order_by(*order.ordering(anchor.way if anchor else "next")).limit(limit)

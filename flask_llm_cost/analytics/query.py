@@ -173,7 +173,7 @@ class CallQuery(CallSelection):
         return self._read(lambda session: waste.waste(session, self.filters))
 
     def latency(self) -> Latency:
-        """Average, median and 95th percentile of the calls' durations, exact."""
+        """Average, median and 95th percentile of the durations; of very many calls those of a sample."""
         return self._read(lambda session: latency.latency(session, self.filters))
 
     def components(self) -> tuple[ComponentCost, ...]:

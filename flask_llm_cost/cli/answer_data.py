@@ -39,6 +39,7 @@ def echo_answer_json(
             "average": answer.latency.average_ms,
             "p50": answer.latency.p50_ms,
             "p95": answer.latency.p95_ms,
+            "sampled": answer.latency.sampled,
         },
         "by": {section.dimension: [_json_row(row) for row in section.rows()] for section in answer.sections},
     }

@@ -76,7 +76,7 @@ def totals_in_words(answer: Answer, pending: int) -> Iterator[tuple[str, str]]:
     yield (
         "Latency",
         f"{words.duration(latency.average_ms)} on average, {words.duration(latency.p50_ms)} median, "
-        f"{words.duration(latency.p95_ms)} at the 95th percentile",
+        f"{words.duration(latency.p95_ms)} at the 95th percentile{' of a sample' if latency.sampled else ''}",
     )
     yield from _gaps(totals)
     if pending:

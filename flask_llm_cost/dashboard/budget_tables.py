@@ -23,6 +23,9 @@ from .tables import Row
 from .tables import Table
 from .tables import aligned
 
+#: How far back the page looks for calls that were not sent.
+BLOCKED_DAYS = 31
+
 
 def values_table(name: str, statuses: Sequence[BudgetStatus], calls: BudgetCalls, now: datetime) -> Table:
     """Every value of a budget that has a limit for each."""
@@ -132,7 +135,8 @@ def blocked_table(calls: Sequence[LlmCall], zone: ZoneInfo) -> Table:
         )
         for each in calls
     )
-    return aligned(Table(name="blocked", caption="Calls that were not sent", columns=columns, rows=rows))
+    caption = f"Calls that were not sent in the last {BLOCKED_DAYS} days"
+    return aligned(Table(name="blocked", caption=caption, columns=columns, rows=rows))
 
 
 def _or_none(text: str | None) -> Cell:

@@ -85,7 +85,7 @@ def tiles(now: Measured, before: Measured, filters: Filters) -> tuple[Tile, ...]
         Tile("calls", _calls_label(now.totals), number(count[0]), calls, changed(number, *count)),
         Tile("average-cost", _average_label(now.totals), now.average, costs, changed(money, *each)),
         Tile("average-latency", "Average latency", average, slowest, changed(duration, *averages)),
-        Tile("p95-latency", "95th percentile latency", duration(slow[0]), slowest, changed(duration, *slow)),
+        Tile("p95-latency", _slow_label(now.latency), duration(slow[0]), slowest, changed(duration, *slow)),
     )
 
 
@@ -118,3 +118,7 @@ def _calls_label(totals: Totals) -> str:
 
 def _average_label(totals: Totals) -> str:
     return "Average of a priced call" if totals.unknown_cost_calls else "Average cost of a call"
+
+
+def _slow_label(latency: Latency) -> str:
+    return f"95th percentile latency{', of a sample' if latency.sampled else ''}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from itertools import product
@@ -85,6 +86,46 @@ def test_pages_visit_every_call_once_on_every_database(database_url: str) -> Non
         for order in ORDERS:
             for size in (9, 60):
                 assert walk(asked, *order, size) == expected_order(rows, *order)
+    finally:
+        engine.dispose()
+
+
+@pytest.mark.parametrize("direction", ["desc", "asc"])
+def test_pages_of_a_tags_calls_are_all_of_them_in_order_on_every_database(
+    database_url: str, direction: str
+) -> None:
+    """Many are of one moment, and other filters, of time, columns and further tags, stay in force."""
+    engine = create_engine(database_url)
+    value = "50%"
+    events = [
+        replace(
+            each,
+            occurred_at=START + timedelta(minutes=n // 7),
+            tags={"feature": value if n % 3 else "another"} | ({"tenant": value} if n % 2 else {}),
+        )
+        for n, each in enumerate(seeded_calls(90))
+    ]
+    try:
+        everything = query(filled(engine, events))
+        rows = list(everything.rows())
+        mine = everything.tagged(feature=value)
+        asked = {
+            "all": (mine, lambda row: True),
+            "time": (
+                mine.between(START + timedelta(minutes=2), START + timedelta(minutes=9)),
+                lambda row: START + timedelta(minutes=2) <= row.occurred_at < START + timedelta(minutes=9),
+            ),
+            "column": (mine.where(status="ok"), lambda row: row.status == "ok"),
+            "without another": (mine.tagged(tenant=None), lambda row: "tenant" not in (row.tags or {})),
+            "with another": (
+                everything.tagged(tenant=value).tagged(feature=value),
+                lambda row: (row.tags or {}).get("tenant") == value,
+            ),
+        }
+        for name, (narrowed, wanted) in asked.items():
+            found = [row for row in rows if (row.tags or {}).get("feature") == value and wanted(row)]
+            assert walk(narrowed, "recent", direction, 3) == expected_order(found, "recent", direction), name
+        assert everything.tagged(tenant=value).tagged(tenant="nobody's").page().calls == ()
     finally:
         engine.dispose()
 

@@ -32,7 +32,10 @@ ROLLUPS = ("pk_llm_cost_rollups", "sqlite_autoindex_llm_cost_rollups_1", "PRIMAR
 TAG_VALUE = ("ix_llm_cost_rollups_tag",)
 OCCURRED = ("ix_llm_cost_calls_occurred",)
 MODEL = ("ix_llm_cost_calls_model",)
+COST_STATUS = ("ix_llm_cost_calls_cost_status",)
 TAGS = ("ix_llm_cost_tags_occurred",)
+#: What a plan says where rows are put in order after they were found.
+SORTED = {"sqlite": "TEMP B-TREE", "postgresql": "Sort", "mysql": "filesort"}
 
 Ask = Callable[[CallQuery], Any]
 
@@ -50,6 +53,20 @@ QUESTIONS: dict[str, tuple[Ask, tuple[str, ...]]] = {
         lambda asked: asked.where(provider="openai", model="a_b").page(size=5),
         MODEL,
     ),
+    "calls that were not sent": (
+        lambda asked: asked.last_days(31).where(cost_status="free", status="blocked").page(size=5),
+        COST_STATUS,
+    ),
+}
+#: Pages of calls that the index gives in their order, so that as many rows are read as are shown.
+PAGES: dict[str, Ask] = {
+    "first": lambda asked: asked.page(size=5),
+    "second": lambda asked: asked.page(size=5, cursor=asked.page(size=5).next),
+    "back to the first": lambda asked: asked.page(
+        size=5, cursor=asked.page(size=5, cursor=asked.page(size=5).next).previous
+    ),
+    "oldest first": lambda asked: asked.page(size=5, direction="asc"),
+    "of all time": lambda asked: asked.all_time().page(size=5),
 }
 
 
@@ -57,9 +74,11 @@ QUESTIONS: dict[str, tuple[Ask, tuple[str, ...]]] = {
 def ledger(database_url: str) -> Iterator[Ledger]:
     engine = create_engine(database_url)
     if engine.dialect.name == "postgresql":
-        # So few rows would be read from end to end; what counts is whether there is a better way.
+        # So few rows would be read from end to end, or sorted; what counts is whether there is a better way.
         event.listen(
-            engine, "connect", lambda connection, record: connection.execute("SET enable_seqscan = off")
+            engine,
+            "connect",
+            lambda connection, record: connection.execute("SET enable_seqscan = off; SET enable_sort = off"),
         )
     calls = seeded_calls(400)
     # A year of them, so that the last days are a small part.
@@ -84,8 +103,32 @@ def test_a_question_of_the_dashboard_is_answered_from_an_index(ledger: Ledger, n
     assert not [plan for plan in plans if WHOLE[kind] in plan], plans
 
 
-def _plans(ledger: Ledger, ask: Callable[[], object]) -> Iterator[str]:
-    """How the database answers each statement of a question, in its own words."""
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_of_calls_is_read_in_the_order_of_the_index(ledger: Ledger, name: str) -> None:
+    asked = query(ledger, UTC_ZONE, NOW).between(START.replace(hour=0, minute=0), NOW)
+    plans = list(_plans(ledger, lambda: PAGES[name](asked), whole=True))
+    kind = ledger.engine.dialect.name.replace("mariadb", "mysql")
+    assert all(OCCURRED[0] in plan for plan in plans), plans
+    assert not [plan for plan in plans if SORTED[kind] in plan], plans
+
+
+@pytest.mark.parametrize("cursor", [False, True], ids=["first", "second"])
+def test_a_page_of_a_tags_calls_is_read_in_the_order_of_the_tags_index(ledger: Ledger, cursor: bool) -> None:
+    asked = query(ledger, UTC_ZONE, NOW).tagged(feature="plain")
+    after = asked.page(size=5).next if cursor else None
+    plans = list(_plans(ledger, lambda: asked.page(size=5, cursor=after), whole=True))
+    assert all("ix_llm_cost_tags_value" in plan for plan in plans), plans
+    # Calls of one moment are put in order, not all of the tag; MySQL knows no such step.
+    whole = {"sqlite": "TEMP B-TREE FOR ORDER BY", "postgresql": "-> Sort"}
+    sorts = whole.get(ledger.engine.dialect.name, "no such step")
+    assert not [plan for plan in plans if sorts in " ".join(plan.split())], plans
+
+
+def _plans(ledger: Ledger, ask: Callable[[], object], *, whole: bool = False) -> Iterator[str]:
+    """How the database answers each statement of a question, in its own words.
+
+    :param whole: with the steps that name no table.
+    """
     asked: list[tuple[str, Any]] = []
 
     def note(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
@@ -100,4 +143,4 @@ def _plans(ledger: Ledger, ask: Callable[[], object]) -> Iterator[str]:
     with ledger.engine.connect() as connection:
         for statement, parameters in asked:
             rows = connection.exec_driver_sql(explain + statement, parameters)
-            yield "\n".join(" ".join(map(str, row)) for row in rows if "llm_cost_" in str(row))
+            yield "\n".join(" ".join(map(str, row)) for row in rows if whole or "llm_cost_" in str(row))

@@ -32,6 +32,12 @@ from sqlalchemy import select
 from sqlalchemy import text
 
 from flask_llm_cost.analytics import CallQuery
+from flask_llm_cost.budgets import Budget
+from flask_llm_cost.budgets.limits import Limits
+from flask_llm_cost.budgets.listing import open_window
+from flask_llm_cost.budgets.matching import Claim
+from flask_llm_cost.budgets.store import LedgerStore
+from flask_llm_cost.counters import Counters
 from flask_llm_cost.events import Event
 from flask_llm_cost.ledger import Base
 from flask_llm_cost.ledger import Ledger
@@ -47,6 +53,7 @@ from flask_llm_cost.ledger.rows import rows_of
 from flask_llm_cost.ledger.statements import insert_adding
 from tests.benchmarks.scale_ledger import END
 from tests.benchmarks.scale_ledger import ROLLUPS_KEPT
+from tests.benchmarks.scale_ledger import TENANTS
 from tests.benchmarks.scale_ledger import ZONE
 from tests.benchmarks.scale_ledger import events_of_week
 from tests.benchmarks.scale_ledger import fill
@@ -92,6 +99,22 @@ def questions(ledger: Ledger) -> Iterator[tuple[str, Question]]:
     yield "unpriced models, month", month.unpriced_models
     yield "users, month", lambda: month.spend_by("user_id", 10)
     yield "endpoints, month", lambda: month.spend_by("endpoint", 10)
+    yield "budgets, all and by tenant", _budgets(ledger, now)
+    yield (
+        "calls that were not sent",
+        everything.last_days(31).where(cost_status="free", status="blocked").page,
+    )
+
+
+def _budgets(ledger: Ledger, now: datetime) -> Question:
+    """Where a limit for all calls and one for each tenant stand; their windows are counted before."""
+    together = Budget("together", "50000", "month", tz=ZONE.key)
+    each = Budget("each", "500", "month", per="tenant", tz=ZONE.key)
+    store = LedgerStore(lambda: ledger, (together, each), Limits(Counters()))
+    claims = [Claim(together, "", open_window(together, now))]
+    tenants = [Claim(each, f"tenant-{place:03}", open_window(each, now)) for place in range(TENANTS)]
+    store.standing([*claims, *tenants])
+    return lambda: (store.standing(claims), store.listed([each], now, TENANTS))
 
 
 def report(ledger: Ledger, rows: int) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from flask_llm_cost.analytics import latency
 from tests.cli.apps import CommandApp
 from tests.cli.apps import MakeCommandApp
 
@@ -60,7 +61,7 @@ def test_the_totals_are_exact(stored: CommandApp) -> None:
         "tokens_out": 600,
     }
     assert document["previous"]["calls"] == 1
-    assert document["latency_ms"] == {"average": 2000.0, "p50": 1_000, "p95": 3_000}
+    assert document["latency_ms"] == {"average": 2000.0, "p50": 1_000, "p95": 3_000, "sampled": False}
     assert document["currency"] == "USD"
     assert document["time_zone"] == "UTC"
 
@@ -114,6 +115,17 @@ def test_text_says_the_same_in_words(stored: CommandApp) -> None:
     assert any(line.startswith("(untagged) ") for line in lines)
     assert any(line.startswith("(no user) ") for line in lines)
     assert any(line.startswith("openai nobody-knows 1 0") for line in lines)
+
+
+def test_percentiles_of_a_sample_are_said_to_be_that(
+    stored: CommandApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(latency, "EXACT_UP_TO", 1)
+    monkeypatch.setattr(latency, "_LEAST", 1)
+    fill(stored)
+
+    assert as_json(stored)["latency_ms"]["sampled"] is True
+    assert "at the 95th percentile of a sample" in " ".join(stored.run("report").stdout.split())
 
 
 def test_piped_text_is_plain(stored: CommandApp) -> None:

@@ -73,7 +73,7 @@ def test_with_budgets_and_no_call_each_of_them_stands_at_nothing(new_app: AppMak
     assert "Spent $0.00 0.0" in shown
     assert "No call of this window yet. Each tenant appears here with its first one." in shown
     assert "No threshold was reached yet." in shown
-    assert "No call was refused by a budget." in shown
+    assert "No call was refused by a budget in the last 31 days." in shown
 
 
 def test_a_budget_shows_what_is_spent_left_and_expected(filled: Flask) -> None:
@@ -295,7 +295,11 @@ SCENES: dict[str, Callable[[Flask], None]] = {
     "everything": fill,
     "150 values": lambda app: write(app, _many_values()),  # type: ignore[arg-type]
     "long values": lambda app: write(
-        app, [*spend(tags={"tenant": "v" * 255}), event(status="blocked", user_id="u" * 191)]
+        app,
+        [
+            *spend(tags={"tenant": "v" * 255}),
+            event(status="blocked", cost_status="free", total_cost=None, line_items=(), user_id="u" * 191),
+        ],
     ),
 }
 

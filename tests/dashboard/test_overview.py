@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from flask import Flask
 
+from flask_llm_cost.analytics import latency
 from flask_llm_cost.dashboard import formats
 from tests.dashboard.html_pages import Element
 from tests.dashboard.html_pages import read
@@ -126,6 +127,14 @@ def test_the_latencies_are_those_of_the_rows(page: Element, rows: sqlite3.Connec
     nearest_rank = durations[-(-95 * len(durations) // 100) - 1]
     assert tile(page, "average-latency").one("a").text == spaced(formats.duration(average).text)
     assert tile(page, "p95-latency").one("a").text == spaced(formats.duration(nearest_rank).text)
+
+
+def test_a_percentile_of_a_sample_is_said_to_be_that(filled: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latency, "EXACT_UP_TO", 1)
+    monkeypatch.setattr(latency, "_LEAST", 1)
+    page = read(filled.test_client().get(f"/llm-costs/?{RANGE}").text)
+    label = tile(page, "p95-latency").one("p", class_="tile-label")
+    assert label.text == "95th percentile latency, of a sample"
 
 
 def test_the_warning_counts_the_calls_of_unknown_cost_and_says_why(

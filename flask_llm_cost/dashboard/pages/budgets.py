@@ -26,6 +26,7 @@ from .. import formats
 from ..budget_calls import BudgetCalls
 from ..budget_meter import Meter
 from ..budget_meter import meter
+from ..budget_tables import BLOCKED_DAYS
 from ..budget_tables import alerts_table
 from ..budget_tables import blocked_table
 from ..budget_tables import values_table
@@ -98,12 +99,15 @@ def budgets() -> Response:
         return page("budgets.html", context)
     statuses = state.budgets.statuses(now, VALUES)
     alerts = state.ledger.reading(lambda connection: past_alerts(connection, _ALERTS))
-    blocked = state.calls.all_time().where(status="blocked").page(size=_BLOCKED).calls
+    # What is not sent is free, and an index tells that, so where few were blocked few calls are read.
+    recent = state.calls.last_days(BLOCKED_DAYS).where(cost_status="free", status="blocked")
+    blocked = recent.page(size=_BLOCKED).calls
     context |= {
         "panels": tuple(_panels(state.budgets.budgets, statuses, now)),
         "summary": _summary(state.budgets.budgets, statuses),
         "alerts": alerts_table(alerts, zone) if alerts else None,
         "blocked": blocked_table(blocked, zone) if blocked else None,
+        "blocked_days": BLOCKED_DAYS,
         "csv_url": link(".export_budgets", {}),
     }
     return page("budgets.html", context)
