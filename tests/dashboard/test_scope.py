@@ -40,6 +40,8 @@ ABOUT_THE_APP = {
     "llm_cost.health",
     "llm_cost.budgets",
     "llm_cost.export_budgets",
+    "llm_cost.reconciliation",
+    "llm_cost.export_reconciliation",
 }
 
 
@@ -148,7 +150,7 @@ def test_what_is_counted_for_the_whole_app_is_not_told_to_one_tenant(shared: Cal
     app = shared()
     runtime_of(app).counters.add("lost", 3)
     client = app.test_client()
-    for page in ("health", "budgets", "budgets.csv"):
+    for page in ("health", "budgets", "budgets.csv", "reconciliation", "reconciliation.csv"):
         assert client.get(f"/llm-costs/{page}").status_code == 403
     for address in ("/", "/quality"):
         words = read(client.get(f"/llm-costs{address}").text).text
