@@ -287,7 +287,11 @@ def test_an_sdk_imported_by_another_thread_is_tapped_even_while_apps_are_made() 
         "for thread in threads: thread.join()\n"
         "print(capture.status()[0].state)"
     )
-    assert run(script).strip() == "active"
+    printed = run(script)
+    while "AST constructor recursion depth mismatch" in printed:
+        # CPython parses in several threads at once and miscounts (python/cpython#106905): no import of ours.
+        printed = run(script)
+    assert printed.strip() == "active"
 
 
 def test_a_reloaded_sdk_is_tapped_again_once() -> None:
