@@ -5,10 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from collections.abc import Sequence
-from datetime import UTC
 from datetime import date
-from datetime import datetime
-from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -25,7 +22,6 @@ from ..reconciliation import Period
 from ..reconciliation import import_csv
 from ..reconciliation import import_source
 from ..wording import plural
-from .options import day as read_day
 from .output import Cell
 from .output import Column
 from .output import Format
@@ -35,11 +31,13 @@ from .output import echo_json
 from .output import echo_table
 from .output import exact
 from .reconcile_diff import diff
+from .reconcile_period import first_day
+from .reconcile_period import last_day
+from .reconcile_period import period_of
 from .state import current_runtime
 from .state import one_sentence_errors
 from .state import require_ledger
 
-DEFAULT_DAYS = 30
 _WHAT = ("all", "costs", "usage")
 
 _IMPORTED = (
@@ -73,14 +71,8 @@ def _column(text: str) -> tuple[str, str]:
     metavar="NAME",
     help="openai or anthropic; with --csv any provider, as the ledger names it.",
 )
-@click.option(
-    "--from",
-    "first",
-    type=read_day,
-    metavar="DATE",
-    help=f"The first day, UTC.  [default: {DEFAULT_DAYS} days ago]",
-)
-@click.option("--to", "last", type=read_day, metavar="DATE", help="The last day, UTC.  [default: yesterday]")
+@first_day
+@last_day
 @click.option(
     "--what",
     type=click.Choice(_WHAT),
@@ -142,7 +134,7 @@ def import_bill(
         else:
             if columns:
                 raise click.UsageError("--column is for --csv FILE.")
-            found = _from_api(ledger, provider, _period(first, last), what, address)
+            found = _from_api(ledger, provider, period_of(first, last), what, address)
     _print(found, output)
 
 
@@ -179,15 +171,6 @@ def _telling(name: str) -> Callable[[int], object]:
             click.echo(f"{name}: {plural(pages, 'page')}", err=True)
 
     return tell
-
-
-def _period(first: date | None, last: date | None) -> Period:
-    today = datetime.now(UTC).date()
-    last = last or today - timedelta(days=1)
-    try:
-        return Period.of_days(first or last - timedelta(days=DEFAULT_DAYS - 1), last)
-    except ConfigurationError as error:
-        raise click.UsageError(str(error)) from error
 
 
 def _print(found: Sequence[Imported], output: Format) -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC
 from datetime import date
-from datetime import datetime
-from datetime import timedelta
 from decimal import Decimal
 from decimal import InvalidOperation
 
@@ -16,20 +13,20 @@ from flask.cli import with_appcontext
 from ..errors import ConfigurationError
 from ..reconciliation import THRESHOLD
 from ..reconciliation import TOLERANCE
-from ..reconciliation import Period
 from ..reconciliation import Thresholds
 from ..reconciliation import compare
-from .options import day as read_day
 from .options import format_option
 from .output import Format
 from .reconcile_answer import echo_comparison
+from .reconcile_period import first_day
+from .reconcile_period import last_day
+from .reconcile_period import period_of
 from .state import current_runtime
 from .state import one_sentence_errors
 from .state import require_ledger
 
 #: Exit code where a difference is over the thresholds, for cron.
 DRIFTS = 1
-DEFAULT_DAYS = 30
 
 
 def _number(text: str) -> Decimal:
@@ -43,14 +40,8 @@ def _number(text: str) -> Decimal:
 
 
 @click.command("diff", short_help="Hold the ledger against what was imported.")
-@click.option(
-    "--from",
-    "first",
-    type=read_day,
-    metavar="DATE",
-    help=f"The first day, UTC.  [default: {DEFAULT_DAYS} days ago]",
-)
-@click.option("--to", "last", type=read_day, metavar="DATE", help="The last day, UTC.  [default: yesterday]")
+@first_day
+@last_day
 @click.option(
     "--provider", "providers", multiple=True, metavar="NAME", help="Only this provider. Can be repeated."
 )
@@ -118,7 +109,7 @@ def diff(
         try:
             found = compare(
                 ledger,
-                _period(first, last),
+                period_of(first, last),
                 by=by,
                 providers=providers,
                 thresholds=wanted,
@@ -129,8 +120,3 @@ def diff(
     echo_comparison(found, output, unmatched=unmatched)
     if found.drifts:
         raise click.exceptions.Exit(DRIFTS)
-
-
-def _period(first: date | None, last: date | None) -> Period:
-    last = last or datetime.now(UTC).date() - timedelta(days=1)
-    return Period.of_days(first or last - timedelta(days=DEFAULT_DAYS - 1), last)
