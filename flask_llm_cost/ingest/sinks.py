@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from abc import ABC
+from abc import abstractmethod
 from collections.abc import Callable
 from inspect import iscoroutinefunction
 
@@ -19,7 +21,7 @@ from ..wording import UNKNOWN
 from ..wording import plain_digits
 
 
-class _Direct:
+class _Direct(ABC):
     """Events are stored when they are accepted, in the thread of the call; nothing is ever pending."""
 
     pending = 0
@@ -31,9 +33,9 @@ class _Direct:
         self._storage_error = storage_error
         self._counters = counters
 
+    @abstractmethod
     def _store(self, event: Event) -> object:
         """Store the event; ``False`` where it is not kept, and is not meant to be."""
-        raise NotImplementedError
 
     def accept(self, event: Event) -> bool:
         try:
