@@ -15,7 +15,7 @@ from tests.loopback import LoopbackProvider
 from tests.loopback import loopback_provider
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _BLOCK = re.compile(r"^<!-- run(?P<how>: new|: continue)? -->\n```python\n(?P<code>.*?)^```$", re.M | re.S)
 
 

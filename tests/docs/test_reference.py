@@ -88,7 +88,7 @@ def test_no_documented_command_is_gone() -> None:
 
 def test_commands_that_are_mentioned_exist() -> None:
     root = DOCS.parent
-    for page in [root / "README.md", root / "CHANGES.md", root / "CONTRIBUTING.md", *DOCS.glob("*.md")]:
+    for page in [root / "README.md", root / "CHANGES.md", root / "CONTRIBUTING.md", *DOCS.rglob("*.md")]:
         for mentioned in re.findall(r"flask llm-cost ([a-z][a-z -]*[a-z])", page.read_text("utf-8")):
             words = mentioned.split()
             path = f"flask llm-cost {words[0]}"
@@ -104,8 +104,11 @@ def test_every_public_name_is_in_the_api_reference() -> None:
 
 
 def test_every_page_is_in_the_table_of_contents() -> None:
-    listed = set(re.findall(r"^([a-z-]+)$", (DOCS / "index.md").read_text("utf-8"), re.MULTILINE))
-    assert {page.stem for page in DOCS.glob("*.md")} - {"index"} <= listed
+    listed = {"index"}
+    for contents in DOCS.rglob("index.md"):
+        for entry in re.findall(r"^([a-z/-]+)$", contents.read_text("utf-8"), re.MULTILINE):
+            listed.add(str((contents.parent / entry).relative_to(DOCS)))
+    assert {str(page.relative_to(DOCS).with_suffix("")) for page in DOCS.rglob("*.md")} == listed
 
 
 def test_links_between_the_readme_and_the_repository_hold() -> None:
