@@ -1,10 +1,17 @@
-"""The ``llm-cost`` group. The extension adds it to ``app.cli``, so only apps that track calls show it."""
+"""The ``llm-cost`` group.
+
+An entry point of the package gives it to every ``flask``, so that ``setup`` and ``doctor`` answer although
+an app tracks no calls yet, or cannot start. The extension adds it to ``app.cli`` too, which is what the
+command runner of an app knows.
+"""
 
 from __future__ import annotations
 
 import click
 from flask.cli import AppGroup
 from werkzeug.utils import import_string
+
+from ..errors import LLMCostError
 
 #: Each command's name, and where it is defined in this room.
 _COMMANDS = {
@@ -21,6 +28,7 @@ _COMMANDS = {
     "reconcile": "reconcile:reconcile",
     "report": "report:report",
     "reprice": "repricing:reprice",
+    "setup": "setup:setup",
     "verify-capture": "verify:verify_capture",
 }
 
@@ -38,6 +46,13 @@ class _LateGroup(AppGroup):
         command = import_string(f"{__package__}.{place}")
         assert isinstance(command, click.Command), "the table names commands only"  # noqa: S101
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command. An app that cannot start with its settings is one sentence, not a traceback."""
+        try:
+            return super().invoke(ctx)
+        except LLMCostError as error:
+            raise click.ClickException(str(error)) from error
 
 
 llm_cost = _LateGroup(

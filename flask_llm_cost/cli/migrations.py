@@ -8,8 +8,8 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from ..ledger.revisions import NextRevision
-from ..ledger.revisions import next_revision
+from ..ledger.revisions import MissingRevision
+from ..ledger.revisions import missing_revisions
 from .options import dry_run_option
 from .state import current_runtime
 from .state import one_sentence_errors
@@ -31,26 +31,40 @@ def migrations(directory: Path | None, dry_run: bool) -> None:
     own, then run flask db upgrade. Not needed where flask db migrate or db.create_all() made the tables.
     """
     runtime = current_runtime()
-    place = directory or _directory()
+    place = directory or migrations_directory()
     with one_sentence_errors(runtime):
-        found = next_revision(place, bind_key=runtime.config.bind_key)
-        if found is None:
-            click.echo(f"{place} has all revisions of the ledger's tables.")
-            return
+        missing = missing_revisions(place, bind_key=runtime.config.bind_key)
+    if not missing:
+        click.echo(f"{place} has all revisions of the ledger's tables.")
+        return
+    for found in missing:
         if dry_run:
-            click.echo(f"Would write {found.path}, after {_head(found)}. Nothing was changed.")
-            return
-        while found is not None:
-            found.write()
+            click.echo(f"Would write {found.path}, after {_head(found)}.")
+        else:
+            write_revision(found)
             click.echo(f"Wrote {found.path}, after {_head(found)}.")
-            found = next_revision(place, bind_key=runtime.config.bind_key)
-    click.echo("Read it, commit it, then run: flask db upgrade")
+    click.echo("Nothing was changed." if dry_run else "Read it, commit it, then run: flask db upgrade")
 
 
-def _directory() -> Path:
+def migrations_directory() -> Path:
+    """Flask-Migrate's directory, as ``flask db`` finds it: from where the command is run."""
     migrate = current_app.extensions.get("migrate")
     return Path(getattr(migrate, "directory", "migrations"))
 
 
-def _head(revision: NextRevision) -> str:
+def write_revision(revision: MissingRevision) -> None:
+    """Put a revision in its place.
+
+    :raises click.ClickException: the directory cannot be written to.
+    """
+    try:
+        revision.write()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise click.ClickException(
+            f"{revision.path} cannot be written: {reason}. Run it as a user who may write there."
+        ) from error
+
+
+def _head(revision: MissingRevision) -> str:
     return f"the head {revision.down_revision}" if revision.down_revision else "nothing (the first revision)"

@@ -27,7 +27,8 @@ def current_runtime() -> Runtime:
     found = runtime_of(current_app)
     if found is None:
         raise click.ClickException(
-            "This app does not track LLM costs yet. Call LLMCostTracker().init_app(app) where it is created."
+            "This app does not track LLM costs yet. Call LLMCostTracker().init_app(app) where it is created; "
+            "flask llm-cost setup shows how."
         )
     return found
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from .advice import database_advice
+from .advice import mend
+from .advice import place
+from .advice import problems
 from .check import Check
 from .check import healthy
 from .examination import examine
@@ -17,7 +20,10 @@ __all__ = [
     "database_advice",
     "examine",
     "healthy",
+    "mend",
+    "place",
     "prices_check",
+    "problems",
     "quarantined",
     "verify_capture",
 ]

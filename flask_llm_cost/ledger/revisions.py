@@ -1,7 +1,7 @@
 """The reviewed Alembic revisions, put on top of the host's own.
 
-``migrations_template/`` holds one file per schema version. The next one a host lacks is filled in with the
-host's head as its ``down_revision``; the host reviews, commits and applies it like one of its own.
+``migrations_template/`` holds one file per schema version. Those that a host lacks are filled in, one on top
+of the other and the first on the host's head; the host reviews, commits and applies them like its own.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 #: The attribute by which a revision of ours is known in the host's directory.
 MARKER = "llm_cost_revision"
+_CREATE_TABLE = r"create_table\(\s*['\"]"
 _TEMPLATE_NAME = re.compile(r"(?P<number>\d{4})_(?P<slug>\w+)\.py\.template")
 #: By the number of each revision a table that it creates: `flask db migrate` may have done so instead.
 _CREATED = {
@@ -36,7 +37,7 @@ _CREATED = {
 
 
 @dataclass(frozen=True, slots=True)
-class NextRevision:
+class MissingRevision:
     """A revision ready to be written.
 
     :param path: where it goes; nothing is there yet.
@@ -47,6 +48,11 @@ class NextRevision:
     revision: str
     down_revision: str | None
     source: str
+
+    @property
+    def creates(self) -> tuple[str, ...]:
+        """The tables that it creates."""
+        return tuple(re.findall(rf"{_CREATE_TABLE}(\w+)['\"]", self.source))
 
     def write(self) -> None:
         """Write the file. :raises FileExistsError: somebody was faster."""
@@ -61,8 +67,8 @@ def template_directory() -> Path:
     return installed if installed.is_dir() else package.parent / "migrations_template"
 
 
-def next_revision(directory: Path, *, bind_key: str | None = None) -> NextRevision | None:
-    """The first of our revisions that the host's migrations lack, or ``None`` where they have all.
+def missing_revisions(directory: Path, *, bind_key: str | None = None) -> list[MissingRevision]:
+    """Those of our revisions that the host's migrations lack, in the order in which they follow each other.
 
     :param directory: the host's migrations directory, such as ``app.extensions["migrate"].directory``.
     :raises ConfigurationError: Alembic is not installed, there is no such directory, its history has several
@@ -71,11 +77,24 @@ def next_revision(directory: Path, *, bind_key: str | None = None) -> NextRevisi
     script = _script_directory(directory)
     _check_bind(directory, bind_key)
     present = set(_numbers(script))
-    for template in sorted(template_directory().glob("*.template")):
-        found = _TEMPLATE_NAME.fullmatch(template.name)
-        if found and int(found["number"]) not in present:
-            return _filled(template, found["slug"], script, bind_key)
-    return None
+    names = [_TEMPLATE_NAME.fullmatch(path.name) for path in sorted(template_directory().iterdir())]
+    missing = [name for name in names if name and int(name["number"]) not in present]
+    head = _head(script) if missing else None
+    found: list[MissingRevision] = []
+    for name in missing:
+        found.append(_filled(name, Path(script.versions), head, bind_key))
+        head = found[-1].revision
+    return found
+
+
+def _head(script: ScriptDirectory) -> str | None:
+    heads = script.get_heads()
+    if len(heads) > 1:
+        raise ConfigurationError(
+            f"The migrations have {len(heads)} heads ({', '.join(sorted(heads))}): join them first with "
+            "`flask db merge heads`."
+        )
+    return heads[0] if heads else None
 
 
 def _script_directory(directory: Path) -> ScriptDirectory:
@@ -116,19 +135,13 @@ def _generated(known: Script) -> Iterator[int]:
     """Which of our revisions one that `flask db migrate` generated stands for."""
     source = Path(known.path).read_text("utf-8", errors="replace")
     for number, table in _CREATED.items():
-        if re.search(rf"create_table\(\s*['\"]{table}['\"]", source):
+        if re.search(rf"{_CREATE_TABLE}{table}['\"]", source):
             yield number
 
 
-def _filled(template: Path, slug: str, script: ScriptDirectory, bind_key: str | None) -> NextRevision:
-    heads = script.get_heads()
-    if len(heads) > 1:
-        raise ConfigurationError(
-            f"The migrations have {len(heads)} heads ({', '.join(sorted(heads))}): join them first with "
-            "`flask db merge heads`."
-        )
-    head = heads[0] if heads else None
-    revision = uuid4().hex[-12:]  # as Alembic makes them
+def _filled(name: re.Match[str], versions: Path, head: str | None, bind_key: str | None) -> MissingRevision:
+    revision, slug = uuid4().hex[-12:], name["slug"]  # as Alembic makes them
+    template = template_directory() / name.string
     source = Template(template.read_text("utf-8")).substitute(
         message=f"llm cost: {slug.replace('_', ' ')}",
         revision=revision,
@@ -138,5 +151,5 @@ def _filled(template: Path, slug: str, script: ScriptDirectory, bind_key: str | 
         down_revision_literal=repr(head),
         bind_literal=repr(bind_key or ""),
     )
-    path = Path(script.versions) / f"{revision}_llm_cost_{slug}.py"
-    return NextRevision(path=path, revision=revision, down_revision=head, source=source)
+    path = versions / f"{revision}_llm_cost_{slug}.py"
+    return MissingRevision(path=path, revision=revision, down_revision=head, source=source)

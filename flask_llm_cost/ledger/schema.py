@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Column
 from sqlalchemy import Connection
 from sqlalchemy import Engine
+from sqlalchemy import MetaData
 from sqlalchemy import String
 from sqlalchemy import Table
 from sqlalchemy import column as plain_column
@@ -20,6 +21,7 @@ from sqlalchemy import table as plain_table
 from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import SQLAlchemyError
 
+from .attach import copy_with_stock_types
 from .failures import reason_of
 from .meta import SCHEMA_VERSION_KEY
 from .meta import read_meta
@@ -34,7 +36,7 @@ _COLUMNS = plain_table(
     schema="information_schema",
 )
 
-_CREATE = "db.create_all() in an app context, or with migrations: flask db migrate && flask db upgrade"
+_CREATE = "flask llm-cost setup, or db.create_all() in an app context"
 _MIGRATE = "flask db migrate && flask db upgrade"
 _UPGRADE = "flask llm-cost migrations && flask db upgrade"
 _UPGRADE_PACKAGE = "pip install --upgrade flask-llm-cost"
@@ -47,12 +49,14 @@ class SchemaReport:
     :param problems: one sentence each; empty where all is well.
     :param fix: the command that mends it, or ``None``.
     :param reachable: whether the database answered at all.
+    :param is_migrated: whether Alembic keeps a note of its revisions there.
     """
 
     missing_tables: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     fix: str | None = None
     reachable: bool = True
+    is_migrated: bool = False
 
     @property
     def ok(self) -> bool:
@@ -81,10 +85,21 @@ def check_schema(engine: Engine) -> SchemaReport:
             f"The database has version {version} of the ledger's tables; this version of flask-llm-cost "
             f"knows version {SCHEMA_VERSION}."
         )
-        return SchemaReport(missing, tuple(problems), _UPGRADE_PACKAGE)
-    if not problems:
-        return SchemaReport()
-    return SchemaReport(missing, tuple(problems), _fix(live, version, len(problems) > len(missing)))
+        return SchemaReport(missing, tuple(problems), _UPGRADE_PACKAGE, is_migrated=_ALEMBIC in live)
+    fix = _fix(live, version, len(problems) > len(missing)) if problems else None
+    return SchemaReport(missing, tuple(problems), fix, is_migrated=_ALEMBIC in live)
+
+
+def create_tables(engine: Engine) -> None:
+    """Create those of the ledger's tables that are missing, as ``db.create_all()`` would; none of the host's.
+
+    :raises SQLAlchemyError: the database refuses, or another process creates them at the same time.
+    """
+    metadata = MetaData()
+    for table in Base.metadata.sorted_tables:
+        copy_with_stock_types(table, metadata)
+    with engine.begin() as connection:
+        metadata.create_all(connection)
 
 
 def _fix(live: Mapping[str, object], version: str | None, columns_differ: bool) -> str:

@@ -49,6 +49,7 @@ from .rows import Row
 from .rows import rows_of
 from .schema import SchemaReport
 from .schema import check_schema
+from .schema import create_tables
 from .statements import insert_ignoring
 
 T = TypeVar("T")
@@ -195,6 +196,13 @@ class Ledger:
     def check_schema(self) -> SchemaReport:
         """Compare the database with the models. Never raises; takes some milliseconds."""
         return check_schema(self.engine)
+
+    def create_tables(self) -> None:
+        """Create those of its tables that are missing.
+
+        :raises SQLAlchemyError: the database refuses, or another process creates them at the same time.
+        """
+        create_tables(self.engine)
 
     def _insert(self, connection: Connection, rows: Sequence[CallRows]) -> int:
         # A fresh one for each attempt: after a commit that was answered with a broken connection the next

@@ -19,7 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from flask_llm_cost.ledger import rollup_drift
-from flask_llm_cost.ledger.revisions import next_revision
+from flask_llm_cost.ledger.revisions import missing_revisions
 from flask_llm_cost.ledger.revisions import template_directory
 from tests.ingest.hosts import Host
 from tests.ingest.hosts import eventually
@@ -43,11 +43,7 @@ def revisions(tmp_path: Path) -> Sequence[Callable[[Engine], None]]:
     (tmp_path / "migrations" / "versions").mkdir(parents=True)
     (tmp_path / "migrations" / "env.py").touch()
     (tmp_path / "migrations" / "alembic.ini").write_text("[alembic]\n")
-    made: list[Callable[[Engine], None]] = []
-    while (found := next_revision(tmp_path / "migrations")) is not None:
-        found.write()
-        made.append(_applying(found.source))
-    return made
+    return [_applying(found.source) for found in missing_revisions(tmp_path / "migrations")]
 
 
 def _applying(source: str) -> Callable[[Engine], None]:

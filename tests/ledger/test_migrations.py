@@ -24,14 +24,14 @@ from flask_llm_cost.ledger import RollupChoice
 from flask_llm_cost.ledger import RollupCoverage
 from flask_llm_cost.ledger import create_ledger_engine
 from flask_llm_cost.ledger import rollup_drift
-from flask_llm_cost.ledger.revisions import next_revision
+from flask_llm_cost.ledger.revisions import missing_revisions
 from flask_llm_cost.ledger.revisions import template_directory
 from flask_llm_cost.maintenance import rebuild_rollups
 from tests.made_events import NOON
 from tests.made_events import event
 
 if TYPE_CHECKING:
-    from flask_llm_cost.ledger.revisions import NextRevision
+    from flask_llm_cost.ledger.revisions import MissingRevision
 
 pytestmark = pytest.mark.slow
 
@@ -104,12 +104,11 @@ class Host:
     def revisions(self) -> list[Path]:
         return sorted((self.migrations / "versions").glob("*.py"))
 
-    def add_revisions(self, bind_key: str | None = None) -> list[NextRevision]:
+    def add_revisions(self, bind_key: str | None = None) -> list[MissingRevision]:
         """Every revision that the host lacks, in their order."""
-        added: list[NextRevision] = []
-        while (found := next_revision(self.migrations, bind_key=bind_key)) is not None:
+        added = missing_revisions(self.migrations, bind_key=bind_key)
+        for found in added:
             found.write()
-            added.append(found)
         return added
 
 
@@ -148,7 +147,7 @@ def test_migrate_upgrade_and_downgrade_are_clean(tmp_path: Path, database_url: s
     (revision,) = host.revisions
     assert "flask_llm_cost" not in revision.read_text()
     _check_ledger(database_url)
-    assert next_revision(host.migrations) is None
+    assert missing_revisions(host.migrations) == []
     host.flask_db("downgrade")
     assert _our_tables(database_url) == set()
 
@@ -272,36 +271,37 @@ def _revision(migrations: Path, name: str, after: str | None) -> None:
 
 
 def test_the_first_revision_of_a_host_has_none_below(migrations: Path) -> None:
-    found = next_revision(migrations)
-    assert found is not None
-    assert found.down_revision is None
-    assert not found.path.exists()
-    compile(found.source, str(found.path), "exec")
-    found.write()
-    second = next_revision(migrations)
-    assert second is not None
-    assert second.down_revision == found.revision
-    second.write()
-    while (further := next_revision(migrations)) is not None:
-        further.write()
+    found = missing_revisions(migrations)
+    assert found[0].down_revision is None
+    assert [one.down_revision for one in found[1:]] == [one.revision for one in found[:-1]]
+    for one in found:
+        assert not one.path.exists()
+        compile(one.source, str(one.path), "exec")
+        one.write()
+    assert missing_revisions(migrations) == []
     with pytest.raises(FileExistsError):
-        found.write()
+        found[0].write()
+
+
+def test_a_revision_goes_on_top_of_those_that_are_there(migrations: Path) -> None:
+    _revision(migrations, "one", None)
+    first = missing_revisions(migrations)[0]
+    assert first.down_revision == "one"
+    first.write()
+    assert missing_revisions(migrations)[0].down_revision == first.revision
 
 
 def test_a_renamed_revision_is_still_known(migrations: Path) -> None:
-    found = next_revision(migrations)
-    assert found is not None
+    found = missing_revisions(migrations)[0]
     found.write()
     found.path.rename(found.path.with_name("2026_renamed.py"))
-    second = next_revision(migrations)
-    assert second is not None
+    second = missing_revisions(migrations)[0]
     assert second.path.name.endswith("_llm_cost_add_repricings.py")
 
 
 def test_a_table_that_the_host_generated_itself_needs_no_revision_of_ours(migrations: Path) -> None:
     """It had the tables of the first version, and ``flask db migrate`` has added those of the others."""
-    found = next_revision(migrations)
-    assert found is not None
+    found = missing_revisions(migrations)[0]
     found.write()
     (migrations / "versions" / "own.py").write_text(
         f"""revision = 'own'\ndown_revision = {found.revision!r}
@@ -314,24 +314,24 @@ def upgrade():
     op.create_table('llm_cost_invoice_imports')
 """
     )
-    assert next_revision(migrations) is None
+    assert missing_revisions(migrations) == []
 
 
 def test_several_heads_have_to_be_joined_first(migrations: Path) -> None:
     _revision(migrations, "one", None)
     _revision(migrations, "two", None)
     with pytest.raises(ConfigurationError, match=r"2 heads \(one, two\).*flask db merge heads"):
-        next_revision(migrations)
+        missing_revisions(migrations)
 
 
 def test_without_migrations_the_error_says_how_to_begin(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="flask db init"):
-        next_revision(tmp_path / "migrations")
+        missing_revisions(tmp_path / "migrations")
 
 
 def test_a_bind_key_needs_migrations_for_several_databases(migrations: Path) -> None:
     with pytest.raises(ConfigurationError, match="--multidb"):
-        next_revision(migrations, bind_key="costs")
+        missing_revisions(migrations, bind_key="costs")
 
 
 def test_each_template_is_found_and_names_no_module_of_ours() -> None:
