@@ -20,10 +20,7 @@ from .periods import Period
 from .responses import Place
 from .responses import runtime
 from .scoped import visible_calls
-
-#: The parameters that take a table of a page away: which one, and in which format.
-TABLE = "table"
-FORMAT = "format"
+from .taking_away import FORMAT
 
 BucketName = Literal["hour", "day", "week", "month"]
 

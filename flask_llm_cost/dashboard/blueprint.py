@@ -31,7 +31,7 @@ log = logging.getLogger("flask_llm_cost")
 #: Rules that show no data and so need no permission: the stylesheet and the icon.
 PUBLIC = frozenset({"static"})
 #: Rules whose answer does not come from the ledger.
-WITHOUT_LEDGER = frozenset({"pricing", "export_prices", "price", "health"})
+WITHOUT_LEDGER = frozenset({"pricing", "price", "health"})
 
 
 #: Each page's address, and where it is defined below this room.
@@ -51,14 +51,11 @@ _PAGES = (
     ("/calls.json", "calls:export_json"),
     ("/calls/<int:call_id>", "call:call"),
     ("/budgets", "budgets:budgets"),
-    ("/budgets.csv", "budgets:export_budgets"),
     ("/pricing", "pricing:pricing"),
-    ("/pricing.csv", "pricing:export_prices"),
     ("/pricing/model", "price:price"),
     ("/quality", "quality:quality"),
     ("/health", "health:health"),
     ("/reconciliation", "reconciliation:reconciliation"),
-    ("/reconciliation.csv", "reconciliation:export_reconciliation"),
 )
 
 

@@ -77,8 +77,24 @@ REQUEST_TYPE = Subject(
 OPERATION = Subject(field="operation", caption="By operation", heading="Operation")
 STATUS = Subject(field="status", caption="By status", heading="Status")
 MODE = Subject(field="mode", caption="By pricing mode", heading="Mode", nothing="standard")
+SERVICE = Subject(field="service", caption="By service", heading="Service")
+ACCOUNT = Subject(
+    field="account", caption="By provider account", heading="Provider account", nothing="not told", code=True
+)
 SUBJECTS = {
-    each.field: each for each in (PROVIDER, MODEL, USER, ENDPOINT, REQUEST_TYPE, OPERATION, STATUS, MODE)
+    each.field: each
+    for each in (
+        PROVIDER,
+        MODEL,
+        USER,
+        ENDPOINT,
+        REQUEST_TYPE,
+        OPERATION,
+        STATUS,
+        MODE,
+        SERVICE,
+        ACCOUNT,
+    )
 }
 
 

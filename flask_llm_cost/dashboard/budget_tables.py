@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC
 from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -42,6 +43,52 @@ def values_table(name: str, statuses: Sequence[BudgetStatus], calls: BudgetCalls
     rows = tuple(_value_row(status, calls, now) for status in statuses)
     caption = f"{plural(len(statuses), 'value')} with a limit of their own, the dearest first"
     return aligned(Table(name=name, caption=caption, columns=columns, rows=rows, hidden_caption=True))
+
+
+#: Every number of a budget's window, as files name it.
+_STATUS = (
+    "budget",
+    "scope",
+    "period",
+    "enforcement",
+    "window_start",
+    "window_end",
+    "limit",
+    "spent",
+    "reserved",
+    "unpriced",
+    "remaining",
+    "projected",
+    "calls",
+    "blocked_calls",
+    "estimated",
+    "settled",
+    "excess",
+)
+
+
+def statuses_table(statuses: Sequence[BudgetStatus], now: datetime) -> Table:
+    """Every budget and value in the window of now, for files."""
+    return Table(
+        name="budgets",
+        caption="Budgets",
+        columns=tuple(Column(label=name) for name in _STATUS),
+        rows=tuple(
+            tuple(
+                _told_value(projected(each, now) if name == "projected" else getattr(each, name))
+                for name in _STATUS
+            )
+            for each in statuses
+        ),
+    )
+
+
+def _told_value(value: object) -> Cell:
+    if value is None or value == "":
+        return Cell(text="", absent=True)
+    if isinstance(value, datetime):
+        return Cell(text="", value=value.astimezone(UTC).isoformat().replace("+00:00", "Z"))
+    return Cell(text="", value=value if isinstance(value, Decimal | int) else str(value))
 
 
 def _value_row(status: BudgetStatus, calls: BudgetCalls, now: datetime) -> Row:

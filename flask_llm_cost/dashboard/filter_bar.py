@@ -32,6 +32,7 @@ _MORE_FIELDS = (
     "endpoint",
     "request_type",
     "service",
+    "account",
     "price",
     "usage",
 )

@@ -85,6 +85,7 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
         "request_type": Field("request_type", "Request type", optional=True),
         "endpoint": Field("endpoint", "Endpoint", optional=True),
         "service": Field("service", "Service"),
+        "account": Field("provider_account", "Provider account", optional=True),
         "mode": Field("pricing_mode", "Pricing mode", optional=True),
         "price": Field("cost_status", "Price", get_args(CostStatus)),
         "usage": Field("usage_source", "Usage from", get_args(UsageSource)),

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
-from dataclasses import replace
 from functools import cached_property
 
 from werkzeug.wrappers import Response
 
 from ..analytics import TagKey
 from ..analytics import Totals
-from ..errors import InvalidFilterError
-from .asking import FORMAT
-from .asking import TABLE
 from .asking import Asked
 from .asking import ask
 from .asking import canonical
@@ -23,12 +19,11 @@ from .freshness import freshness
 from .responses import Place
 from .responses import page
 from .responses import send_to
-from .table_export import FORMATS
-from .table_export import Tables
-from .table_export import export_table
-from .table_export import wanted_table
-from .tables import Link
-from .tables import Table
+from .table_export import About
+from .taking_away import PARAMETERS
+from .taking_away import Tables
+from .taking_away import offered
+from .taking_away import taken
 
 MAX_TAG_KEYS = 100
 
@@ -78,15 +73,13 @@ def show(
     :param charts: whether the page draws something over time.
     :raises InvalidFilterError: something that was asked for cannot be read.
     """
-    asked = ask(extra=(*extra, TABLE, FORMAT))
+    asked = ask(extra=(*extra, *PARAMETERS))
     if address := canonical(place, asked.filters):
         return send_to(address)
     view = View(place=place, asked=asked, totals=asked.query.totals())
     content = build(view)
-    if TABLE in asked.filters.extra and not asked.exporting:
-        raise InvalidFilterError(FORMAT, f"is missing: give one of {', '.join(FORMATS)} with the table.")
-    if asked.exporting:
-        return _export(content, asked)
+    if (file := taken(asked.filters.extra, content.tables, _about(asked))) is not None:
+        return file
     fresh = freshness(asked.visible)
     if fresh.last is None:
         return page("first_run.html", {"current": current, "fresh": fresh})
@@ -98,7 +91,9 @@ def show(
     }
     if not view.totals.calls:
         return page("no_match.html", shared | {"without_filters": without_filters(place, asked)})
-    return page(content.template, {**shared, **content.context(), "tables": _made(content, view)})
+    kept = asked.filters.arguments() | asked.filters.extra
+    tables = offered(content.tables, place, kept)
+    return page(content.template, {**shared, **content.context(), "tables": tables})
 
 
 def without_filters(place: Place, asked: Asked) -> str:
@@ -106,26 +101,6 @@ def without_filters(place: Place, asked: Asked) -> str:
     return place.link(asked.filters.cleared().arguments()) if asked.filters.values else ""
 
 
-def downloadable(table: Table, place: Place, asked: Asked) -> Table:
-    """The same table with links that take it away."""
-    kept = asked.filters.arguments() | asked.filters.extra
-    links = tuple(
-        Link(
-            text=kind.upper(),
-            href=place.link(kept | {TABLE: table.name, FORMAT: kind}),
-            title=f"{table.caption} as {kind.upper()}",
-        )
-        for kind in FORMATS
-    )
-    return replace(table, downloads=links)
-
-
-def _export(content: Content, asked: Asked) -> Response:
-    name, kind = wanted_table(asked.filters, content.tables)
-    table = content.tables[name]() or Table(name=name, caption=name, columns=(), rows=())
-    return export_table(table, kind, asked.filters)
-
-
-def _made(content: Content, view: View) -> dict[str, Table]:
-    made = ((name, make()) for name, make in content.tables.items())
-    return {name: downloadable(table, view.place, view.asked) for name, table in made if table is not None}
+def _about(asked: Asked) -> About:
+    period = asked.filters.period
+    return About(zone=period.zone.key, first=period.first, last=period.last, filters=asked.filters.values)

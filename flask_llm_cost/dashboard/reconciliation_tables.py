@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -17,6 +17,7 @@ from .formats import day
 from .formats import exact_money
 from .formats import money
 from .formats import number
+from .ledger_side import LedgerSide
 from .tables import Cell
 from .tables import Column
 from .tables import Row
@@ -32,43 +33,51 @@ STATES = {
     "not_compared": ("not compared", ""),
     "differs": ("differs", ""),
 }
-_SHOWN = 500
 _NOT_TOLD = "(not told)"
-#: By what unmatched rows are split.
-_FINEST = ("Day", "Model", "Line item")
 
 
-def compared_table(name: str, caption: str, labels: Sequence[str], rows: Sequence[Compared]) -> Table | None:
-    """Amounts of both sides; ``None`` where there is no row."""
+def compared_table(
+    name: str, caption: str, rows: Sequence[Compared], side: LedgerSide, most: int | None = None
+) -> Table | None:
+    """Amounts of both sides; ``None`` where there is no row.
+
+    :param side: finds the calls of a row, and says what rows are split by.
+    :param most: how many rows are shown.
+    """
     if not rows:
         return None
+    by_item = any(each.name == "line_item" for each in side.split)
     columns = (
         Column(label="Provider"),
-        *(Column(label=label) for label in labels),
+        Column(label="Currency"),
+        *(Column(label=each.label) for each in side.split),
         Column(label="Bill", numeric=True),
         Column(label="Ledger", numeric=True),
         Column(label="Difference", numeric=True),
-        Column(label="%", numeric=True),
-        Column(label="Rounding up to", numeric=True),
-        Column(label="Unknown cost", unit="calls", numeric=True),
+        Column(label="Per cent", unit="of the bill", numeric=True),
+        Column(label="Rounding", unit="up to", numeric=True),
+        Column(label="Line items" if by_item else "Calls", numeric=True),
+        Column(label="Unknown", unit="cost", numeric=True),
         Column(label="State"),
     )
-    cells = tuple(_compared(row) for row in rows[:_SHOWN])
-    return aligned(Table(name=name, caption=caption, columns=columns, rows=cells))
+    cells = tuple(_compared(row, side.calls(row)) for row in rows[:most])
+    return aligned(Table(name=name, caption=caption, columns=columns, rows=cells, dense=True))
 
 
-def _compared(row: Compared) -> Row:
+def _compared(row: Compared, calls: str) -> Row:
     words, tone = STATES[row.state]
     return (
         Cell(text=row.provider),
+        Cell(text=row.currency),
         *(_key(value) for value in row.key),
         _amount(row.provider_amount, row.currency),
-        _amount(row.our_amount, row.currency),
+        replace(_amount(row.our_amount, row.currency), href=calls),
         _amount(row.difference, row.currency, signed=True),
         _percent(row.percent),
         _amount(row.tolerance, row.currency),
+        Cell.of(number(row.calls), calls),
         Cell.of(number(row.unknown_calls)),
-        Cell(text=words, tone=tone, muted=row.state == "not_compared"),
+        Cell(text=words, value=row.state, tone=tone, muted=row.state == "not_compared"),
     )
 
 
@@ -77,13 +86,17 @@ def _count(value: Decimal | None) -> Cell:
 
 
 def _percent(value: Decimal | None) -> Cell:
-    return Cell(text="none", known=False) if value is None else Cell(text=f"{value:+.2f} %", decimals=2)
+    if value is None:
+        return Cell(text="none", known=False)
+    return Cell(text=f"{value:+.2f} %", value=value, decimals=2)
 
 
 def _key(value: str | date | None) -> Cell:
     if value is None:
-        return Cell(text=_NOT_TOLD, muted=True)
-    return Cell(text=day(value) if isinstance(value, date) else value)
+        return Cell(text=_NOT_TOLD, muted=True, absent=True)
+    if isinstance(value, date):
+        return Cell(text=day(value), value=value.isoformat())
+    return Cell(text=value, title=value)
 
 
 def _amount(amount: Decimal | None, currency: str, *, signed: bool = False) -> Cell:
@@ -93,16 +106,11 @@ def _amount(amount: Decimal | None, currency: str, *, signed: bool = False) -> C
     sign = "+" if signed and amount > 0 else ""
     if currency == "USD":
         shown = money(amount)
-        return Cell(text=f"{sign}{shown.text}", title=shown.exact, decimals=shown.decimals)
-    return Cell(text=f"{sign}{exact_money(amount)} {currency}")
+        return Cell(text=f"{sign}{shown.text}", title=shown.exact, value=amount, decimals=shown.decimals)
+    return Cell(text=f"{sign}{exact_money(amount)} {currency}", value=amount)
 
 
-def unmatched_table(found: Comparison) -> Table | None:
-    """What one side has and the other has not."""
-    return compared_table("unmatched", "Without a counterpart", _FINEST, found.unmatched)
-
-
-def usage_table(labels: Sequence[str], rows: Sequence[Quantity]) -> Table | None:
+def usage_table(labels: Sequence[str], rows: Sequence[Quantity], most: int | None = None) -> Table | None:
     """Quantities of both sides."""
     if not rows:
         return None
@@ -121,9 +129,9 @@ def usage_table(labels: Sequence[str], rows: Sequence[Quantity]) -> Table | None
             *(_key(value) for value in row.key),
             Cell(text=row.component, code=True),
             *(_count(value) for value in (row.provider_quantity, row.our_quantity, row.difference)),
-            Cell(text=STATES[row.state][0], muted=row.state == "not_compared"),
+            Cell(text=STATES[row.state][0], value=row.state, muted=row.state == "not_compared"),
         )
-        for row in rows[:_SHOWN]
+        for row in rows[:most]
     )
     return aligned(Table(name="usage", caption="Quantities, without a verdict", columns=columns, rows=cells))
 
@@ -137,6 +145,7 @@ def apart_table(found: Comparison) -> Table | None:
         Column(label="Type"),
         Column(label="Line item"),
         Column(label="Amount", numeric=True),
+        Column(label="Currency"),
     )
     cells = tuple(
         (
@@ -144,6 +153,7 @@ def apart_table(found: Comparison) -> Table | None:
             Cell(text=each.row_type),
             _key(each.line_item),
             _amount(each.amount, each.currency or ""),
+            Cell(text=each.currency) if each.currency else _key(None),
         )
         for each in found.apart
     )
@@ -168,7 +178,7 @@ def imports_table(found: Sequence[ImportState]) -> Table | None:
         (
             Cell(text=each.provider),
             Cell(text=each.source, code=True),
-            Cell(text=str(each.period)),
+            Cell(text=str(each.period), title=str(each.period)),
             Cell.of(number(each.lines)),
             Cell(text=each.status, tone="" if each.status == "complete" else "error"),
             Cell(text=f"{each.changed_at:%Y-%m-%d %H:%M}", moment=each.changed_at.isoformat()),
@@ -176,25 +186,6 @@ def imports_table(found: Sequence[ImportState]) -> Table | None:
         for each in found
     )
     return aligned(Table(name="imports", caption="Imports", columns=columns, rows=cells))
-
-
-def exported(found: Comparison) -> Iterator[list[str]]:
-    """The rows of a comparison for a file, with exact amounts, after a header."""
-    yield [
-        "provider", "currency", *(each.name for each in found.split), "provider_amount", "our_amount",
-        "difference", "percent", "tolerance", "calls", "unknown_calls", "state", "from", "to",
-    ]  # fmt: skip
-    first, last = found.period.days[0], found.period.days[-1]
-    for row in found.rows:
-        yield [
-            row.provider, row.currency, *("" if value is None else str(value) for value in row.key),
-            *(_plain(each) for each in (row.provider_amount, row.our_amount, row.difference, row.percent)),
-            _plain(row.tolerance), str(row.calls), str(row.unknown_calls), row.state, f"{first}", f"{last}",
-        ]  # fmt: skip
-
-
-def _plain(value: Decimal | None) -> str:
-    return "" if value is None else f"{value:f}"
 
 
 def limits_in_words(found: Comparison) -> str:

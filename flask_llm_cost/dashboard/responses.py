@@ -93,7 +93,7 @@ class Place:
     """A page of ours: its endpoint, and what its path names."""
 
     endpoint: str
-    path_values: Mapping[str, str] = field(default_factory=dict)
+    path_values: Mapping[str, int | str] = field(default_factory=dict)
 
     def link(self, arguments: Mapping[str, str]) -> str:
         """The page's address with query parameters."""

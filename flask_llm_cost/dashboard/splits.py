@@ -23,8 +23,8 @@ from .spend_chart import SpendChart
 from .spend_chart import chart_ranks
 from .spend_chart import folded
 from .spend_chart import spend_chart
-from .table_export import Tables
 from .tables import Table
+from .taking_away import Tables
 
 #: Values with percentiles; beyond them nobody compares.
 _PACES = 10_000

@@ -9,20 +9,19 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
+from datetime import date
 from decimal import Decimal
+from types import MappingProxyType
 
 from flask import current_app
 from werkzeug.wrappers import Response
 
-from ..errors import InvalidFilterError
 from ..wording import spreadsheet_text
-from .asking import FORMAT
-from .asking import TABLE
-from .filters import Filters
 from .formats import exact_money
 from .responses import protected
 from .tables import Column
@@ -34,59 +33,61 @@ FORMATS = ("csv", "json")
 _CHUNK = 500
 _TYPES = {"csv": "text/csv", "json": "application/json"}
 
-#: A page's tables by name, each made when it is wanted; ``None`` where there is nothing to show.
-Tables = Mapping[str, Callable[[], Table | None]]
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What a file says of itself besides its rows.
 
-def wanted_table(filters: Filters, tables: Tables) -> tuple[str, str]:
-    """The name and the format of the table that an address asks for.
-
-    :raises InvalidFilterError: the page has no such table, or the format is none.
+    :param zone: the name of the time zone that days and moments are in.
+    :param first: the first of the days that the table is about; ``None`` where it is about now.
+    :param currency: of all amounts; empty where the rows name their own.
     """
-    name, kind = filters.extra.get(TABLE, ""), filters.extra[FORMAT]
-    if kind not in FORMATS:
-        raise InvalidFilterError(FORMAT, f"{kind[:40]!r} is not one of {', '.join(FORMATS)}.")
-    if name not in tables:
-        raise InvalidFilterError(TABLE, f"{name[:80]!r} is not one of {', '.join(tables)}.")
-    return name, kind
+
+    zone: str
+    first: date | None = None
+    last: date | None = None
+    filters: Mapping[str, str | None] = field(default_factory=lambda: MappingProxyType({}))
+    currency: str = "USD"
+
+    @property
+    def days(self) -> dict[str, str]:
+        """The days and their zone, by the names that they have in files."""
+        if self.first is None or self.last is None:
+            return {"time_zone": self.zone}
+        return {"from": self.first.isoformat(), "to": self.last.isoformat(), "time_zone": self.zone}
 
 
-def export_table(table: Table, kind: str, filters: Filters) -> Response:
-    """``table`` as an attachment."""
-    lines = _csv(table, filters) if kind == "csv" else _json(table, filters)
+def export_table(table: Table, kind: str, about: About) -> Response:
+    """``table`` as an attachment, in one of :data:`FORMATS`."""
+    lines = _csv(table, about) if kind == "csv" else _json(table, about)
     response = current_app.response_class(lines, mimetype=_TYPES[kind])
-    period = filters.period
-    name = f"llm_costs_{table.name}_{period.first}_{period.last}_{period.zone.key}"
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name)
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", "_".join(("llm_costs", table.name, *about.days.values())))
     response.headers["Content-Disposition"] = f"attachment; filename={plain}.{kind}"
     return protected(response)
 
 
-def _csv(table: Table, filters: Filters) -> Iterator[str]:
+def _csv(table: Table, about: About) -> Iterator[str]:
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     told = _told(table.columns)
-    writer.writerow([spreadsheet_text(name) for _, name in told] + ["from", "to", "time_zone"])
-    period = filters.period
-    about = [period.first.isoformat(), period.last.isoformat(), period.zone.key]
+    writer.writerow([spreadsheet_text(name) for _, name in told] + [*about.days])
+    days = [*about.days.values()]
     for start in range(0, max(len(table.rows), 1), _CHUNK):
         rows = table.rows[start : start + _CHUNK]
-        writer.writerows([_text(row[at].exported) for at, _ in told] + about for row in rows)
+        writer.writerows([_text(row[at].exported) for at, _ in told] + days for row in rows)
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()
 
 
-def _json(table: Table, filters: Filters) -> Iterator[str]:
-    told, period = _told(table.columns), filters.period
+def _json(table: Table, about: About) -> Iterator[str]:
+    told = _told(table.columns)
     head = {
         "table": table.name,
         "caption": table.caption,
-        "from": period.first.isoformat(),
-        "to": period.last.isoformat(),
-        "time_zone": period.zone.key,
-        "currency": "USD",
-        "filters": dict(filters.values),
+        **about.days,
+        **({"currency": about.currency} if about.currency else {}),
+        "filters": dict(about.filters),
         "columns": [name for _, name in told],
         "total": _named(told, table.total) if table.total else None,
     }

@@ -5,11 +5,14 @@ Only commands import; the network is used by nothing else. Pages and checks read
 
 from __future__ import annotations
 
+from .comparison import FINEST
+from .comparison import UNMATCHED_SHOWN
 from .comparison import Apart
 from .comparison import Comparison
 from .comparison import Quantity
 from .comparison import compare
 from .csv_file import COLUMNS
+from .dimensions import Dimension
 from .drift import THRESHOLD
 from .drift import TOLERANCE
 from .drift import Row
@@ -29,6 +32,8 @@ __all__ = [
     "BILLING_PROVIDERS",
     "COLUMNS",
     "Comparison",
+    "Dimension",
+    "FINEST",
     "ImportState",
     "Imported",
     "InvoiceFileError",
@@ -39,6 +44,7 @@ __all__ = [
     "THRESHOLD",
     "TOLERANCE",
     "Thresholds",
+    "UNMATCHED_SHOWN",
     "compare",
     "import_csv",
     "import_source",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
+from datetime import date
 from decimal import Decimal
 from typing import Literal
 
@@ -39,7 +40,7 @@ from .source import Period
 from .store import LINES
 
 #: What has no counterpart is looked for as finely as both sides tell it.
-_FINEST = (DAY, "model", LINE_ITEM)
+FINEST = dimensions((DAY, "model", LINE_ITEM))
 UNMATCHED_SHOWN = 100
 
 
@@ -78,6 +79,7 @@ class Comparison:
     :param unmatched: keys of one side that the other does not have, the largest first.
     :param unmatched_count: how many there are in all.
     :param remarks: what could not be compared, and why.
+    :param days: by provider, those of which both sides are in the sums.
     """
 
     period: Period
@@ -91,6 +93,7 @@ class Comparison:
     unmatched_count: int = 0
     remarks: list[str] = field(default_factory=list)
     providers: tuple[str, ...] = ()
+    days: dict[str, tuple[date, ...]] = field(default_factory=dict)
 
     @property
     def drifts(self) -> bool:
@@ -131,6 +134,7 @@ def compare(
 def _add(found: Comparison, connection: Connection, covered: Coverage, most: int) -> None:
     provider = covered.provider
     if covered.costs:
+        found.days[provider] = tuple(sorted(covered.costs))
         found.totals += _rows(found, connection, covered, ())
         rows = _rows(found, connection, covered, found.split)
         found.rows += rows
@@ -142,7 +146,7 @@ def _add(found: Comparison, connection: Connection, covered: Coverage, most: int
             )
         lost = [
             row
-            for row in _rows(found, connection, covered, dimensions(_FINEST))
+            for row in _rows(found, connection, covered, FINEST)
             if row.currency == "USD" and (row.provider_amount is None or row.our_amount is None)
         ]
         lost.sort(key=lambda row: row.size, reverse=True)

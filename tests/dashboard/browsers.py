@@ -45,9 +45,17 @@ PAGES = (
     "/pricing",
     "/pricing/model?provider=openai&model=gpt-5",
     "/pricing/model?call=1",
+    "/reconciliation",
+    "/reconciliation?by=model",
 )
 #: What is shown where something is not there, or wrong.
-MISTAKES = ("/?model=none", "/?from=yesterday", "/calls/999999", "/pricing?search=none")
+MISTAKES = (
+    "/?model=none",
+    "/?from=yesterday",
+    "/calls/999999",
+    "/pricing?search=none",
+    "/reconciliation?by=colour",
+)
 
 
 def absent(reason: str) -> None:

@@ -21,6 +21,7 @@ from flask_llm_cost.analytics import CallQuery
 from flask_llm_cost.events import Event
 from flask_llm_cost.events import PricedItem
 from flask_llm_cost.extension import LLMCostTracker
+from flask_llm_cost.reconciliation import import_csv
 from flask_llm_cost.runtime import Runtime
 
 MODELS = (
@@ -180,6 +181,21 @@ def month(now: datetime, *, days: int = 62, per_day: int = 14, seed: int = 7) ->
                 hour=draw.randint(7, 18), minute=draw.randint(0, 59), second=draw.randint(0, 59)
             )
             yield _drawn(draw, min(moment, now))
+
+
+def import_bill(app: Flask, folder: Path, days: int = 5) -> None:
+    """Import what a provider says of the last days: two models, another currency, and a credit."""
+    today = datetime.now(UTC).date()
+    lines = ["date,amount,model,component,type,currency"]
+    for age in range(1, days + 1):
+        day = today - timedelta(days=age)
+        lines += [f"{day},0.5,gpt-5,input,,USD", f"{day},7.25,gpt-image-1,output,,USD", f"{day},2,,,,EUR"]
+        lines += [f"{day},-1,Trial,,credit,USD"]
+    path = folder / "bill.csv"
+    path.write_text("\n".join(lines) + "\n")
+    ledger = runtime_of(app).ledger
+    assert ledger is not None
+    import_csv(ledger, "openai", path)
 
 
 def _drawn(draw: random.Random, moment: datetime) -> Event:

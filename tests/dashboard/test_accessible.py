@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from flask_llm_cost import Budget
 from tests.dashboard.browsers import DESK
 from tests.dashboard.browsers import MISTAKES
 from tests.dashboard.browsers import PAGES
@@ -19,6 +20,7 @@ from tests.dashboard.browsers import PHONE
 from tests.dashboard.browsers import opened
 from tests.dashboard.browsers import served
 from tests.dashboard.ledgers import close
+from tests.dashboard.ledgers import import_bill
 from tests.dashboard.ledgers import make_app
 from tests.dashboard.ledgers import month
 from tests.dashboard.ledgers import write
@@ -35,8 +37,11 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    made = make_app(tmp_path_factory.mktemp("accessible"))
+    folder = tmp_path_factory.mktemp("accessible")
+    budgets = [Budget("all", "10", "month"), Budget("tenants", "1", "month", per="tag:tenant")]
+    made = make_app(folder, LLM_COST_BUDGETS=budgets)
     write(made, month(datetime.now(UTC), days=62, per_day=8))
+    import_bill(made, folder)
     yield made
     close(made)
 

@@ -194,7 +194,7 @@ def text_of(app: Flask, address: str) -> str:
 
 
 def test_the_file_has_every_value_in_full(filled: Flask) -> None:
-    response = filled.test_client().get("/llm-costs/budgets.csv")
+    response = filled.test_client().get("/llm-costs/budgets?table=budgets&format=csv")
     assert response.headers["content-type"].startswith("text/csv")
     rows = list(csv.DictReader(io.StringIO(response.text)))
     assert [(row["budget"], row["scope"], row["spent"], row["blocked_calls"]) for row in rows] == [
@@ -209,7 +209,7 @@ def test_the_file_has_every_value_in_full(filled: Flask) -> None:
 def test_a_parameter_is_refused_by_name(app: Flask) -> None:
     response = app.test_client().get("/llm-costs/budgets?period=today")
     assert response.status_code == 400
-    assert "period: there is no such parameter. This page has none." in read(response.text).text
+    assert "period: there is no such parameter. Known: table, format." in read(response.text).text
 
 
 def test_names_and_values_of_users_are_text(new_app: AppMaker) -> None:
@@ -219,7 +219,7 @@ def test_names_and_values_of_users_are_text(new_app: AppMaker) -> None:
     html = page(app)
     read(html)
     assert "<script" not in html
-    assert "'=cmd()" in page(app, "/budgets.csv")
+    assert "'=cmd()" in page(app, "/budgets?table=budgets&format=csv")
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_of_many_values_those_are_shown_that_spent_the_most(new_app: AppMaker) -
     shown = text(app)
     assert "100 values with a limit of their own, the dearest first" in shown
     assert "These have spent the most; the file has all." in shown
-    assert len(page(app, "/budgets.csv").splitlines()) == 151
+    assert len(page(app, "/budgets?table=budgets&format=csv").splitlines()) == 151
 
 
 SCENES: dict[str, Callable[[Flask], None]] = {

@@ -224,8 +224,10 @@ def test_a_call_that_was_priced_again_shows_what_it_cost_before(app: Flask) -> N
 
 
 def test_the_csv_has_every_rate_by_date_mode_and_size(app: Flask) -> None:
-    response = get(app, "/pricing.csv?search=openai/house&source=overrides")
-    assert response.headers["Content-Disposition"].startswith("attachment; filename=llm_prices_")
+    response = get(app, "/pricing?search=openai/house&source=overrides&table=rates&format=csv")
+    assert response.headers["Content-Disposition"].startswith(
+        "attachment; filename=llm_costs_rates_Europe-Berlin.csv"
+    )
     rows = list(csv.DictReader(io.StringIO(response.text)))
     found = {
         (row["mode"], row["valid_from"], row["over_input_tokens"], row["component"]): row["rate"]
@@ -236,7 +238,7 @@ def test_the_csv_has_every_rate_by_date_mode_and_size(app: Flask) -> None:
     assert found["standard", dated, "", "output"] == "20"
     assert found["standard", "", "272000", "output"] == "15"
     assert found["batch", dated, "", "input"] == "0.625"
-    free = list(csv.DictReader(io.StringIO(get(app, "/pricing.csv?search=gratis").text)))
+    free = list(csv.DictReader(io.StringIO(get(app, "/pricing?search=gratis&table=rates&format=csv").text)))
     assert [(row["component"], row["rate"]) for row in free] == [("free", "0")]
 
 

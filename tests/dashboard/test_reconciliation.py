@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from datetime import UTC
 from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -68,16 +68,54 @@ def test_both_sides_and_what_has_no_counterpart_are_shown(billed: Flask) -> None
     assert "<b>odd" not in html
 
 
-def test_the_rows_can_be_taken_away_as_csv(billed: Flask) -> None:
-    response = get(billed, f"/reconciliation.csv?{MARCH}&by=model")
+def test_every_table_can_be_taken_away_as_csv_and_json(billed: Flask) -> None:
+    page = read(get(billed, f"/reconciliation?{MARCH}&by=model").text)
+    captions = [caption.attributes["id"] for caption in page.all("caption")]
+    assert captions == ["totals", "rows", "apart", "unmatched", "imports"]
+    files = {link.attributes["href"] for link in page.all("a", download="")}
+    assert len(files) == 2 * len(captions)
+    for address in files:
+        assert billed.test_client().get(address).status_code == 200, address
+
+
+def test_the_rows_are_exact_and_name_their_currency_and_days(billed: Flask) -> None:
+    response = get(billed, f"/reconciliation?{MARCH}&by=model&table=rows&format=csv")
     rows = list(csv.DictReader(io.StringIO(response.text)))
 
     assert response.mimetype == "text/csv"
     found = {(row["currency"], row["model"]): row for row in rows}
-    assert found["USD", "gpt-5"]["state"] == "agrees"
-    assert Decimal(found["USD", "gpt-5"]["our_amount"]) == 1
-    assert found["USD", "<b>odd</b>"]["our_amount"] == ""
+    agreed = found["USD", "gpt-5"]
+    assert (agreed["bill"], agreed["ledger"], agreed["calls"]) == ("1.00", "1.00", "1")
+    assert (agreed["difference"], agreed["state"]) == ("0.00", "agrees")
+    assert (agreed["from"], agreed["to"], agreed["time_zone"]) == ("2026-03-01", "2026-03-02", "UTC")
+    assert found["USD", "<b>odd</b>"]["ledger"] == ""
     assert found["EUR", ""]["state"] == "not_compared"
+    told = json.loads(get(billed, f"/reconciliation?{MARCH}&by=model&table=rows&format=json").text)
+    assert "currency" not in told
+    assert told["filters"] == {"by": "model"}
+
+
+@pytest.mark.parametrize(
+    ("split", "place", "query"),
+    [
+        ("day", 3, "from=2026-03-01&to=2026-03-01&tz=UTC&provider=openai&sort=cost"),
+        ("model", 3, "from=2026-03-01&to=2026-03-02&tz=UTC&provider=openai&model=gpt-5&sort=cost"),
+        ("project", 3, "from=2026-03-01&to=2026-03-02&tz=UTC&provider=openai&without=account&sort=cost"),
+        ("mode", 3, "from=2026-03-01&to=2026-03-02&tz=UTC&provider=openai&without=mode&sort=cost"),
+    ],
+)
+def test_the_ledgers_side_leads_to_its_calls(billed: Flask, split: str, place: int, query: str) -> None:
+    table = read(get(billed, f"/reconciliation?{MARCH}&by={split}").text).table("rows")
+    row = next(row for row in table.all("tr")[1:] if row.children[place + 1].text == "$1.00")
+    for cell in (row.children[4], row.children[8]):
+        assert cell.one("a").attributes["href"] == f"/llm-costs/calls?{query}"
+    listed = read(get(billed, f"/calls?{query}").text).by_id("calls-heading").text
+    assert listed == "1 call, spend $1.00"
+
+
+def test_a_line_item_is_no_call_and_has_no_address(billed: Flask) -> None:
+    table = read(get(billed, f"/reconciliation?{MARCH}&by=line_item").text).table("rows")
+    assert [cell for row in table.all("tr")[1:] for cell in row.children if cell.all("a")] == []
 
 
 def test_days_that_are_not_imported_are_named(billed: Flask) -> None:
@@ -90,7 +128,8 @@ def test_a_view_that_is_narrowed_is_refused(new_app: AppMaker) -> None:
     narrowed = new_app(scope=lambda calls: calls.tagged(tenant="acme"))
 
     assert narrowed.test_client().get("/llm-costs/reconciliation").status_code == 403
-    assert narrowed.test_client().get("/llm-costs/reconciliation.csv").status_code == 403
+    exported = "/llm-costs/reconciliation?table=rows&format=csv"
+    assert narrowed.test_client().get(exported).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -98,4 +137,4 @@ def test_a_view_that_is_narrowed_is_refused(new_app: AppMaker) -> None:
 )
 def test_what_cannot_be_asked_is_answered_with_400(app: Flask, query: str) -> None:
     get(app, f"/reconciliation?{query}", 400)
-    get(app, f"/reconciliation.csv?{query}", 400)
+    get(app, f"/reconciliation?{query}&table=rows&format=csv", 400)

@@ -36,12 +36,9 @@ WIDENING = (
 #: Pages that show nothing of any call: what their answer is under a scope.
 ABOUT_THE_APP = {
     "llm_cost.pricing",
-    "llm_cost.export_prices",
     "llm_cost.health",
     "llm_cost.budgets",
-    "llm_cost.export_budgets",
     "llm_cost.reconciliation",
-    "llm_cost.export_reconciliation",
 }
 
 
@@ -150,7 +147,13 @@ def test_what_is_counted_for_the_whole_app_is_not_told_to_one_tenant(shared: Cal
     app = shared()
     runtime_of(app).counters.add("lost", 3)
     client = app.test_client()
-    for page in ("health", "budgets", "budgets.csv", "reconciliation", "reconciliation.csv"):
+    for page in (
+        "health",
+        "budgets",
+        "budgets?table=budgets&format=csv",
+        "reconciliation",
+        "reconciliation?table=rows&format=csv",
+    ):
         assert client.get(f"/llm-costs/{page}").status_code == 403
     for address in ("/", "/quality"):
         words = read(client.get(f"/llm-costs{address}").text).text
@@ -177,7 +180,7 @@ def test_a_scope_that_does_not_answer_with_calls_shuts_every_page(
     app = shared(scope=scope)
     client = app.test_client()
     for endpoint, address in routes(app):
-        if endpoint in {"llm_cost.pricing", "llm_cost.export_prices"}:
+        if endpoint in {"llm_cost.pricing"}:
             continue
         response = client.get(address)
         assert response.status_code in (400, 500), address

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
-from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
-from flask import current_app
 from werkzeug.wrappers import Response
 
 from ...budgets import Budget
@@ -21,7 +18,6 @@ from ...budgets import BudgetStatus
 from ...budgets.alerting.history import past_alerts
 from ...budgets.projection import projected
 from ...wording import plural
-from ...wording import spreadsheet_text
 from .. import formats
 from ..budget_calls import BudgetCalls
 from ..budget_meter import Meter
@@ -29,23 +25,32 @@ from ..budget_meter import meter
 from ..budget_tables import BLOCKED_DAYS
 from ..budget_tables import alerts_table
 from ..budget_tables import blocked_table
+from ..budget_tables import statuses_table
 from ..budget_tables import values_table
 from ..figures import Figure
 from ..formats import Shown
 from ..freshness import freshness
 from ..parameters import read_parameters
-from ..responses import link
+from ..responses import Place
 from ..responses import page
-from ..responses import protected
 from ..responses import runtime
 from ..scoped import require_everything
+from ..table_export import FORMATS
+from ..table_export import About
 from ..tables import Table
+from ..taking_away import FORMAT
+from ..taking_away import PARAMETERS
+from ..taking_away import TABLE
+from ..taking_away import Tables
+from ..taking_away import offered
+from ..taking_away import ready
+from ..taking_away import taken
 
-#: Values of one budget, alerts and refused calls that the page shows; the file has all values.
-VALUES = 100
-_ALL_VALUES = 100_000
-_ALERTS = 50
-_BLOCKED = 20
+_PLACE = Place(".budgets")
+#: Values of one budget, alerts and refused calls: those that the page shows, and those of a file.
+VALUES, _ALL_VALUES = 100, 100_000
+_ALERTS, _ALL_ALERTS = 50, 10_000
+_BLOCKED, _ALL_BLOCKED = 20, 200
 _PERIODS = {
     "call": "each call",
     "hour": "an hour",
@@ -89,28 +94,60 @@ class Panel:
 
 def budgets() -> Response:
     """``GET /budgets``. Limits are the whole app's: a reader whose view ``scope`` narrows is refused."""
-    read_parameters(())
+    given = read_parameters(PARAMETERS)
     require_everything()
     state = runtime()
     state.flush_quietly()
-    now, zone = state.calls.now(), state.config.timezone
     context: dict[str, object] = {"current": "budgets", "fresh": freshness(state.calls)}
     if state.budgets is None or state.ledger is None:
+        if (file := taken(given, {}, _about())) is not None:
+            return file
         return page("budgets.html", context)
-    statuses = state.budgets.statuses(now, VALUES)
-    alerts = state.ledger.reading(lambda connection: past_alerts(connection, _ALERTS))
-    # What is not sent is free, and an index tells that, so where few were blocked few calls are read.
-    recent = state.calls.last_days(BLOCKED_DAYS).where(cost_status="free", status="blocked")
-    blocked = recent.page(size=_BLOCKED).calls
+    now = state.calls.now()
+    statuses = state.budgets.statuses(now, _ALL_VALUES if FORMAT in given else VALUES)
+    panels = tuple(_panels(state.budgets.budgets, statuses, now))
+    tables = _tables(panels, statuses, now, whole=FORMAT in given)
+    if (file := taken(given, tables, _about())) is not None:
+        return file
     context |= {
-        "panels": tuple(_panels(state.budgets.budgets, statuses, now)),
+        "panels": panels,
         "summary": _summary(state.budgets.budgets, statuses),
-        "alerts": alerts_table(alerts, zone) if alerts else None,
-        "blocked": blocked_table(blocked, zone) if blocked else None,
+        "tables": offered({name: make for name, make in tables.items() if name != "budgets"}, _PLACE, {}),
         "blocked_days": BLOCKED_DAYS,
-        "csv_url": link(".export_budgets", {}),
+        "downloads": tuple((kind.upper(), _PLACE.link({TABLE: "budgets", FORMAT: kind})) for kind in FORMATS),
     }
     return page("budgets.html", context)
+
+
+def _about() -> About:
+    return About(zone=runtime().config.timezone.key)
+
+
+def _tables(
+    panels: Sequence[Panel], statuses: Sequence[BudgetStatus], now: datetime, *, whole: bool
+) -> Tables:
+    """The page's tables, and that of all budgets, which the page shows as panels."""
+    zone = runtime().config.timezone
+    return {
+        "budgets": lambda: statuses_table(statuses, now),
+        **ready(*(panel.values for panel in panels if panel.values)),
+        "alerts": lambda: _alerts(_ALL_ALERTS if whole else _ALERTS, zone),
+        "blocked": lambda: _blocked(_ALL_BLOCKED if whole else _BLOCKED, zone),
+    }
+
+
+def _alerts(most: int, zone: ZoneInfo) -> Table | None:
+    ledger = runtime().ledger
+    assert ledger is not None  # noqa: S101  (the page needs one)
+    found = ledger.reading(lambda connection: past_alerts(connection, most))
+    return alerts_table(found, zone) if found else None
+
+
+def _blocked(most: int, zone: ZoneInfo) -> Table | None:
+    # What is not sent is free, and an index tells that, so where few were blocked few calls are read.
+    recent = runtime().calls.last_days(BLOCKED_DAYS).where(cost_status="free", status="blocked")
+    found = recent.page(size=most).calls
+    return blocked_table(found, zone) if found else None
 
 
 def _summary(declared: Sequence[Budget], statuses: Sequence[BudgetStatus]) -> str:
@@ -201,52 +238,3 @@ def _estimates(status: BudgetStatus, all_calls: str) -> Iterator[Figure]:
         value=formats.money(status.excess),
         note="by which a hard limit can be crossed",
     )
-
-
-COLUMNS = (
-    "budget",
-    "scope",
-    "period",
-    "enforcement",
-    "window_start",
-    "window_end",
-    "limit",
-    "spent",
-    "reserved",
-    "unpriced",
-    "remaining",
-    "projected",
-    "calls",
-    "blocked_calls",
-    "estimated",
-    "settled",
-    "excess",
-    "currency",
-)
-
-
-def export_budgets() -> Response:
-    """``GET /budgets.csv``: every budget and value in the window of now, exact."""
-    read_parameters(())
-    require_everything()
-    state = runtime()
-    state.flush_quietly()
-    now = state.calls.now()
-    statuses = state.budgets.statuses(now, _ALL_VALUES) if state.budgets is not None else []
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    writer.writerow(COLUMNS)
-    for status in statuses:
-        values = {"projected": projected(status, now), "currency": "USD"}
-        writer.writerow(_cell(values[name] if name in values else getattr(status, name)) for name in COLUMNS)
-    response = current_app.response_class(buffer.getvalue(), mimetype="text/csv")
-    response.headers["Content-Disposition"] = f"attachment; filename=llm_budgets_{now:%Y%m%d_%H%M%S}.csv"
-    return protected(response)
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    return formats.exact_money(value) if isinstance(value, Decimal) else spreadsheet_text(str(value))

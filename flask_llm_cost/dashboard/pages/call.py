@@ -27,14 +27,21 @@ from ..filters import FIELDS
 from ..filters import TAG_PREFIX
 from ..filters import Filters
 from ..formats import Shown
+from ..parameters import read_parameters
 from ..periods import DEFAULT_PRESET
 from ..periods import preset_period
 from ..responses import CallNotFound
+from ..responses import Place
 from ..responses import link
 from ..responses import page
 from ..responses import runtime
 from ..scoped import visible_calls
+from ..table_export import About
 from ..tables import Link
+from ..taking_away import PARAMETERS
+from ..taking_away import Tables
+from ..taking_away import offered
+from ..taking_away import taken
 
 #: The facts of a call by column, in the order of the page.
 _FACTS = (
@@ -112,9 +119,16 @@ class Mix:
 
 def call(call_id: int) -> Response:
     """``GET /calls/<id>``."""
+    given = read_parameters(PARAMETERS)
     found = visible_calls().get(call_id)
     if found is None:
         raise CallNotFound()
+    tables: Tables = {
+        "line-items": lambda: bill_table(found),
+        "history": lambda: history_table(found, _zone()),
+    }
+    if (file := taken(given, tables, About(zone=_zone().key, filters={"call": str(found.id)}))) is not None:
+        return file
     context = {
         "current": "calls",
         "call": found,
@@ -124,9 +138,8 @@ def call(call_id: int) -> Response:
         "at_least": found.cost_status == "partial",
         "heads": tuple(_heads(found)),
         "mixes": tuple(mix for mix in (_token_mix(found), _cost_mix(found)) if mix.spans),
-        "bill": bill_table(found),
         "price": price_facts(found),
-        "history": history_table(found, _zone()),
+        "tables": offered(tables, Place(".call", {"call_id": found.id}), {}),
         "explain_url": link(".price", {"call": str(found.id)}),
         "why": why_unknown(found),
         "facts": tuple(_facts(found)),

@@ -32,10 +32,17 @@ from ..price_tables import model_link
 from ..price_tables import rate_tables
 from ..price_tables import resolved
 from ..responses import CallNotFound
+from ..responses import Place
 from ..responses import link
 from ..responses import page
 from ..responses import runtime
 from ..scoped import visible_calls
+from ..table_export import About
+from ..taking_away import PARAMETERS
+from ..taking_away import Tables
+from ..taking_away import offered
+from ..taking_away import ready
+from ..taking_away import taken
 from .call import Fact
 
 _COUNTS = tuple(name for name in TOKEN_FIELDS if name != "total_tokens")
@@ -58,12 +65,12 @@ class Question:
 
 def price() -> Response:
     """``GET /pricing/model``: by name and quantities, or ``?call=ID`` for those of a recorded call."""
-    given = read_parameters((*_QUESTION, "call"))
+    given = read_parameters((*_QUESTION, "call", *PARAMETERS))
     call_id = whole_number(given, "call", 2**63 - 1)
     if call_id is not None:
-        if len(given) > 1:
+        if given.keys() - {"call", *PARAMETERS}:
             raise InvalidFilterError("call", "stands alone: the call has a model and quantities of its own.")
-        return _of_call(call_id)
+        return _of_call(call_id, given)
     question = _read(given)
     found = runtime().catalog.explain(
         provider=question.provider,
@@ -73,10 +80,10 @@ def price() -> Response:
         at=question.at,
     )
     typed = any(name in given for name in (*_COUNTS, "charges"))
-    return _page(found, {"inputs": _inputs(given, found), "example": not typed, "call": None})
+    return _page(found, given, {"inputs": _inputs(given, found), "example": not typed, "call": None})
 
 
-def _of_call(call_id: int) -> Response:
+def _of_call(call_id: int, given: Mapping[str, str]) -> Response:
     """A recorded call by the prices of now, held against what is frozen on it."""
     call = visible_calls().get(call_id) if runtime().ledger is not None else None
     if call is None:
@@ -93,7 +100,7 @@ def _of_call(call_id: int) -> Response:
         "call_href": link(".call", {}, call_id=call.id),
         "verdict": _verdict(call, found),
     }
-    return _page(found, context)
+    return _page(found, given, context)
 
 
 def _explained(call: LlmCall) -> Explanation | None:
@@ -179,17 +186,22 @@ def _moment(text: str | None) -> datetime:
         raise InvalidFilterError("at", f"{text[:40]!r} is not a date or time such as 2026-11-22.") from error
 
 
-def _page(found: Explanation, more: Mapping[str, object]) -> Response:
+def _page(found: Explanation, given: Mapping[str, str], more: Mapping[str, object]) -> Response:
     catalog = runtime().catalog
     match = catalog.find(found.provider, found.model)
+    rates = tuple(rate_tables(resolved(catalog, match), found.at)) if match else ()
+    tables: Tables = {"lines": lambda: lines_table(found) if found.lines else None, **ready(*rates)}
+    asked = {name: value for name, value in given.items() if name not in PARAMETERS}
+    if (file := taken(given, tables, About(zone=runtime().config.timezone.key, filters=asked))) is not None:
+        return file
     context = {
         "current": "pricing",
         "found": found,
         "when": formats.moment(found.at, runtime().config.timezone),
         "zone": runtime().config.timezone.key,
         "facts": tuple(_facts(found)),
-        "lines": lines_table(found) if found.lines else None,
-        "rates": tuple(rate_tables(resolved(catalog, match), found.at)) if match else (),
+        "tables": offered(tables, Place(".price"), asked),
+        "rates": tuple(table.name for table in rates),
         "nearest": tuple((key, model_link(key)) for key in found.nearest),
         "cost": formats.money(found.total_cost),
         "at_least": found.cost_status == "partial",

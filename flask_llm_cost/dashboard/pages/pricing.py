@@ -2,42 +2,41 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
 
-from flask import current_app
 from werkzeug.wrappers import Response
 
-from ...components import components
 from ...doctor import prices_check
 from ...errors import InvalidFilterError
 from ...pricing import Catalog
 from ...pricing import Match
 from ...pricing import PriceTable
-from ...pricing.entry import make_card
-from ...pricing.modes import mode_name
-from ...wording import plain_digits
 from ...wording import plural
-from ...wording import spreadsheet_text
 from .. import formats
 from ..filter_bar import Input
 from ..parameters import read_parameters
 from ..parameters import whole_number
 from ..price_tables import SOURCE_NAMES
-from ..price_tables import by_hour
 from ..price_tables import list_table
-from ..price_tables import resolved
 from ..price_tables import split_key
+from ..rates_table import every_rate_table
+from ..responses import Place
 from ..responses import link
 from ..responses import page
-from ..responses import protected
 from ..responses import runtime
+from ..table_export import FORMATS
+from ..table_export import About
+from ..taking_away import FORMAT
+from ..taking_away import PARAMETERS
+from ..taking_away import TABLE
+from ..taking_away import Tables
+from ..taking_away import offered
+from ..taking_away import taken
 
+_PLACE = Place(".pricing")
 PAGE_SIZE = 50
 _FILTERS = ("search", "provider", "source")
 _KEYS = {
@@ -60,16 +59,22 @@ class Source:
 
 def pricing() -> Response:
     """``GET /pricing``."""
-    given = read_parameters((*_FILTERS, "page"))
+    given = read_parameters((*_FILTERS, "page", *PARAMETERS))
     catalog, now = runtime().catalog, datetime.now(UTC)
     found = _chosen(catalog, given)
+    filters = {name: given[name] for name in _FILTERS if name in given}
+    whole: Tables = {
+        "prices": lambda: list_table(catalog, found, now),
+        "rates": lambda: every_rate_table(catalog, found),
+    }
+    if (file := taken(given, whole, About(zone=runtime().config.timezone.key, filters=filters))) is not None:
+        return file
     pages = max(1, -(-len(found) // PAGE_SIZE))
     number = whole_number(given, "page", 10_000) or 1
     if number > pages:
         raise InvalidFilterError("page", f"there are only {plural(pages, 'page')}.")
     first = (number - 1) * PAGE_SIZE
     shown = found[first : first + PAGE_SIZE]
-    filters = {name: given[name] for name in _FILTERS if name in given}
     check = prices_check(runtime(), now.date())
     context = {
         "current": "pricing",
@@ -79,9 +84,13 @@ def pricing() -> Response:
         "action": link(".pricing", {}),
         "inputs": _inputs(catalog, given),
         "summary": _summary(len(found), first, len(shown)),
-        "table": list_table(catalog, shown, now) if shown else None,
+        "tables": offered(
+            {"prices": lambda: list_table(catalog, shown, now) if shown else None}, _PLACE, filters
+        ),
         "everything": link(".pricing", {}),
-        "csv_url": link(".export_prices", filters),
+        "downloads": tuple(
+            (kind.upper(), _PLACE.link({**filters, TABLE: "rates", FORMAT: kind})) for kind in FORMATS
+        ),
         "previous": _page_link(filters, number - 1) if number > 1 else "",
         "next": _page_link(filters, number + 1) if number < pages else "",
         "place": f"Page {number} of {pages}",
@@ -144,61 +153,3 @@ def _source(catalog: Catalog, table: PriceTable) -> Source:
         version=table.version,
         changed=formats.moment(changed, runtime().config.timezone) if changed else "",
     )
-
-
-COLUMNS = (
-    "key",
-    "source",
-    "version",
-    "same_as",
-    "mode",
-    "valid_from",
-    "hours",
-    "over_input_tokens",
-    "component",
-    "rate",
-    "rate_basis",
-    "currency",
-)
-
-
-def export_prices() -> Response:
-    """``GET /pricing.csv``: every rate of the chosen entries, by date, mode and size."""
-    given = read_parameters(_FILTERS)
-    catalog = runtime().catalog
-    found = _chosen(catalog, given)
-    response = current_app.response_class(_lines(catalog, found), mimetype="text/csv")
-    name = f"llm_prices_{datetime.now(UTC):%Y%m%d}.csv"
-    response.headers["Content-Disposition"] = f"attachment; filename={name}"
-    return protected(response)
-
-
-def _lines(catalog: Catalog, matches: list[Match]) -> Iterator[str]:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    writer.writerow(COLUMNS)
-    for match in matches:
-        writer.writerows(_csv_rows(catalog, match))
-        yield buffer.getvalue()
-        buffer.seek(0)
-        buffer.truncate()
-    yield buffer.getvalue()
-
-
-def _csv_rows(catalog: Catalog, match: Match) -> Iterator[list[str]]:
-    entry = resolved(catalog, match)
-    about = [spreadsheet_text(match.key), match.source, match.version, match.entry.same_as or ""]
-    if entry.free:
-        yield [*about, "", "", "", "", "free", "0", "", "USD"]
-    for start, sheet in entry.sheets():
-        for when, variant in by_hour(sheet):
-            place = [start.isoformat() if start else "", when]
-            for mode in ((), *sorted(variant.modes)):
-                card = make_card(variant, mode)
-                for level in card.levels if card else ():
-                    size = "" if level.over is None else str(level.over)
-                    for component, rate in level.rates.items():
-                        if rate.lent_by is None:
-                            basis = components()[component].rate_basis.value
-                            priced = [component, plain_digits(rate.amount), basis, "USD"]
-                            yield [*about, mode_name(mode), *place, size, *priced]

@@ -18,8 +18,6 @@ from ...runtime import untracked
 from ...usage import BUCKET_FIELDS
 from ...wording import plural
 from .. import formats
-from ..asking import FORMAT
-from ..asking import TABLE
 from ..asking import Asked
 from ..formats import Shown
 from ..framing import Content
@@ -37,6 +35,8 @@ from ..tables import Cell
 from ..tables import Column
 from ..tables import Table
 from ..tables import aligned
+from ..taking_away import FORMAT
+from ..taking_away import TABLE
 
 _MODELS = 100
 _CALLS = 20

@@ -2,103 +2,128 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import UTC
 from datetime import date
 from datetime import datetime
 from datetime import timedelta
 
-from flask import current_app
-from werkzeug.exceptions import Forbidden
 from werkzeug.wrappers import Response
 
 from ...errors import ConfigurationError
 from ...errors import InvalidFilterError
 from ...ledger import Ledger
+from ...reconciliation import FINEST
+from ...reconciliation import UNMATCHED_SHOWN
 from ...reconciliation import Comparison
+from ...reconciliation import Dimension
+from ...reconciliation import ImportState
 from ...reconciliation import Period
+from ...reconciliation import Row
 from ...reconciliation import compare
 from ...reconciliation import imports
 from ...wording import plural
-from ...wording import spreadsheet_text
 from ..filter_bar import Input
 from ..formats import days
+from ..freshness import freshness
+from ..ledger_side import LedgerSide
 from ..parameters import read_parameters
 from ..reconciliation_tables import apart_table
 from ..reconciliation_tables import compared_table
-from ..reconciliation_tables import exported
 from ..reconciliation_tables import imports_table
 from ..reconciliation_tables import limits_in_words
-from ..reconciliation_tables import unmatched_table
 from ..reconciliation_tables import usage_table
-from ..responses import link
+from ..responses import Place
 from ..responses import page
-from ..responses import protected
 from ..responses import runtime
-from ..scoped import sees_everything
+from ..scoped import require_everything
 from ..scoped import visible_calls
+from ..table_export import About
+from ..tables import Table
+from ..taking_away import FORMAT
+from ..taking_away import PARAMETERS
+from ..taking_away import Tables
+from ..taking_away import offered
+from ..taking_away import taken
 
+_PLACE = Place(".reconciliation")
 _DAYS = 30
 _PARAMETERS = ("from", "to", "by", "provider")
 _SPLITS = ("day", "model", "project", "line_item", "mode", "key")
+#: Rows that the page shows of one table; a file has all.
+_ROWS = 500
+_ALL = 1_000_000
 
 
 def reconciliation() -> Response:
     """``GET /reconciliation``."""
-    given = read_parameters(_PARAMETERS)
+    given = read_parameters((*_PARAMETERS, *PARAMETERS))
     ledger = _ledger()
-    found, known = _compared(ledger, given), imports(ledger)
-    labels = [each.label for each in found.split]
-    quantities = [each.label for each in found.split if each.name != "line_item"]
+    most = None if FORMAT in given else _ROWS
+    found = _compared(ledger, given, UNMATCHED_SHOWN if most else _ALL)
+    known = imports(ledger)
+    tables = _tables(found, known, most)
+    if (file := taken(given, tables, _about(found, given))) is not None:
+        return file
     first, last = found.period.days[0], found.period.days[-1]
     context = {
         "current": "reconciliation",
+        "fresh": freshness(visible_calls()),
         "days": days(first, last),
         "dates": (first.isoformat(), last.isoformat()),
-        "action": link(".reconciliation", {}),
+        "action": _PLACE.link({}),
         "inputs": _inputs(given, sorted({each.provider for each in known})),
-        "csv_url": link(".export_reconciliation", given),
         "drifts": found.drifts,
         "verdict": _verdict(found),
         "limits": limits_in_words(found),
         "remarks": found.remarks,
-        "totals": compared_table("totals", "Totals", (), found.totals),
-        "rows": compared_table("rows", "Split", labels, found.rows) if found.split else None,
-        "usage": usage_table(quantities, found.usage),
-        "apart": apart_table(found),
-        "unmatched": unmatched_table(found),
+        "cut": f"{most:,}" if most and max(len(found.rows), len(found.usage)) > most else "",
         "unmatched_count": plural(found.unmatched_count, "row"),
-        "imports": imports_table(known),
+        "tables": offered(tables, _PLACE, given),
     }
     return page("reconciliation.html", context)
 
 
-def export_reconciliation() -> Response:
-    """``GET /reconciliation.csv``: the rows of the comparison, exact."""
-    found = _compared(_ledger(), read_parameters(_PARAMETERS))
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    for number, row in enumerate(exported(found)):
-        # Amounts are numbers of ours, with a sign; only names may come from elsewhere.
-        names = 2 + len(found.split)
-        writer.writerow(row if not number else [*map(spreadsheet_text, row[:names]), *row[names:]])
-    response = current_app.response_class(buffer.getvalue(), mimetype="text/csv")
-    name = f"llm_costs_reconciliation_{found.period.days[0]}_{found.period.days[-1]}.csv"
-    response.headers["Content-Disposition"] = f"attachment; filename={name}"
-    return protected(response)
+def _tables(found: Comparison, known: Sequence[ImportState], most: int | None) -> Tables:
+    quantities = [each.label for each in found.split if each.name != "line_item"]
+
+    def rows(name: str, caption: str, split: Sequence[Dimension], compared: Sequence[Row]) -> Table | None:
+        side = LedgerSide(split, found.days, runtime().config.timezone)
+        return compared_table(name, caption, compared, side, most)
+
+    return {
+        "totals": lambda: rows("totals", "Totals", (), found.totals),
+        "rows": lambda: rows("rows", _split_in_words(found), found.split, found.rows),
+        "usage": lambda: usage_table(quantities, found.usage, most),
+        "apart": lambda: apart_table(found),
+        "unmatched": lambda: rows("unmatched", "Without a counterpart", FINEST, found.unmatched),
+        "imports": lambda: imports_table(known),
+    }
+
+
+def _split_in_words(found: Comparison) -> str:
+    return "By " + ", ".join("day" if each.name == "day" else each.label.lower() for each in found.split)
+
+
+def _about(found: Comparison, given: Mapping[str, str]) -> About:
+    return About(
+        zone="UTC",
+        first=found.period.days[0],
+        last=found.period.days[-1],
+        filters={name: given[name] for name in ("by", "provider") if name in given},
+        currency="",
+    )
 
 
 def _ledger() -> Ledger:
     ledger = runtime().ledger
     assert ledger is not None, "pages without a ledger are answered before"  # noqa: S101
-    if runtime().scope is not None and not sees_everything(visible_calls()):
-        raise Forbidden("This page is about the whole account, and your view is narrowed to a part of it.")
+    require_everything()
     return ledger
 
 
-def _compared(ledger: Ledger, given: Mapping[str, str]) -> Comparison:
+def _compared(ledger: Ledger, given: Mapping[str, str], unmatched: int) -> Comparison:
     split = given.get("by", "day")
     if split not in _SPLITS:
         raise InvalidFilterError("by", f"{split[:40]!r} is not one of {', '.join(_SPLITS)}.")
@@ -109,7 +134,7 @@ def _compared(ledger: Ledger, given: Mapping[str, str]) -> Comparison:
     except ConfigurationError as error:
         raise InvalidFilterError("from", str(error)) from error
     providers = [given["provider"]] if "provider" in given else []
-    return compare(ledger, period, by=[split], providers=providers)
+    return compare(ledger, period, by=[split], providers=providers, unmatched=unmatched)
 
 
 def _day(given: Mapping[str, str], name: str) -> date | None:
