@@ -12,15 +12,21 @@ FUZZ_TIMES ?= 10
 ROWS ?= 100000
 BENCH_URLS ?=
 STACKS ?=
+EXAMPLES ?= quickstart async_views celery_worker multi_tenant_budgets
 BENCH_ARGS ?=
 OTEL := opentelemetry-instrumentation-openai-v2==2.4b0 opentelemetry-util-genai==1.0b0 opentelemetry-sdk \
   opentelemetry-api opentelemetry-instrumentation opentelemetry-semantic-conventions wrapt
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-sdks test-oldest-sdks test-faults test-servers test-stacks check lint types docs fuzz bench bench-budgets bench-scale bench-storing bench-hosts prices screenshots help clean
+.PHONY: demo examples test test-sdks test-oldest-sdks test-faults test-servers test-stacks check lint types docs fuzz bench bench-budgets bench-scale bench-storing bench-hosts prices screenshots help clean
 
 demo: $(VENV)/.demo  ## Serve the example app with 60 days of made-up history (PORT=5000)
 	@cd examples && PORT=$(PORT) exec ../$(BIN)/python -m support_desk
+
+examples: $(VENV)/.dev  ## Run the other examples and print what their calls cost (EXAMPLES="celery_worker")
+	@cd examples && for name in $(EXAMPLES); do \
+	  echo "== $$name" && ../$(BIN)/python -m $$name || exit 1; \
+	done
 
 test: $(VENV)/.dev  ## Run the tests (PYTEST_ARGS="-k ledger")
 	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)

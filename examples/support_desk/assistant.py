@@ -9,9 +9,9 @@ from functools import cache
 from anthropic import Anthropic
 from openai import OpenAI
 
+import stand_in
 from flask_llm_cost import with_tags
 
-from . import stand_in
 from .handbook import HANDBOOK
 from .models import Ticket
 from .models import User

@@ -16,7 +16,7 @@ from examples.support_desk import tracker
 from examples.support_desk.models import Ticket
 from examples.support_desk.models import User
 from examples.support_desk.models import db
-from examples.support_desk.stand_in.replies import LABEL
+from stand_in.replies import LABEL
 
 
 @pytest.fixture(scope="module")
