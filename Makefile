@@ -102,7 +102,7 @@ bench-hosts: $(VENV)/.dev  ## Let eight processes of two hosts store calls at on
 prices: $(VENV)/.dev  ## Regenerate the bundled price list from the published sources (network)
 	$(BIN)/python -m flask_llm_cost.pricing.build
 
-screenshots: $(VENV)/.dev  ## Take the README's screenshots of the running example (needs Chromium)
+screenshots: $(VENV)/.dev  ## Take the documentation's screenshots of the running example (needs Chromium)
 	$(BIN)/python docs/make_screenshots.py
 
 help:  ## Show this list

@@ -291,6 +291,15 @@ def anthropic_error(kind: str = "invalid_request_error", text: str = "no such pi
     return {"type": "error", "error": {"type": kind, "message": text}}
 
 
+#: Bedrock's Converse API.
+CONVERSATION = {
+    "output": {"message": {"role": "assistant", "content": [{"text": "The quay is open."}]}},
+    "stopReason": "end_turn",
+    "usage": {"inputTokens": 100, "outputTokens": 48, "totalTokens": 148},
+    "metrics": {"latencyMs": 7},
+}
+
+
 def default_answer(path: str, body: Payload) -> Payload | list[bytes]:
     """What a healthy provider answers to a request: an object, or the events of a stream.
 
@@ -308,6 +317,10 @@ def default_answer(path: str, body: Payload) -> Payload | list[bytes]:
         return response_stream(model) if streamed else response_object(model)
     if path.endswith("/messages"):
         return message_stream(model) if streamed else message(model)
+    if path.endswith("/invoke") or verb == "rawPredict":
+        return message(model)
+    if path.endswith("/converse"):
+        return CONVERSATION
     if path.endswith("/messages/count_tokens"):
         return {"input_tokens": 12}
     if path.endswith("/interactions"):

@@ -67,17 +67,33 @@ def _commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Co
 COMMANDS = dict(_commands(llm_cost, "flask llm-cost"))
 
 
-@pytest.mark.parametrize("path", [path for path in COMMANDS if path != "flask llm-cost"])
-def test_every_command_and_option_is_documented(path: str) -> None:
-    command = COMMANDS[path]
+def _section(path: str) -> str:
+    """What the reference says of a command."""
     text = (DOCS / "cli.md").read_text("utf-8")
     heading = re.search(rf"^#+ `{re.escape(path)}`$", text, re.MULTILINE)
     assert heading, f"docs/cli.md has no heading for {path}"
-    section = re.split(r"^#+ ", text[heading.end() :], maxsplit=1, flags=re.MULTILINE)[0]
+    return re.split(r"^#+ ", text[heading.end() :], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+@pytest.mark.parametrize("path", [path for path in COMMANDS if path != "flask llm-cost"])
+def test_every_command_and_option_is_documented(path: str) -> None:
+    command = COMMANDS[path]
+    section = _section(path)
     assert command.help, f"{path} has no help"
     for parameter in command.params:
         if isinstance(parameter, click.Option) and not parameter.hidden and parameter.name != "help":
             assert f"`{parameter.opts[0]}" in section, f"{path}: {parameter.opts[0]} is not documented"
+
+
+@pytest.mark.parametrize("path", [path for path in COMMANDS if path != "flask llm-cost"])
+def test_no_documented_option_is_gone(path: str) -> None:
+    cells = [row[0] for row in _rows(_section(path))]
+    documented = {option for cell in cells for option in re.findall(r"`(--?[a-z-]+)", cell)}
+    assert documented <= _options(COMMANDS[path])
+
+
+def _options(command: click.Command) -> set[str]:
+    return {name for parameter in command.params for name in [*parameter.opts, *parameter.secondary_opts]}
 
 
 def test_no_documented_command_is_gone() -> None:
@@ -86,15 +102,18 @@ def test_no_documented_command_is_gone() -> None:
     assert documented <= set(COMMANDS)
 
 
-def test_commands_that_are_mentioned_exist() -> None:
+def test_commands_and_options_that_are_mentioned_exist() -> None:
     root = DOCS.parent
     for page in [root / "README.md", root / "CHANGES.md", root / "CONTRIBUTING.md", *DOCS.rglob("*.md")]:
-        for mentioned in re.findall(r"flask llm-cost ([a-z][a-z -]*[a-z])", page.read_text("utf-8")):
-            words = mentioned.split()
+        for mentioned in re.findall(r"flask llm-cost ([a-z][^\n`|&#]*)", page.read_text("utf-8")):
+            words = re.findall(r"[a-z-]+", mentioned)
             path = f"flask llm-cost {words[0]}"
             assert path in COMMANDS, f"{page.name} mentions {path}"
             if isinstance(COMMANDS[path], click.Group) and len(words) > 1:
-                assert f"{path} {words[1]}" in COMMANDS, f"{page.name} mentions {path} {words[1]}"
+                path = f"{path} {words[1]}"
+                assert path in COMMANDS, f"{page.name} mentions {path}"
+            strangers = set(re.findall(r"(?<=\s)--[a-z-]+", mentioned)) - _options(COMMANDS[path])
+            assert not strangers, f"{page.name} mentions {strangers} of {path}"
 
 
 def test_every_public_name_is_in_the_api_reference() -> None:

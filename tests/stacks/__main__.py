@@ -32,7 +32,11 @@ def main(stacks: list[str]) -> int:
     wrong = 0
     for stack in stacks or REQUIREMENTS:
         with tempfile.TemporaryDirectory() as folder:
-            for line, is_right in _lines(stack, _environment(Path(folder), REQUIREMENTS[stack])):
+            python = _environment(Path(folder), REQUIREMENTS[stack])
+            for line, is_right in _lines(stack, python):
+                wrong += not is_right
+                print(line, flush=True)
+            for line, is_right in _documented(stack, python):
                 wrong += not is_right
                 print(line, flush=True)
     return min(wrong, 100)
@@ -42,7 +46,17 @@ def _environment(folder: Path, requirements: list[str]) -> Path:
     """The Python of a fresh environment."""
     subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=_SECONDS)
     python = folder / "bin" / "python"
-    command = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", ROOT, *requirements]
+    command = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--disable-pip-version-check",
+        ROOT,
+        "trustme",
+        *requirements,
+    ]
     subprocess.run(command, check=True, timeout=_SECONDS, stderr=subprocess.DEVNULL)
     return python
 
@@ -51,7 +65,7 @@ def _lines(stack: str, python: Path) -> Iterator[tuple[str, bool]]:
     """A line per shape, and whether each of its requests was recorded once where HTTP packages are tapped,
     and once or not at all where only SDKs are.
     """
-    found = [_run(stack, python, instrument) for instrument in INSTRUMENTS]
+    found = [_run(python, "tests.stacks.scenarios", stack, instrument) for instrument in INSTRUMENTS]
     for shapes in zip(*found, strict=True):
         sent = shapes[0]["sent"]
         rows = [len(shape["rows"]) for shape in shapes]
@@ -62,8 +76,17 @@ def _lines(stack: str, python: Path) -> Iterator[tuple[str, bool]]:
         yield f"{stack:<12} {shapes[0]['shape']:<32} {sent:>4}  {counts}{remark}", is_right
 
 
-def _run(stack: str, python: Path, instrument: str) -> list[dict[str, Any]]:
-    command = [python, "-m", "tests.stacks.scenarios", stack, instrument]
+def _documented(stack: str, python: Path) -> Iterator[tuple[str, bool]]:
+    """A line per program of the documentation, and whether each of its requests was recorded once."""
+    for shape in _run(python, "tests.stacks.documented", stack):
+        rows = len(shape["rows"])
+        is_right = rows == shape["sent"] > 0 and not shape["failure"]
+        remark = "" if is_right else f"  WRONG  {shape['failure']}"
+        yield f"{stack:<12} {shape['shape']:<32} {shape['sent']:>4}  {rows:>4} documented{remark}", is_right
+
+
+def _run(python: Path, module: str, stack: str, *more: str) -> list[dict[str, Any]]:
+    command = [python, "-m", module, stack, *more]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=_SECONDS, check=False)
     if done.returncode:
         raise SystemExit(f"{stack} could not be run:\n{done.stderr}")
