@@ -75,7 +75,7 @@ def _in(*languages: str) -> list[object]:
 
 #: What a page's commands find in place, as commands.
 PREPARED = {
-    "docs/how-to/migrations.md": "rm instance/shop.sqlite; flask db init",
+    "docs/how-to/migrations.md": "rm instance/shop.sqlite",
     "docs/reconciliation.md": "printf 'day,Cost (USD)\n2026-03-01,3.50\n' > march.csv",
 }
 
@@ -133,6 +133,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         }
         found = Site(net, environment, shop)
         found.run(["python", "app.py"], shop)
+        found.run(["flask", "db", "init"], shop)
         price = '{"openai/not-priced-yet": {"input": "1", "output": "2"}}'
         backfill = ["flask", "llm-cost", "backfill", "--from", "2026-10-01", "--to", "2026-10-31", "--yes"]
         found.run(backfill, shop, FLASK_LLM_COST_PRICING_OVERRIDES=price)
