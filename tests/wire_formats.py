@@ -305,9 +305,9 @@ def default_answer(path: str, body: Payload) -> Payload | list[bytes]:
 
     :raises LookupError: no such route.
     """
-    resource, _, verb = path.rpartition(":")
-    if verb in _GEMINI:
-        return _GEMINI[verb](resource.rpartition("/")[2])
+    named, _, verb = path.rpartition("/")[2].rpartition(":")
+    if verb in _BY_VERB:
+        return _BY_VERB[verb](named)
     model = str(body.get("model", "none"))
     streamed = bool(body.get("stream"))
     if path.endswith("/chat/completions"):
@@ -317,10 +317,6 @@ def default_answer(path: str, body: Payload) -> Payload | list[bytes]:
         return response_stream(model) if streamed else response_object(model)
     if path.endswith("/messages"):
         return message_stream(model) if streamed else message(model)
-    if path.endswith("/invoke") or verb == "rawPredict":
-        return message(model)
-    if path.endswith("/converse"):
-        return CONVERSATION
     if path.endswith("/messages/count_tokens"):
         return {"input_tokens": 12}
     if path.endswith("/interactions"):
@@ -334,11 +330,14 @@ def default_answer(path: str, body: Payload) -> Payload | list[bytes]:
     raise LookupError(path)
 
 
-#: Google's answers by the verb of the path, made of the model's name.
-_GEMINI: Mapping[str, Callable[[str], Payload | list[bytes]]] = {
+#: Answers of Google and of clouds by the verb at the path's end, made of the model's name before it.
+_BY_VERB: Mapping[str, Callable[[str], Payload | list[bytes]]] = {
     "generateContent": gemini_content,
     "streamGenerateContent": gemini_stream,
     "batchEmbedContents": lambda model: gemini_embeddings(),
     "embedContent": lambda model: gemini_embeddings(),
     "countTokens": lambda model: {"totalTokens": 12},
+    "rawPredict": message,
+    "invoke": message,
+    "converse": lambda model: CONVERSATION,
 }
