@@ -1,8 +1,10 @@
 """Days and hours that cost far more than usual, each with what "usual" means there.
 
-Usual is the median of what came before. An amount stands out where it is three times that, beyond eight times
-the usual distance from it, half as much again as all but the dearest before, and enough money to matter.
-After a week without any cost every amount that matters stands out.
+Usual is the median of what came before, from the ledger's first call on. An amount stands out where it is
+three times that, beyond eight times the usual distance from it, half as much again as all but the dearest
+before, and enough money to matter. Where there was a cost on fewer than a week of the days before, their
+median says little: there it must be three times the dearest of them. Where there was none at all, what
+matters stands out.
 """
 
 from __future__ import annotations
@@ -24,7 +26,10 @@ if TYPE_CHECKING:
     from .query import CallQuery
 
 WINDOW_DAYS = 28
+#: With fewer days before there is no usual; with a cost on fewer of them the dearest is the measure.
 LEAST_DAYS = 7
+#: In USD: what was spent beyond the usual for less, nobody looks into.
+LEAST_AMOUNT = Decimal(1)
 #: Days whose hours are looked at, and how many days before them say what is usual at that hour.
 HOUR_DAYS, HOUR_WINDOW = 7, 14
 _VALUES = 20
@@ -45,6 +50,7 @@ class Anomaly:
 
     :param dimension: what ``value`` is a value of; ``None`` where it is about all calls.
     :param usual: the median of the ``compared`` buckets before; ``limit`` what was normal at most.
+    :param active: how many of those cost something.
     """
 
     dimension: str | None
@@ -57,6 +63,7 @@ class Anomaly:
     usual: Decimal
     limit: Decimal
     compared: int
+    active: int
 
     @property
     def ratio(self) -> Decimal | None:
@@ -67,6 +74,30 @@ class Anomaly:
     def excess(self) -> Decimal:
         """What was spent beyond the usual."""
         return self.amount - self.usual
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What was normal in some buckets: their median, and what was normal at most."""
+
+    median: Decimal
+    limit: Decimal
+    compared: int
+    active: int
+
+
+def usual(before: Sequence[Decimal]) -> Usual | None:
+    """What these amounts say of the next one; ``None`` where they are too few."""
+    if len(before) < LEAST_DAYS:
+        return None
+    middle = median(before)
+    distance = median(abs(amount - middle) for amount in before)
+    *_, second, highest = sorted(before)
+    active = sum(amount > 0 for amount in before)
+    limit = max(middle * _TIMES, middle + distance * _DEVIATIONS, second * _ABOVE_SECOND)
+    if active < LEAST_DAYS:
+        limit = max(limit, highest * _TIMES)
+    return Usual(middle, limit, len(before), active)
 
 
 def find_anomalies(query: CallQuery, tag_keys: Iterable[str] = (), limit: int = 10) -> tuple[Anomaly, ...]:
@@ -80,13 +111,19 @@ def find_anomalies(query: CallQuery, tag_keys: Iterable[str] = (), limit: int = 
     wide = query.between(start - WINDOW_DAYS * _DAY, end)
     whole = wide.series("day").buckets
     days = [bucket for bucket in whole if bucket.end > start]
-    matters = _average(days) * _MATTERS
+    matters = max(LEAST_AMOUNT, _average(days) * _MATTERS)
+    began = next((bucket.start for bucket in whole if bucket.calls), end)
     found: list[Anomaly] = []
     for dimension in ("model", *(f"tag:{key}" for key in tag_keys)):
         for part in wide.series("day", by=dimension, limit=_VALUES).parts:
-            found += _outliers(part.buckets, start, matters, dimension, part.value)
-    found += _hours(query, whole, matters)
+            found += _outliers(_since(part.buckets, began), start, matters, dimension, part.value)
+    found += _hours(query, began, matters)
     return tuple(sorted(found, key=lambda each: each.excess, reverse=True)[:limit])
+
+
+def _since(buckets: Iterable[Bucket], began: datetime) -> list[Bucket]:
+    """Without those before the first call, which are no days on which nothing was spent."""
+    return [bucket for bucket in buckets if bucket.end > began]
 
 
 def _average(buckets: Sequence[Bucket]) -> Decimal:
@@ -109,15 +146,15 @@ def _outliers(
             yield one
 
 
-def _hours(query: CallQuery, whole: Sequence[Bucket], matters: Decimal) -> Iterator[Anomaly]:
+def _hours(query: CallQuery, began: datetime, matters: Decimal) -> Iterator[Anomaly]:
     """Hours of the range's last days against the same hour of the days before."""
     assert query.range is not None  # noqa: S101  (the caller asked)
     first, end = query.range
     last = min(end, query.now().astimezone(query.zone))
     start = max(first, last - HOUR_DAYS * _DAY)
-    if start >= last or not any(bucket.calls for bucket in whole):
+    if start >= last or began >= last:
         return
-    buckets = query.between(start - HOUR_WINDOW * _DAY, end).series("hour").buckets
+    buckets = _since(query.between(start - HOUR_WINDOW * _DAY, end).series("hour").buckets, began)
     by_hour: dict[int, list[Bucket]] = {}
     for bucket in buckets:
         mine = by_hour.setdefault(bucket.start.hour, [])
@@ -136,14 +173,9 @@ def _judged(
     dimension: str | None,
     value: str | None,
 ) -> Anomaly | None:
-    known = [cost for cost in before if cost is not None]
-    if bucket.total_cost is None or len(known) < LEAST_DAYS or bucket.total_cost <= 0:
-        return None
-    usual = median(known)
-    distance = median(abs(cost - usual) for cost in known)
-    second = sorted(known)[-2]
-    limit = max(usual * _TIMES, usual + distance * _DEVIATIONS, second * _ABOVE_SECOND)
-    if bucket.total_cost <= limit or bucket.total_cost - usual < matters:
+    normal = usual([cost for cost in before if cost is not None])
+    amount = bucket.total_cost
+    if normal is None or amount is None or amount <= normal.limit or amount - normal.median < matters:
         return None
     return Anomaly(
         dimension=dimension,
@@ -152,8 +184,9 @@ def _judged(
         start=bucket.start,
         end=bucket.end,
         calls=bucket.calls,
-        amount=bucket.total_cost,
-        usual=usual.quantize(_SCALE),
-        limit=limit.quantize(_SCALE),
-        compared=len(known),
+        amount=amount,
+        usual=normal.median.quantize(_SCALE),
+        limit=normal.limit.quantize(_SCALE),
+        compared=normal.compared,
+        active=normal.active,
     )

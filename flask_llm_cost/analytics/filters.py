@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace
 from datetime import datetime
 from enum import Enum
+from typing import Any
 
 from sqlalchemy import ColumnElement
 from sqlalchemy import SQLColumnExpression
 from sqlalchemy import and_
+from sqlalchemy import or_
 from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -23,6 +26,7 @@ from ..sanitize import clean_value
 from ..sanitize import plain_text
 from .dimensions import CLOSED
 from .dimensions import COLUMNS
+from .dimensions import DIMENSIONS
 from .dimensions import FLAGS
 from .dimensions import choice
 from .dimensions import tag_key
@@ -31,12 +35,26 @@ from .dimensions import tag_key
 DateRange = tuple[datetime, datetime]
 #: The same, with ends that may be open.
 Span = tuple[datetime | None, datetime | None]
+_TAG = "tag:"
+#: The name of the condition that a call has no tag at all.
+_ANY_TAG = "any_tag"
 
 
 class Told(Enum):
     """The value of a condition that a column has any value at all."""
 
     TOLD = "told"
+
+
+@dataclass(frozen=True, slots=True)
+class Besides:
+    """The condition that a value is none of these; ``None`` stands for having none."""
+
+    values: tuple[str | None, ...]
+
+
+#: What is asked of one column. With ``tag:KEY`` in the place of a column it is asked of a tag.
+Condition = str | bool | Told | Besides | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +65,7 @@ class Filters:
     is one, and a new one takes the old one's place.
     """
 
-    columns: tuple[tuple[str, str | bool | Told | None], ...] = ()
+    columns: tuple[tuple[str, Condition], ...] = ()
     tags: tuple[tuple[str, str | None], ...] = ()
     range: DateRange | None = None
 
@@ -89,6 +107,20 @@ class Filters:
         """Narrow to calls that have none."""
         return replace(self, columns=tuple(dict.fromkeys((*self.columns, (column, None)))))
 
+    def besides(self, dimension: str, values: Iterable[object]) -> Filters:
+        """Narrow to calls with none of these values of a column or of ``tag:KEY``; ``None`` is having none."""
+        if dimension.startswith(_TAG):
+            key = tag_key(dimension.removeprefix(_TAG), "tag")
+            found = Besides(tuple(_tag_value(key, value) for value in values))
+        else:
+            choice("filter", dimension, DIMENSIONS)
+            found = Besides(tuple(_text(dimension, value) for value in values))
+        return replace(self, columns=tuple(dict.fromkeys((*self.columns, (dimension, found)))))
+
+    def untagged(self) -> Filters:
+        """Narrow to calls without any tag."""
+        return replace(self, columns=tuple(dict.fromkeys((*self.columns, (_ANY_TAG, None)))))
+
     def conditions(self) -> list[ColumnElement[bool]]:
         """The WHERE clause over ``llm_cost_calls``, to be joined by AND."""
         found = in_range(LlmCall.occurred_at, self.range)
@@ -123,15 +155,36 @@ def in_range(column: InstrumentedAttribute[datetime], span: DateRange | None) ->
     return [] if span is None else [and_(column >= span[0], column < span[1])]
 
 
-def _column_condition(name: str, value: str | bool | Told | None) -> ColumnElement[bool]:
+def holds(column: InstrumentedAttribute[Any], condition: Condition) -> ColumnElement[bool]:
+    """``condition`` of a column of calls or of rollups."""
+    if condition is Told.TOLD:
+        return column.is_not(None)
+    if isinstance(condition, Besides):
+        named = column.not_in([value for value in condition.values if value is not None])
+        return and_(column.is_not(None), named) if None in condition.values else or_(column.is_(None), named)
+    # IS NULL for None, = for everything else: SQLAlchemy's == does both.
+    found: ColumnElement[bool] = column == condition
+    return found
+
+
+def _besides_tags(key: str, found: Besides) -> ColumnElement[bool]:
+    named = [value for value in found.values if value is not None]
+    here = select(1).where(CallTag.call_id == LlmCall.id, CallTag.key == key).correlate(LlmCall)
+    if None in found.values:
+        return here.where(CallTag.value.not_in(named)).exists()
+    return ~here.where(CallTag.value.in_(named)).exists()
+
+
+def _column_condition(name: str, value: Condition) -> ColumnElement[bool]:
+    if name == _ANY_TAG:
+        return ~select(1).where(CallTag.call_id == LlmCall.id).correlate(LlmCall).exists()
+    if isinstance(value, Besides) and name.startswith(_TAG):
+        return _besides_tags(name.removeprefix(_TAG), value)
     if name == "failed":
         return LlmCall.status != "ok" if value else LlmCall.status == "ok"
     if name == "retried":
         return LlmCall.attempts > 1 if value else LlmCall.attempts <= 1
-    column = getattr(LlmCall, name)
-    # IS NULL for None, = for everything else: SQLAlchemy's == does both.
-    found: ColumnElement[bool] = column.is_not(None) if value is Told.TOLD else column == value
-    return found
+    return holds(getattr(LlmCall, name), value)
 
 
 def _column_value(name: str, value: object) -> str | bool | None:
@@ -139,6 +192,10 @@ def _column_value(name: str, value: object) -> str | bool | None:
         if not isinstance(value, bool):
             raise InvalidFilterError(name, f"True or False, got {type(value).__name__}")
         return value
+    return _text(name, value)
+
+
+def _text(name: str, value: object) -> str | None:
     if value is None:
         return None
     text = None if isinstance(value, bool) else plain_text(value)

@@ -36,6 +36,7 @@ from ..ledger.meta import pruned_before
 from .dimensions import Dimension
 from .filters import Filters
 from .filters import Span
+from .filters import holds
 from .filters import in_span
 from .measures import Sums
 from .measures import labelled
@@ -185,7 +186,7 @@ def read_rollups(filters: Filters, kind: Kind, by: Dimension | None = None) -> S
     """The sums of one kind."""
     conditions: list[ColumnElement[bool]] = [Rollup.grain == kind.grain, Rollup.tag_key == kind.tag_key]
     conditions += in_span(Rollup.bucket, filters.range or (None, None))
-    conditions += [getattr(Rollup, name) == value for name, value in filters.columns]
+    conditions += [holds(getattr(Rollup, name), value) for name, value in filters.columns]
     conditions += [Rollup.tag_value == (value or "") for _, value in filters.tags]
     value: SQLColumnExpression[Any] = null()
     if by is not None:

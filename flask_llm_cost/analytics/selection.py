@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
@@ -108,6 +109,14 @@ class CallSelection:
         """
         return replace(self, filters=self.filters.where(columns))
 
+    def besides(self, dimension: str, values: Iterable[object]) -> Self:
+        """Calls with none of these values of a column or of ``tag:KEY``; ``None`` among them is having none."""
+        return replace(self, filters=self.filters.besides(dimension, values))
+
+    def untagged(self) -> Self:
+        """Calls without any tag."""
+        return replace(self, filters=self.filters.untagged())
+
     def for_provider(self, provider: str) -> Self:
         """Calls of a provider, as in the ledger."""
         return self.where(provider=provider)
@@ -147,6 +156,10 @@ class CallSelection:
     def with_latency(self) -> Self:
         """Calls that were timed."""
         return replace(self, filters=self.filters.told("latency_ms"))
+
+    def without_latency(self) -> Self:
+        """Calls that were not timed."""
+        return replace(self, filters=self.filters.untold("latency_ms"))
 
     def streaming(self) -> Self:
         """Calls whose answer was streamed."""

@@ -92,13 +92,6 @@ def times(found: Anomaly) -> Shown:
 
 def _anomaly(found: Anomaly, filters: Filters) -> Row:
     address = anomaly_address(found, filters)
-    compared = f"{found.compared} {'days' if found.bucket == 'day' else 'such hours'} before"
-    evidence = (
-        f"median of {compared} {money(found.usual)}, at most {money(found.limit)} was normal; "
-        f"{plural(found.calls, 'call')}"
-    )
-    if not found.usual:
-        evidence = f"nothing was usual on the {compared}; {plural(found.calls, 'call')}"
     name = anomaly_name(found)
     return (
         Cell(text=name, title=name, href=address),
@@ -106,7 +99,19 @@ def _anomaly(found: Anomaly, filters: Filters) -> Row:
         Cell.of(money(found.amount), address),
         Cell.of(money(found.usual)),
         Cell.of(times(found)),
-        Cell(text=evidence, prose=True),
+        Cell(text=anomaly_evidence(found), prose=True),
+    )
+
+
+def anomaly_evidence(found: Anomaly) -> str:
+    """What it is held against: the days before, how many of them had a cost, and what was normal at most."""
+    before = f"{found.compared} {'days' if found.bucket == 'day' else 'such hours'} before"
+    calls = plural(found.calls, "call")
+    if not found.active:
+        return f"none of the {before} cost anything; {calls}"
+    some = f"{found.active} of the {before} cost anything, " if found.active < found.compared else ""
+    return (
+        f"{some}median of the {before} {money(found.usual)}, at most {money(found.limit)} was normal; {calls}"
     )
 
 

@@ -105,6 +105,8 @@ def test_a_surprise_is_on_the_overview_with_the_calls_behind_it(app: Flask) -> N
     listed = read(app.test_client().get(link.attributes["href"]).text).by_id("calls-heading").text
     assert listed == "2 calls, spend $31.00"
     assert "is expected to cost" in notices.text
+    (row, *_) = rows(app, "/insight", "anomalies")
+    assert row["evidence"] == "median of the 28 days before $1.00, at most $3.00 was normal; 2 calls"
 
 
 def test_little_history_is_no_forecast(app: Flask) -> None:
