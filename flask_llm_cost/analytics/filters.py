@@ -108,7 +108,7 @@ class Filters:
         return replace(self, columns=tuple(dict.fromkeys((*self.columns, (column, None)))))
 
     def besides(self, dimension: str, values: Iterable[object]) -> Filters:
-        """Narrow to calls with none of these values of a column or of ``tag:KEY``; ``None`` is having none."""
+        """Narrow to calls with none of these values of a column or ``tag:KEY``; ``None`` is having none."""
         if dimension.startswith(_TAG):
             key = tag_key(dimension.removeprefix(_TAG), "tag")
             found = Besides(tuple(_tag_value(key, value) for value in values))

@@ -110,7 +110,7 @@ class CallSelection:
         return replace(self, filters=self.filters.where(columns))
 
     def besides(self, dimension: str, values: Iterable[object]) -> Self:
-        """Calls with none of these values of a column or of ``tag:KEY``; ``None`` among them is having none."""
+        """Calls with none of these values of a column or ``tag:KEY``; ``None`` among them is having none."""
         return replace(self, filters=self.filters.besides(dimension, values))
 
     def untagged(self) -> Self:

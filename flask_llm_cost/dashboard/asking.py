@@ -12,10 +12,10 @@ from flask import request
 from ..analytics import CallQuery
 from ..analytics import Series
 from ..errors import InvalidFilterError
+from .filter_reading import read_filters
+from .filter_reading import read_zone
 from .filters import MAX_QUERY_BYTES
 from .filters import Filters
-from .filters import read_filters
-from .filters import read_zone
 from .periods import Period
 from .responses import Place
 from .responses import runtime
@@ -89,8 +89,14 @@ def in_period(calls: CallQuery, period: Period) -> CallQuery:
 
 def narrowed(calls: CallQuery, filters: Filters) -> CallQuery:
     """The calls that ``filters`` let through."""
-    query = in_period(calls, filters.period).where(**filters.columns())
-    return query.tagged(filters.tags())
+    query = in_period(calls, filters.period).where(**filters.columns()).tagged(filters.tags())
+    for dimension, values in filters.excluded().items():
+        query = query.besides(dimension, values)
+    if "tags" in filters.values:
+        query = query.untagged()
+    if "latency" in filters.values:
+        query = query.without_latency()
+    return query.missing_provider_response_id() if "response_id" in filters.values else query
 
 
 def canonical(place: Place, filters: Filters) -> str | None:

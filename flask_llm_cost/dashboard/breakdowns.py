@@ -192,9 +192,12 @@ def _other_row(
         rank=None if ranks is None else charts.OTHER,
         muted=True,
     )
-    calls, cost, share = _numbers(found.other, filters, found.total)
-    # There is no address for "all calls but these", so these numbers do not pretend to be one.
-    return (head, replace(calls, href=""), replace(cost, href=full), share)
+    # Where the names are too long for an address, these numbers do not pretend to have one.
+    here = filters.besides(subject.field, [row.value for row in found.rows])
+    calls, cost, share = _numbers(found.other, here or filters, found.total)
+    if here is None:
+        calls, cost = replace(calls, href=""), replace(cost, href=full)
+    return (head, calls, cost, share)
 
 
 def table_name(subject: Subject) -> str:

@@ -11,6 +11,7 @@ from .filters import MAX_HOURS
 from .filters import NEW_TAG_KEY
 from .filters import NEW_TAG_VALUE
 from .filters import ZONE
+from .filters import Chip
 from .filters import Filters
 from .formats import days
 from .periods import PRESETS
@@ -116,7 +117,7 @@ def filter_bar(place: Place, asked: Asked, tag_keys: tuple[str, ...], *, charts:
     chips = tuple(
         ShownChip(
             label=chip.label,
-            value="none" if chip.value is None else chip.value,
+            value=_chip_words(chip),
             href=place.link(chip.rest.arguments() | filters.extra),
         )
         for chip in filters.chips()
@@ -136,6 +137,12 @@ def filter_bar(place: Place, asked: Asked, tag_keys: tuple[str, ...], *, charts:
         clear=place.link(filters.cleared().arguments()),
         open=filters.zone_is_chosen or any(name not in _FIRST_FIELDS for name in filters.values),
     )
+
+
+def _chip_words(chip: Chip) -> str:
+    if chip.besides:
+        return f"none of {chip.value}"
+    return "none" if chip.value is None else chip.value
 
 
 def _against(period: Period) -> str:

@@ -32,8 +32,11 @@ class LedgerSide:
     days: Mapping[str, Sequence[date]]
     usual: ZoneInfo
 
-    def calls(self, row: Compared) -> str:
-        """The address of the calls of a row, dearest first; empty where no filters name them all."""
+    def calls(self, row: Compared, *, unknown: bool = False) -> str:
+        """The address of the calls of a row, dearest first; empty where no filters name them all.
+
+        :param unknown: only of those without a full known cost.
+        """
         if not row.calls or not all(each.name == "day" or each.name in _FILTERS for each in self.split):
             return ""
         period = self._period(row)
@@ -44,7 +47,8 @@ class LedgerSide:
         for each, value in zip(self.split, row.key, strict=True):
             if each.name in _FILTERS:
                 filters = filters.narrowed(_FILTERS[each.name], None if value is None else str(value))
-        return link(".calls", filters.arguments() | {"sort": "cost"})
+        found = filters.besides("price", ("complete", "free")) if unknown else filters
+        return link(".calls", found.arguments() | {"sort": "cost"}) if found else ""
 
     def _period(self, row: Compared) -> Period | None:
         """The days of a row; ``None`` where other days lie between them, or they are too many for a list."""

@@ -71,7 +71,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """One row's sums, and where its numbers lead to: nowhere for "other", which no address names."""
+    """One row's sums, and where its numbers lead to: nowhere where the others' names fill no address."""
 
     totals: Totals
     here: Filters | None
@@ -200,7 +200,8 @@ def _others(view: View, found: Breakdown, listing: Listing, shows_trends: bool) 
         muted=True,
     )
     trend = (Cell(text="none", muted=True),) if shows_trends else ()
-    return (head, *trend, *_numbers(_Sums(found.other, None, None, None), found.total, listing))
+    here = view.asked.filters.besides(listing.subject.field, [row.value for row in found.rows])
+    return (head, *trend, *_numbers(_Sums(found.other, here, None, None), found.total, listing))
 
 
 def _numbers(sums: _Sums, total: Totals, listing: Listing) -> Iterator[Cell]:

@@ -41,12 +41,13 @@ def _covered(found: Sequence[Coverage], filters: Filters) -> Iterator[Row]:
     def total(name: str) -> int:
         return sum(getattr(each, name) for each in found)
 
+    unpriced = filters.besides("price", ("complete", "free"))
     kinds = (
-        ("Full cost", "costed", "calls", ""),
-        ("Tags", "tagged", "calls", ""),
+        ("Full cost", "costed", "calls", _calls(unpriced) if unpriced else ""),
+        ("Tags", "tagged", "calls", _calls(filters.narrowed("tags", None))),
         ("User", "with_user", "calls", _calls(filters.narrowed("user", None))),
-        ("Latency", "timed", "calls", ""),
-        ("Provider's id of the answer", "identified", "calls", ""),
+        ("Latency", "timed", "calls", _calls(filters.narrowed("latency", None))),
+        ("Provider's id of the answer", "identified", "calls", _calls(filters.narrowed("response_id", None))),
         (
             "Usage of streams",
             "streams_told",

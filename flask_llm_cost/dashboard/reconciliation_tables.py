@@ -60,12 +60,13 @@ def compared_table(
         Column(label="Unknown", unit="cost", numeric=True),
         Column(label="State"),
     )
-    cells = tuple(_compared(row, side.calls(row)) for row in rows[:most])
+    cells = tuple(_compared(row, side) for row in rows[:most])
     return aligned(Table(name=name, caption=caption, columns=columns, rows=cells, dense=True))
 
 
-def _compared(row: Compared, calls: str) -> Row:
+def _compared(row: Compared, side: LedgerSide) -> Row:
     words, tone = STATES[row.state]
+    calls, unknown = side.calls(row), side.calls(row, unknown=True) if row.unknown_calls else ""
     return (
         Cell(text=row.provider),
         Cell(text=row.currency),
@@ -76,7 +77,7 @@ def _compared(row: Compared, calls: str) -> Row:
         _percent(row.percent),
         _amount(row.tolerance, row.currency),
         Cell.of(number(row.calls), calls),
-        Cell.of(number(row.unknown_calls)),
+        Cell.of(number(row.unknown_calls), unknown),
         Cell(text=words, value=row.state, tone=tone, muted=row.state == "not_compared"),
     )
 

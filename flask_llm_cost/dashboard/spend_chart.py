@@ -5,33 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import replace
-from datetime import date
-from datetime import timedelta
 from decimal import Decimal
 
 from ..analytics import Bucket
 from ..analytics import Series
-from ..analytics import SeriesPart
-from ..analytics import add_costs
 from ..wording import plural
 from . import charts
 from .costs import shown_cost
-from .filters import TAG_PREFIX
 from .filters import Filters
 from .formats import Shown
-from .formats import day
 from .formats import money
 from .formats import month
 from .formats import percent
 from .formats import short_day
 from .periods import Period
 from .responses import Place
-from .tables import Cell
-from .tables import Column
-from .tables import Row
+from .spend_series import bucket_filters
+from .spend_series import bucket_words
+from .spend_series import part_filters
+from .spend_series import summed
+from .spend_table import spend_table
 from .tables import Table
-from .tables import aligned
 
 #: Pixels from the highest gridline to the base line.
 HEIGHT = 200
@@ -134,7 +128,7 @@ def spend_chart(
         legend=_legend(series, filters, field, ranks, place, nothing),
         before=_before(before),
         note=_note(series),
-        table=_table(series, before, filters, field, place, nothing),
+        table=spend_table(series, before, filters, field=field, place=place, nothing=nothing),
     )
 
 
@@ -152,31 +146,6 @@ def _stacked(series: Series, before: Series, parts: Sequence[_Part]) -> charts.S
         for index in range(len(series.buckets))
     ]
     return charts.stacked_bars(columns, height=HEIGHT, line=[bucket.total_cost for bucket in before.buckets])
-
-
-def chart_ranks(series: Series) -> dict[str | None, int]:
-    """The colours of a series' parts, by their order: the dearest is 1."""
-    return {part.value: rank for rank, part in enumerate(series.parts, start=1)}
-
-
-def folded(series: Series, limit: int) -> Series:
-    """The same series with only its first ``limit`` parts named; the rest is in "other"."""
-    kept, rest = series.parts[:limit], [*series.parts[limit:], *([series.other] if series.other else [])]
-    if len(series.parts) <= limit:
-        return series
-    buckets = tuple(_added([part.buckets[at] for part in rest]) for at in range(len(series.buckets)))
-    return replace(series, parts=kept, other=SeriesPart(value=None, buckets=buckets))
-
-
-def _added(buckets: Sequence[Bucket]) -> Bucket:
-    costs = [bucket.total_cost for bucket in buckets if bucket.calls and bucket.total_cost is not None]
-    calls = sum(bucket.calls for bucket in buckets)
-    return replace(
-        buckets[0],
-        calls=calls,
-        unknown_cost_calls=sum(bucket.unknown_cost_calls for bucket in buckets),
-        total_cost=add_costs(costs) if costs or calls else Decimal(0),
-    )
 
 
 def axis_money(value: Decimal) -> str:
@@ -204,7 +173,7 @@ def _bar(
     filters: Filters,
     place: Place,
 ) -> Bar:
-    when = _when(bucket, size)
+    when, here = bucket_words(bucket, size), bucket_filters(bucket, size, filters)
     cost = shown_cost(bucket.total_cost, unknown_calls=bucket.unknown_cost_calls)
     told = f"{when}: {cost}, {plural(bucket.calls, 'call')}" if bucket.calls else f"{when}: no calls"
     if bucket.unknown_cost_calls:
@@ -212,7 +181,7 @@ def _bar(
     return Bar(
         band=column.band,
         title=told,
-        href=_bucket_link(bucket, size, filters, place),
+        href=place.link(here.arguments()) if here else "",
         marks=tuple(
             Mark(segment, _mark_title(when, names[segment.rank], segment.value, column.total))
             for segment in column.segments
@@ -225,26 +194,6 @@ def _bar(
 
 def _mark_title(when: str, name: str, value: Decimal, total: Decimal) -> str:
     return f"{when}, {name}: {money(value)}, {percent(value, total)}"
-
-
-def _when(bucket: Bucket, size: str) -> str:
-    if size == "day":
-        return day(bucket.label)
-    if size == "hour":
-        return f"{short_day(bucket.label)}, {bucket.start:%H:%M}"
-    return month(bucket.label) if size == "month" else f"week of {day(bucket.label)}"
-
-
-def _bucket_link(bucket: Bucket, size: str, filters: Filters, place: Place) -> str:
-    """The same page about the days of a bucket; an hour has no address of its own, only its day."""
-    if size == "hour":
-        return "" if filters.period.days == 1 else place.link(_days(bucket.label, bucket.label, filters))
-    last = (bucket.end - timedelta(microseconds=1)).date()
-    return place.link(_days(bucket.start.date(), last, filters))
-
-
-def _days(first: date, last: date, filters: Filters) -> dict[str, str]:
-    return filters.by(None).during(Period(first, last, filters.period.zone)).arguments()
 
 
 def _labels(columns: Sequence[charts.Column], series: Series) -> tuple[Label, ...]:
@@ -287,29 +236,27 @@ def _legend(
         LegendEntry(
             ranks[part.value],
             part.value or nothing,
-            _sum(part),
+            summed(part),
             place.link(filters.narrowed(field, part.value).arguments()),
         )
         for part in series.parts
     ]
     if series.other:
-        entries.append(LegendEntry(charts.OTHER, "other", _sum(series.other), ""))
+        others = part_filters(None, series, filters, field)
+        address = place.link(others.arguments()) if others else ""
+        entries.append(LegendEntry(charts.OTHER, "other", summed(series.other), address))
     return tuple(entries)
 
 
-def _sum(part: SeriesPart | Series) -> Shown:
-    costs = [bucket.total_cost for bucket in part.buckets if bucket.calls and bucket.total_cost is not None]
-    unknown = sum(bucket.unknown_cost_calls for bucket in part.buckets)
-    return shown_cost(sum(costs, Decimal(0)) if costs else None, unknown_calls=unknown)
-
-
 def _before(before: Series) -> Shown | None:
-    return _sum(before) if any(bucket.calls for bucket in before.buckets) else None
+    return summed(before) if any(bucket.calls for bucket in before.buckets) else None
 
 
 def _description(series: Series, period: Period) -> str:
     dear = max(series.buckets, key=lambda bucket: bucket.total_cost or Decimal(0))
-    spent = f"The most was spent on {_when(dear, series.bucket)}: {money(dear.total_cost or Decimal(0))}."
+    spent = (
+        f"The most was spent on {bucket_words(dear, series.bucket)}: {money(dear.total_cost or Decimal(0))}."
+    )
     return f"{plural(len(series.buckets), series.bucket)}. {spent} The table below has all numbers."
 
 
@@ -317,71 +264,4 @@ def _note(series: Series) -> str:
     running = [bucket for bucket in series.buckets if not bucket.complete]
     if not running:
         return ""
-    return f"Lighter: {_when(running[0], series.bucket)} is not over yet."
-
-
-def _table(series: Series, before: Series, filters: Filters, field: str, place: Place, nothing: str) -> Table:
-    parts = [*series.parts, *([series.other] if series.other else [])]
-    names = [part.value or nothing for part in series.parts] + (["other"] if series.other else [])
-    rows = tuple(
-        _table_row(index, series, before, parts, filters, place) for index in range(len(series.buckets))
-    )
-    total = (
-        Cell(text="Total"),
-        *(Cell.of(_sum(part), at_least=_is_incomplete(part)) for part in parts),
-        Cell.of(_sum(series), at_least=_is_incomplete(series)),
-        Cell.of(_sum(before), at_least=_is_incomplete(before)),
-    )
-    return aligned(
-        Table(
-            name="spend-data",
-            caption=f"Spend by {series.bucket} and {_named(field)}",
-            columns=(
-                Column(label=series.bucket.capitalize()),
-                *(Column(label=name, unit="USD", numeric=True, value=name) for name in names),
-                Column(label="Total", unit="USD", numeric=True),
-                Column(label="Period before", unit="USD", numeric=True),
-            ),
-            rows=rows,
-            total=total,
-            hidden_caption=True,
-        )
-    )
-
-
-def _named(field: str) -> str:
-    """A dimension in a sentence; a tag's name as it is."""
-    return field.removeprefix(TAG_PREFIX) if field.startswith(TAG_PREFIX) else field.replace("_", " ")
-
-
-def _table_row(
-    index: int,
-    series: Series,
-    before: Series,
-    parts: Sequence[SeriesPart],
-    filters: Filters,
-    place: Place,
-) -> Row:
-    bucket = series.buckets[index]
-    has_earlier = index < len(before.buckets)
-    return (
-        Cell(
-            text=_when(bucket, series.bucket),
-            href=_bucket_link(bucket, series.bucket, filters, place),
-            value=bucket.start.isoformat() if series.bucket == "hour" else bucket.label.isoformat(),
-        ),
-        *(_cell(part.buckets[index]) for part in parts),
-        _cell(bucket),
-        _cell(before.buckets[index]) if has_earlier else Cell(text="none", muted=True, absent=True),
-    )
-
-
-def _cell(bucket: Bucket) -> Cell:
-    if not bucket.calls:
-        return Cell.of(money(Decimal(0)))
-    cost = shown_cost(bucket.total_cost, unknown_calls=bucket.unknown_cost_calls)
-    return Cell.of(cost, at_least=bucket.unknown_cost_calls > 0)
-
-
-def _is_incomplete(part: SeriesPart | Series) -> bool:
-    return any(bucket.unknown_cost_calls for bucket in part.buckets)
+    return f"Lighter: {bucket_words(running[0], series.bucket)} is not over yet."

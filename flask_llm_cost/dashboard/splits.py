@@ -20,9 +20,9 @@ from .listing import Listing
 from .listing import listing_table
 from .listing import read_listing
 from .spend_chart import SpendChart
-from .spend_chart import chart_ranks
-from .spend_chart import folded
 from .spend_chart import spend_chart
+from .spend_series import chart_ranks
+from .spend_series import folded
 from .tables import Table
 from .taking_away import Tables
 

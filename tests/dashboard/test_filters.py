@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.datastructures import MultiDict
 
+from flask_llm_cost.dashboard.filter_reading import read_filters
 from flask_llm_cost.dashboard.filters import FIELDS
 from flask_llm_cost.dashboard.filters import Filters
-from flask_llm_cost.dashboard.filters import read_filters
+from flask_llm_cost.dashboard.filters import joined_values
+from flask_llm_cost.dashboard.filters import split_values
 from flask_llm_cost.errors import InvalidFilterError
 
 TODAY = date(2026, 11, 22)
@@ -143,3 +145,57 @@ _values = st.dictionaries(
 def test_a_view_written_into_a_link_reads_back_the_same(values: dict[str, str], period: str) -> None:
     found = read(("period", period), *values.items())
     assert read(*found.arguments().items()) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "dimension", "values"),
+    [
+        ("besides.model", "gpt-5,gpt-4o", "model", ("gpt-5", "gpt-4o")),
+        ("besides.user", "7,,19", "user_id", ("7", None, "19")),
+        ("besides.user", '""', "user_id", (None,)),
+        ("besides.price", "complete,free", "cost_status", ("complete", "free")),
+        ("besides.tag.feature", '"a, b",c', "tag:feature", ("a, b", "c")),
+    ],
+)
+def test_values_that_are_left_out_are_a_line_of_csv(
+    name: str, text: str, dimension: str, values: tuple[str | None, ...]
+) -> None:
+    filters = read((name, text))
+    assert filters.excluded() == {dimension: values}
+    assert filters.arguments() == {name: text}
+    assert [chip.besides for chip in filters.chips()] == [True]
+
+
+@given(st.lists(st.none() | st.text(min_size=1, max_size=20).filter(str.strip), min_size=1, max_size=5))
+def test_left_out_values_are_read_as_they_were_written(values: list[str | None]) -> None:
+    assert split_values(joined_values(values)) == tuple(values)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("besides.stream", "yes"),
+        ("besides.price", "cheap"),
+        ("besides.weather", "sunny"),
+        ("besides.besides.model", "a"),
+        ("besides.tag.a b", "c"),
+        ("besides.model", "m" * 192),
+    ],
+)
+def test_what_cannot_be_left_out_is_named(name: str, text: str) -> None:
+    with pytest.raises(InvalidFilterError) as raised:
+        read((name, text))
+    assert raised.value.field in (name, name.removeprefix("besides."))
+
+
+def test_more_left_out_values_than_an_address_holds_are_none_of_it() -> None:
+    filters = read().besides("model", [f"{number:04}" for number in range(200)])
+    assert filters is not None
+    assert filters.besides("model", ["m" * 191] * 3) is not None
+    assert filters.besides("model", [f"{number:0191}" for number in range(5)]) is None
+
+
+def test_what_calls_lack_besides_the_values_of_filters() -> None:
+    filters = read(("without", "tags,latency,response_id,user"))
+    assert filters.arguments() == {"without": "user,tags,latency,response_id"}
+    assert filters.columns() == {"user_id": None}

@@ -19,9 +19,9 @@ from ..breakdowns import cost_cell
 from ..breakdowns import dimension_of
 from ..breakdowns import tag_subject
 from ..filter_bar import Input
+from ..filter_reading import check_tag_key
 from ..filters import TAG_PREFIX
 from ..filters import Filters
-from ..filters import check_tag_key
 from ..formats import number
 from ..framing import Content
 from ..framing import View
@@ -124,8 +124,10 @@ def _name(subject: Subject, value: str | None) -> str:
 
 
 def _narrowed(filters: Filters, subject: Subject, axis: Axis, at: int) -> Filters | None:
-    """The filters of a row or column; ``None`` for "others", which no address names."""
-    return filters.narrowed(subject.field, axis.values[at]) if at < len(axis.values) else None
+    """The filters of a row or column; ``None`` where the names that "others" are not fill no address."""
+    if at < len(axis.values):
+        return filters.narrowed(subject.field, axis.values[at])
+    return filters.besides(subject.field, axis.values)
 
 
 def _rows(found: Cross, rows: Subject, columns: Subject, filters: Filters, measure: str) -> Iterator[Row]:
@@ -145,8 +147,10 @@ def _rows(found: Cross, rows: Subject, columns: Subject, filters: Filters, measu
 
 
 def _head(found: Cross, rows: Subject, here: Filters | None, at: int) -> Cell:
-    if here is None:
-        return Cell(text=f"{found.rows.others:,} others", muted=True)
+    if at >= len(found.rows.values):
+        address = link(".overview", here.arguments()) if here else ""
+        return Cell(text=f"{found.rows.others:,} others", muted=True, href=address)
+    assert here is not None  # noqa: S101  (every value has an address)
     value = found.rows.values[at]
     return Cell(
         text=_name(rows, value),

@@ -35,8 +35,8 @@ from ..notices import notices
 from ..responses import Place
 from ..responses import link
 from ..spend_chart import SpendChart
-from ..spend_chart import chart_ranks
 from ..spend_chart import spend_chart
+from ..spend_series import chart_ranks
 from ..tables import Table
 from ..tiles import Measured
 from ..tiles import tiles

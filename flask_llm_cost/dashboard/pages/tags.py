@@ -22,8 +22,8 @@ from ..breakdowns import breakdown_table
 from ..breakdowns import dimension_of
 from ..breakdowns import tag_subject
 from ..figures import Figure
+from ..filter_reading import check_tag_key
 from ..filters import TAG_PREFIX
-from ..filters import check_tag_key
 from ..formats import number
 from ..formats import percent
 from ..framing import Content
@@ -33,8 +33,8 @@ from ..listing import PARAMETERS
 from ..responses import Place
 from ..responses import link
 from ..spend_chart import SpendChart
-from ..spend_chart import chart_ranks
 from ..spend_chart import spend_chart
+from ..spend_series import chart_ranks
 from ..splits import Split
 from ..tables import Cell
 from ..tables import Column
