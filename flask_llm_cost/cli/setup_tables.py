@@ -16,6 +16,7 @@ from ..doctor import place
 from ..doctor import problems
 from ..ledger import Ledger
 from ..ledger import SchemaReport
+from ..ledger import missing_structure
 from ..ledger.revisions import MissingRevision
 from ..ledger.revisions import missing_revisions
 from ..runtime import Runtime
@@ -158,12 +159,21 @@ def _half_made(report: SchemaReport, directory: Path, are_there: Sequence[str]) 
 
 def _created(ledger: Ledger, report: SchemaReport) -> Step:
     if report.ok:
-        return Step("The tables are there, as this version expects.")
+        return _indexed(ledger)
     if len(report.problems) > len(report.missing_tables):
         raise _refused(
             ledger, f"Its tables are of another version. {problems(report)} Mend it with: {mend(report)}"
         )
     what = f"{plural(len(report.missing_tables), 'table')}: {', '.join(report.missing_tables)}"
+    return Step(f"Created {what}.", f"create {what}", partial(_create, ledger))
+
+
+def _indexed(ledger: Ledger) -> Step:
+    """Indexes that a newer version added to tables that are there."""
+    missing = missing_structure(ledger.engine).indexes
+    if not missing:
+        return Step("The tables are there, as this version expects.")
+    what = f"{plural(len(missing), 'index', 'indexes')}: {', '.join(missing)}"
     return Step(f"Created {what}.", f"create {what}", partial(_create, ledger))
 
 

@@ -9,6 +9,8 @@ from .advice import problems
 from .check import Check
 from .check import healthy
 from .examination import examine
+from .setup import cannot_start
+from .setup import not_tracked
 from .setup import prices as prices_check
 from .stored import quarantined
 from .verify import Step
@@ -17,10 +19,12 @@ from .verify import verify_capture
 __all__ = [
     "Check",
     "Step",
+    "cannot_start",
     "database_advice",
     "examine",
     "healthy",
     "mend",
+    "not_tracked",
     "place",
     "prices_check",
     "problems",

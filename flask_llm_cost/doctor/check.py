@@ -38,6 +38,6 @@ def error(name: str, evidence: str, fix: str) -> Check:
     return Check(name, "error", evidence, fix)
 
 
-def healthy(checks: Iterable[Check]) -> bool:
-    """Whether no check ended in an error; warnings do not fail a deployment."""
-    return all(check.status != "error" for check in checks)
+def healthy(checks: Iterable[Check], *, strict: bool = False) -> bool:
+    """Whether no check ended in an error; warnings do not fail a deployment, unless it is to be strict."""
+    return all(check.status == "ok" or (check.status == "warn" and not strict) for check in checks)

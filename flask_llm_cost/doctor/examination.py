@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC
 from datetime import datetime
+from datetime import timedelta
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
@@ -33,8 +34,12 @@ from .setup import provider_packages
 from .setup import waiting
 from .stored import rollups
 from .stored import stored_checks
+from .structure import structure
 from .sums import daily_sums
 from .sums import replica
+
+#: How much of the rollups is added up without ``--deep``.
+RECENT = timedelta(days=1)
 
 
 def examine(runtime: Runtime, *, deep: bool = False, debug: bool = False) -> Iterator[Check]:
@@ -81,19 +86,19 @@ def database(runtime: Runtime, *, deep: bool) -> Iterator[Check]:
         return
     yield ok("schema", "The tables are as this version expects.")
     yield from _stored(ledger, deep=deep)
-    yield from budgets(runtime)
+    yield from budgets(runtime, deep=deep)
 
 
 def _stored(ledger: Ledger, *, deep: bool) -> Iterator[Check]:
     try:
+        yield from structure(ledger)
         with ledger.session() as session:
             yield from stored_checks(session, deep=deep)
             if session.scalar(select(LlmCall.id).limit(1)) is not None:
                 yield daily_sums(session, ledger)
             yield from replica(session, ledger)
-        if deep:
-            with ledger.session() as session:
-                yield rollups(session)
+        with ledger.session() as session:
+            yield rollups(session, None if deep else datetime.now(UTC) - RECENT)
         yield bill(ledger)
     except (SQLAlchemyError, LedgerUnavailable) as problem:
         yield error(

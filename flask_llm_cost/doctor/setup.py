@@ -8,6 +8,7 @@ from datetime import datetime
 from datetime import timedelta
 
 from .. import capture
+from ..errors import CaptureContractError
 from ..errors import LLMCostError
 from ..ingest.choice import DatabaseIngest
 from ..journal import DAMAGED_SUFFIX
@@ -56,10 +57,32 @@ def configuration(runtime: Runtime) -> Check:
     try:
         ingestion = f"{runtime.ingest.mode} ({runtime.ingest.reason})"
     except LLMCostError as problem:
-        return error("configuration", str(problem), "Mend the configuration of the database.")
+        return error(
+            "configuration",
+            str(problem),
+            "Correct SQLALCHEMY_DATABASE_URI, SQLALCHEMY_BINDS or LLM_COST_BIND_KEY.",
+        )
     where = "database" if runtime.ledger_source else runtime.ingest.mode
     return ok(
         "configuration", f"Calls go to: {where}. Ingestion: {ingestion}. Days are those of {config.timezone}."
+    )
+
+
+def cannot_start(problem: LLMCostError) -> Check:
+    """Of an app whose ``init_app`` raised."""
+    if isinstance(problem, CaptureContractError):
+        return error("capture", str(problem), "Mend it, or take the SDK out of LLM_COST_INSTRUMENT.")
+    return error(
+        "configuration", f"The app cannot start: {problem}", "Correct it where the app is configured."
+    )
+
+
+def not_tracked() -> Check:
+    """Of an app without a tracker."""
+    return error(
+        "configuration",
+        "This app does not track LLM costs yet.",
+        "Call LLMCostTracker().init_app(app) where it is created; flask llm-cost setup shows how.",
     )
 
 

@@ -21,6 +21,7 @@ from .check import Check
 from .check import error
 from .check import ok
 from .check import warn
+from .rates import line_rates
 
 #: How many of the latest calls are added up without ``--deep``.
 SAMPLE = 1_000
@@ -38,6 +39,7 @@ def stored_checks(session: Session, *, deep: bool) -> Iterator[Check]:
         yield unpriced(session, recorded)
         yield usage(session, recorded)
         yield line_items(session, None if deep else SAMPLE)
+        yield line_rates(session, None if deep else SAMPLE)
 
 
 def quarantined(session: Session) -> Check:
@@ -147,14 +149,16 @@ def _sums(session: Session, after: int, to: int) -> list[tuple[int, Decimal | No
     return [(row[0], row[1], row[2]) for row in session.execute(statement)]
 
 
-def rollups(session: Session) -> Check:
-    """Whether the sums kept per hour equal what the calls add up to, to the last digit.
+def rollups(session: Session, since: datetime | None) -> Check:
+    """Whether the sums that are kept equal what the calls add up to, to the last digit.
 
     :param session: a fresh one, so that both sides are read in one snapshot.
+    :param since: only sums of hours that begin then or later; ``None`` for all, of days and tags too.
     """
-    drift = rollup_drift(session)
+    drift = rollup_drift(session, since)
     if not drift:
-        return ok("rollups", "The rollups equal the calls, to the last digit.")
+        of = "The rollups" if since is None else f"The rollups per hour since {since:%Y-%m-%d %H:%M} UTC"
+        return ok("rollups", f"{of} equal the calls, to the last digit.")
     first = drift[0]
     column, (told, kept) = next(iter(first.differences.items()))
     of = f"{first.provider}/{first.model}" + (f", {first.tag_key}={first.tag_value}" if first.tag_key else "")

@@ -30,6 +30,8 @@ from .schema import SchemaReport
 from .shared import host_transaction_open
 from .shared import shared_connection
 from .source import LedgerSource
+from .structure import Structure
+from .structure import missing_structure
 from .writer import Ledger
 
 __all__ = [
@@ -59,6 +61,8 @@ __all__ = [
     "EventRefused",
     "LedgerUnavailable",
     "SchemaReport",
+    "Structure",
+    "missing_structure",
     "Drift",
     "RollupChoice",
     "rollup_drift",

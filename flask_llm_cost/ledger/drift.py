@@ -23,6 +23,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from .coverage import DAY
+from .coverage import HOURS
 from .coverage import Kind
 from .coverage import read_kinds
 from .meta import pruned_before
@@ -81,20 +82,25 @@ def correction(drift: Drift) -> Row:
     return rollup_row(key, [missing.get(name, 0) for name in SUMS])
 
 
-def rollup_drift(session: Session) -> list[Drift]:
+def rollup_drift(session: Session, since: datetime | None = None) -> list[Drift]:
     """Where the rollups differ from the calls, to the last digit; from the last prune on. Reads everything.
 
     Both sides are read in one snapshot, so calls that arrive meanwhile make no difference. Of rollups that
     are kept since lately only, the part that is complete is compared.
+
+    :param since: only sums per hour, of hours that begin at this moment or later.
     """
     one_snapshot(session)
     connection = session.connection()
-    return [
-        drift
-        for kind in read_kinds(connection)
-        for window in windows(connection, kind, kind.complete_from)
-        for drift in drift_of(connection, window)
-    ]
+    if since is not None:
+        asked = windows(connection, HOURS, HOURS.first_bucket_from(since))
+    else:
+        asked = [
+            window
+            for kind in read_kinds(connection)
+            for window in windows(connection, kind, kind.complete_from)
+        ]
+    return [drift for window in asked for drift in drift_of(connection, window)]
 
 
 def one_snapshot(session: Session) -> None:

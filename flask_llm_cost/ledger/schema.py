@@ -27,6 +27,7 @@ from .meta import SCHEMA_VERSION_KEY
 from .meta import read_meta
 from .models import SCHEMA_VERSION
 from .models import Base
+from .structure import missing_structure
 from .types import BINARY_COLLATION
 
 _ALEMBIC = "alembic_version"
@@ -91,7 +92,9 @@ def check_schema(engine: Engine) -> SchemaReport:
 
 
 def create_tables(engine: Engine) -> None:
-    """Create those of the ledger's tables that are missing, as ``db.create_all()`` would; none of the host's.
+    """Create those of the ledger's tables that are missing, none of the host's, and indexes that are missing.
+
+    ``db.create_all()`` would do the first; it never adds an index to a table that is there.
 
     :raises SQLAlchemyError: the database refuses, or another process creates them at the same time.
     """
@@ -100,6 +103,12 @@ def create_tables(engine: Engine) -> None:
         copy_with_stock_types(table, metadata)
     with engine.begin() as connection:
         metadata.create_all(connection)
+    missing = missing_structure(engine).indexes
+    with engine.begin() as connection:
+        for table in metadata.sorted_tables:
+            for index in table.indexes:
+                if index.name in missing:
+                    index.create(connection)
 
 
 def _fix(live: Mapping[str, object], version: str | None, columns_differ: bool) -> str:

@@ -198,7 +198,7 @@ class Ledger:
         return check_schema(self.engine)
 
     def create_tables(self) -> None:
-        """Create those of its tables that are missing.
+        """Create those of its tables, and of their indexes, that are missing.
 
         :raises SQLAlchemyError: the database refuses, or another process creates them at the same time.
         """

@@ -5,6 +5,8 @@ No network either, but in ``refresh``, which only commands import.
 
 from __future__ import annotations
 
+from .calculate import discounted
+from .calculate import line_cost
 from .catalog import AUTHORITATIVE_PROVIDERS
 from .catalog import Catalog
 from .dearest import DearestRates
@@ -27,4 +29,6 @@ __all__ = [
     "AUTHORITATIVE_PROVIDERS",
     "STEPS",
     "caller_price",
+    "discounted",
+    "line_cost",
 ]

@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cache
 
+from ..components import RateBasis
 from ..components import components
 from ..events import CostStatus
 from ..events import PricedItem
@@ -123,8 +124,7 @@ def _line(name: str, quantity: Decimal, rate: Rate | None, terms: Terms) -> Pric
     if rate is not None:
         amount, per_unit = rate.amount, rate.per_unit
         if terms.discount:
-            share = EXACT.subtract(_ONE, terms.discount)
-            amount = to_scale(EXACT.multiply(amount, share), MONEY_SCALE)
+            amount = discounted(amount, terms.discount)
             per_unit = EXACT.divide(amount, Decimal(component.rate_basis.divisor))
         billed = _exact_minutes(quantity) if component.unit == "minute" else quantity
         cost = _stored(EXACT.multiply(billed, per_unit))
@@ -140,6 +140,18 @@ def _line(name: str, quantity: Decimal, rate: Rate | None, terms: Terms) -> Pric
         cost_status=status,
         provider_field=(fields.get(name) or fields.get(component.usage or "")) if fields else None,
     )
+
+
+def discounted(rate: Decimal, discount: Decimal) -> Decimal:
+    """A rate with a share taken off, as it is stored."""
+    return to_scale(EXACT.multiply(rate, EXACT.subtract(_ONE, discount)), MONEY_SCALE) if discount else rate
+
+
+def line_cost(quantity: Decimal, unit: str, rate: Decimal, rate_basis: str) -> Decimal:
+    """What a line costs by what is stored of it."""
+    billed = _exact_minutes(quantity) if unit == "minute" else quantity
+    per_unit = EXACT.divide(rate, Decimal(RateBasis(rate_basis).divisor))
+    return _stored(EXACT.multiply(billed, per_unit))
 
 
 def _exact_minutes(minutes: Decimal) -> Decimal:

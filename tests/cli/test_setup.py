@@ -137,6 +137,16 @@ def test_tables_that_a_newer_version_added_are_created_beside_the_others(app: Co
     assert "Created 1 table: llm_cost_repricings." in result.stdout
 
 
+def test_indexes_that_a_newer_version_added_are_created_too(stored: CommandApp) -> None:
+    on_mysql = stored.ledger.engine.dialect.name in ("mysql", "mariadb")
+    with stored.ledger.engine.begin() as connection:
+        connection.exec_driver_sql(
+            f"DROP INDEX ix_llm_cost_calls_model{' ON llm_cost_calls' if on_mysql else ''}"
+        )
+    assert "Created 1 index: ix_llm_cost_calls_model." in stored.run("setup").stdout
+    assert "The tables are there, as this version expects." in stored.run("setup").stdout
+
+
 def test_tables_of_another_shape_are_left_alone(app: CommandApp) -> None:
     with app.ledger.engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE llm_cost_calls DROP COLUMN details")

@@ -136,3 +136,21 @@ def test_links_between_the_readme_and_the_repository_hold() -> None:
         targets = re.findall(r"\]\(([^)#:]+)\)", (root / page).read_text("utf-8"))
         missing = [target for target in targets if not (root / target).exists()]
         assert not missing, f"{page} links to {missing}"
+
+
+def test_every_check_of_doctor_is_documented() -> None:
+    section = (
+        (DOCS / "cli.md")
+        .read_text("utf-8")
+        .partition("\n## `flask llm-cost doctor`\n")[2]
+        .partition("\n## ")[0]
+    )
+    documented = {
+        name.partition(" ")[0] for row in _rows(section) for name in re.findall(r"`([^`]+)`", row[0])
+    }
+    source = "".join(
+        path.read_text("utf-8") for path in sorted((DOCS.parent / "flask_llm_cost" / "doctor").glob("*.py"))
+    )
+    named = set(re.findall(r"\b(?:ok|warn|error)\(\s*\"([a-z ]+)\"", source))
+    assert len(named) > 15
+    assert {name.partition(" ")[0] for name in named} <= documented

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable
 from datetime import UTC
 from datetime import date
 from datetime import datetime
@@ -13,11 +14,16 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from flask import Flask
+from flask.cli import FlaskGroup
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import insert
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from flask_llm_cost import Budget
+from flask_llm_cost import LLMCostTracker
 from flask_llm_cost import StorageError
 from flask_llm_cost.capture.mute import ours
 from flask_llm_cost.doctor import Check
@@ -29,6 +35,9 @@ from flask_llm_cost.doctor.setup import waiting
 from flask_llm_cost.doctor.stored import line_items
 from flask_llm_cost.events import CallStart
 from flask_llm_cost.events import Observation
+from flask_llm_cost.ledger import AlertDelivery
+from flask_llm_cost.ledger import BudgetAlert
+from flask_llm_cost.ledger import BudgetWindow
 from flask_llm_cost.ledger import LineItem
 from flask_llm_cost.ledger import LlmCall
 from flask_llm_cost.ledger import Quarantine
@@ -155,8 +164,8 @@ def test_rollups_that_drifted_are_an_error_with_both_numbers(stored: CommandApp)
         session.execute(update(Rollup).where(Rollup.grain == "h").values(calls=5))
         session.commit()
 
-    assert "rollups" not in checks(stored)
     check = checks(stored, deep=True)["rollups"]
+    assert checks(stored)["rollups"].evidence == check.evidence
     assert check.status == "error"
     assert "1 rollup differs from its calls; the first: openai/gpt-5 in the hour from " in check.evidence
     assert check.evidence.endswith("calls 5 instead of 1.")
@@ -405,3 +414,201 @@ def test_what_waits_in_the_journal_is_shown(make_app: MakeCommandApp, tmp_path: 
 
     app.tracker.shutdown()
     assert "0 files of running processes, 1 of others" in checks(make())["journal"].evidence
+
+
+def test_without_deep_the_rollups_of_the_last_day_are_held_against_their_calls(app: CommandApp) -> None:
+    app.call(at=datetime.now(UTC) - timedelta(days=3))
+    with Session(app.ledger.engine) as session:
+        session.execute(update(Rollup).values(calls=5))
+        session.commit()
+    found = checks(app)["rollups"]
+
+    assert found.status == "ok"
+    assert found.evidence.startswith("The rollups per hour since ")
+    assert checks(app, deep=True)["rollups"].status == "error"
+
+
+DROPS = {
+    "sqlite": "DROP INDEX ix_llm_cost_calls_user",
+    "postgresql": "DROP INDEX ix_llm_cost_calls_user",
+    "mariadb": "DROP INDEX ix_llm_cost_calls_user ON llm_cost_calls",
+}
+
+
+def test_an_index_that_is_missing_is_a_warning_with_the_command(stored: CommandApp) -> None:
+    assert checks(stored)["indexes"].evidence == "Every index is there."
+    with stored.ledger.engine.begin() as connection:
+        connection.exec_driver_sql(DROPS[stored.ledger.engine.dialect.name])
+    check = checks(stored)["indexes"]
+
+    assert (check.status, check.fix) == ("warn", "flask llm-cost setup")
+    assert check.evidence.startswith("Indexes that are missing: ix_llm_cost_calls_user. ")
+
+
+@pytest.mark.parametrize("database_url", ["postgresql", "mariadb"], indirect=True)
+def test_keys_that_are_missing_are_told(stored: CommandApp) -> None:
+    on_mariadb = stored.ledger.engine.dialect.name == "mariadb"
+    kinds = ("KEY", "FOREIGN KEY") if on_mariadb else ("CONSTRAINT", "CONSTRAINT")
+    with stored.ledger.engine.begin() as connection:
+        connection.exec_driver_sql(
+            f"ALTER TABLE llm_cost_line_items DROP {kinds[1]} fk_llm_cost_line_items_call_id"
+        )
+    check = checks(stored)["keys"]
+    assert (check.status, check.evidence) == (
+        "warn",
+        "Foreign keys that are missing: fk_llm_cost_line_items_call_id.",
+    )
+
+    with stored.ledger.engine.begin() as connection:
+        connection.exec_driver_sql(f"ALTER TABLE llm_cost_calls DROP {kinds[0]} uq_llm_cost_calls_event_id")
+    check = checks(stored)["keys"]
+    assert (check.status, check.evidence) == (
+        "error",
+        "Keys that are missing: uq_llm_cost_calls_event_id. A call can be counted twice.",
+    )
+
+
+@pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
+def test_a_storage_engine_without_transactions_is_an_error(stored: CommandApp) -> None:
+    with stored.ledger.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE llm_cost_quarantine ENGINE=MyISAM")
+    check = checks(stored)["keys"]
+
+    assert check.status == "error"
+    assert "llm_cost_quarantine (MyISAM)" in check.evidence
+
+
+def test_a_line_that_does_not_cost_what_it_says_is_an_error(stored: CommandApp) -> None:
+    stored.call(
+        usage=Usage(input_tokens=7, output_tokens=3, charges={"transcription_minute": Decimal(1) / 6})
+    )
+    stored.call()
+    assert checks(stored)["rates"].status == "ok"
+    with Session(stored.ledger.engine) as session:
+        session.execute(update(LineItem).where(LineItem.component == "input").values(rate=Decimal("1.26")))
+        session.commit()
+    check = checks(stored)["rates"]
+
+    assert check.status == "error"
+    # 1,000 tokens at 1.26 a million.
+    assert "2 of the latest 1,000 calls" in check.evidence
+    assert "input costs 0.001250000000 instead of 0.001260000000" in check.evidence
+
+
+def test_a_line_at_another_rate_than_the_frozen_one_is_an_error(app: CommandApp) -> None:
+    app.call()
+    with Session(app.ledger.engine) as session:
+        both = {"rate": Decimal("2"), "cost": Decimal("0.002")}  # 1,000 tokens at 2 a million
+        session.execute(update(LineItem).where(LineItem.component == "input").values(both))
+        session.commit()
+
+    assert "input at 2.000000000000, frozen were 1.25" in checks(app)["rates"].evidence
+
+
+def test_a_discount_is_a_part_of_the_frozen_rate(make_app: MakeCommandApp, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'a.sqlite'}"
+    app = make_app(url, LLM_COST_DISCOUNTS={"openai": "0.15"}).create_tables()
+    app.call()
+    check = checks(app)["rates"]
+
+    assert (
+        check.evidence
+        == "Each of 2 lines of the latest 1,000 calls costs its quantity times its frozen rate."
+    )
+
+
+def test_windows_of_budgets_are_held_against_their_calls(make_app: MakeCommandApp, tmp_path: Path) -> None:
+    budgets = [Budget("everything", "10", "month")]
+    app = make_app(f"sqlite:///{tmp_path / 'a.sqlite'}", budgets=budgets).create_tables()
+    app.call()
+    found = checks(app, deep=True)
+    assert found["budget windows"].evidence == "1 open window looked at: every one equals its calls."
+    assert found["alerts"].evidence == "No alert of the last 7 days waits for its channel."
+
+    with Session(app.ledger.engine) as session:
+        session.execute(update(BudgetWindow).values(spent=Decimal("3")))
+        session.commit()
+    check = checks(app, deep=True)["budget windows"]
+    assert (check.status, check.fix) == ("error", "flask llm-cost budgets reconcile")
+    # 1,000 tokens at 1.25 and 100 at 10 a million.
+    assert check.evidence == (
+        "1 window of 1 differ from their calls; the first: everything, 3 USD instead of 0.00225."
+    )
+    assert "budget windows" not in checks(app)
+
+
+def test_alerts_that_nobody_got_are_a_warning(make_app: MakeCommandApp, tmp_path: Path) -> None:
+    budgets = [Budget("everything", "10", "month")]
+    app = make_app(f"sqlite:///{tmp_path / 'a.sqlite'}", budgets=budgets).create_tables()
+    now = datetime.now(UTC)
+    alert = {
+        "budget": "everything",
+        "definition": "d",
+        "scope": "",
+        "threshold": Decimal("0.8"),
+        "limit_amount": Decimal(10),
+        "spent": Decimal(8),
+        "window_start": now,
+        "found_by": "somebody",
+    }
+    told = {
+        "attempts": 3,
+        "failure": "404",
+        "is_given_up": True,
+        "owner": "",
+        "claimed_until": 0,
+    }
+    with Session(app.ledger.engine) as session:
+        for number, reached in enumerate((now, now - timedelta(days=8)), start=1):
+            session.execute(
+                insert(BudgetAlert).values(id=number, window_key=str(number), reached_at=reached, **alert)
+            )
+            session.execute(insert(AlertDelivery).values(alert_id=number, channel="webhook", **told))
+        session.commit()
+    check = checks(app)["alerts"]
+
+    assert (check.status, check.evidence) == (
+        "warn",
+        "Alerts of the last 7 days that nobody got: webhook 1 (404).",
+    )
+
+
+def test_strict_makes_the_exit_code_1_for_warnings(app: CommandApp) -> None:
+    assert app.run("doctor").exit_code == 0  # no call is recorded yet: a warning
+    result = app.run("doctor", "--strict", "--format", "json")
+
+    assert result.exit_code == 1
+    document = json.loads(result.stdout)
+    assert (document["ok"], document["errors"]) == (False, 0)
+    assert document["warnings"] == sum(check["status"] == "warn" for check in document["checks"]) > 0
+
+
+def untracked() -> Flask:
+    return Flask("plain")
+
+
+def misconfigured() -> Flask:
+    app = Flask("plain")
+    app.config["LLM_COST_INSTRUMENT"] = ["opnai"]
+    LLMCostTracker(app)
+    return app
+
+
+@pytest.mark.parametrize(
+    ("create_app", "told"),
+    [
+        (untracked, "This app does not track LLM costs yet."),
+        (misconfigured, "The app cannot start: LLM_COST_INSTRUMENT: unknown SDK 'opnai'"),
+    ],
+)
+def test_an_app_that_cannot_be_examined_is_an_error_for_programs_too(
+    create_app: Callable[[], Flask], told: str
+) -> None:
+    arguments = ["llm-cost", "doctor", "--format", "json"]
+    result = CliRunner().invoke(FlaskGroup(create_app=create_app), arguments)
+
+    assert result.exit_code == 1
+    (check,) = json.loads(result.stdout)["checks"]
+    assert (check["check"], check["status"]) == ("configuration", "error")
+    assert check["evidence"].startswith(told)
+    assert check["fix"]

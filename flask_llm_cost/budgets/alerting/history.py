@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy import func
+from sqlalchemy import or_
 from sqlalchemy import select
 
 from ...wording import plural
@@ -54,6 +56,29 @@ class PastAlert:
     window_end: datetime | None
     reached_at: datetime
     told: tuple[Told, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """How many alerts a channel has not taken, and why the last one was not."""
+
+    channel: str
+    count: int
+    failure: str | None
+
+
+def undelivered(connection: Connection, *, since: datetime, before: datetime) -> list[Undelivered]:
+    """Alerts that nobody got: given up, or still tried, of those that were reached in this time."""
+    told, alert = DELIVERIES.columns, ALERTS.columns
+    statement = (
+        select(told.channel, func.count(), func.max(told.failure))
+        .join_from(DELIVERIES, ALERTS, alert.id == told.alert_id)
+        .where(told.delivered_at.is_(None), alert.reached_at >= since)
+        .where(or_(told.is_given_up, alert.reached_at < before))
+        .group_by(told.channel)
+        .order_by(told.channel)
+    )
+    return [Undelivered(*row) for row in connection.execute(statement)]
 
 
 def past_alerts(connection: Connection, most: int) -> list[PastAlert]:
