@@ -6,6 +6,10 @@ import re
 from collections.abc import Iterator
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
+from typing import get_args
+from typing import get_origin
+from typing import get_type_hints
 from zoneinfo import ZoneInfo
 
 import click
@@ -44,6 +48,23 @@ def test_every_configuration_key_is_documented_with_its_default() -> None:
     ]
     assert [row[:2] for row in rows] == expected
     assert all(len(row) == 4 and row[3] for row in rows)
+
+
+def test_every_choice_of_a_configuration_key_is_documented() -> None:
+    allowed = {row[0].strip("`"): row[2] for row in _rows((DOCS / "configuration.md").read_text("utf-8"))}
+    choices = {
+        PREFIX + name.upper(): [
+            choice
+            for part in (hint, *get_args(hint))
+            if get_origin(part) is Literal
+            for choice in get_args(part)
+        ]
+        for name, hint in get_type_hints(Config).items()
+    }
+    assert sum(map(bool, choices.values())) >= 7
+    for key, names in choices.items():
+        for name in names:
+            assert f'`"{name}"`' in allowed[key], f"{key}: {name} is not documented"
 
 
 @pytest.mark.parametrize("table", sorted(Base.metadata.tables))
