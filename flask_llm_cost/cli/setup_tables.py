@@ -165,7 +165,7 @@ def _created(ledger: Ledger, report: SchemaReport) -> Step:
             ledger, f"Its tables are of another version. {problems(report)} Mend it with: {mend(report)}"
         )
     what = f"{plural(len(report.missing_tables), 'table')}: {', '.join(report.missing_tables)}"
-    return Step(f"Created {what}.", f"create {what}", partial(_create, ledger))
+    return Step(f"Created {what}.", f"create {what}", partial(create_missing, ledger))
 
 
 def _indexed(ledger: Ledger) -> Step:
@@ -174,22 +174,29 @@ def _indexed(ledger: Ledger) -> Step:
     if not missing:
         return Step("The tables are there, as this version expects.")
     what = f"{plural(len(missing), 'index', 'indexes')}: {', '.join(missing)}"
-    return Step(f"Created {what}.", f"create {what}", partial(_create, ledger))
+    return Step(f"Created {what}.", f"create {what}", partial(create_missing, ledger))
 
 
-def _create(ledger: Ledger) -> None:
-    try:
-        ledger.create_tables()
-    except SQLAlchemyError as error:
-        if ledger.check_schema().ok:
-            return  # another process was faster
+def create_missing(ledger: Ledger) -> None:
+    """Create what is missing. Of several processes at once, one that is too late goes on after the others."""
+    before = None
+    while before != (missing := _missing(ledger)) and any(missing):
+        before = missing
+        try:
+            ledger.create_tables()
+        except SQLAlchemyError as error:
+            failure = error
+    if any(missing):
         raise click.ClickException(
-            f"{place(ledger.engine)} did not take the tables: {_ddl_trouble(error)}. Run it as a database "
+            f"{place(ledger.engine)} did not take the tables: {_ddl_trouble(failure)}. Run it as a database "
             "user who may create tables."
-        ) from error
+        ) from failure
+
+
+def _missing(ledger: Ledger) -> tuple[tuple[str, ...], ...]:
+    return ledger.check_schema().missing_tables, missing_structure(ledger.engine).indexes
 
 
 def _ddl_trouble(error: SQLAlchemyError) -> str:
     """The driver's own words: statements that create tables hold no values of anybody's."""
-    told = str(getattr(error, "orig", None) or type(error).__name__)
-    return " ".join(told.split())
+    return str(getattr(error, "orig", None) or type(error).__name__).partition("\n")[0]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from click.testing import CliRunner
@@ -20,7 +22,11 @@ from sqlalchemy import create_engine
 from sqlalchemy import inspect
 
 from flask_llm_cost import LLMCostTracker
+from flask_llm_cost.cli.setup_tables import create_missing
 from flask_llm_cost.ledger import Base
+from flask_llm_cost.ledger import Ledger
+from flask_llm_cost.ledger import Structure
+from flask_llm_cost.ledger import missing_structure
 from flask_llm_cost.pricing.tables import file_table
 from tests.cli.apps import CommandApp
 from tests.cli.apps import MakeCommandApp
@@ -114,6 +120,21 @@ def test_the_tables_are_created_and_a_second_time_nothing_is(
     assert "The tables are there, as this version expects." in second.stdout
     assert "Created" not in second.stdout
     app.call()
+
+
+@pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
+def test_several_processes_may_create_them_at_once(make_app: MakeCommandApp, database_url: str) -> None:
+    ledgers = [make_app(database_url).ledger for _ in range(3)]
+    barrier = Barrier(len(ledgers))
+
+    def create(ledger: Ledger) -> None:
+        barrier.wait()
+        create_missing(ledger)
+
+    with ThreadPoolExecutor(len(ledgers)) as pool:
+        list(pool.map(create, ledgers))
+    assert ledgers[0].check_schema().ok
+    assert missing_structure(ledgers[0].engine) == Structure()
 
 
 def test_a_dry_run_says_it_and_changes_nothing(make_app: MakeCommandApp, tmp_path: Path) -> None:
