@@ -45,4 +45,4 @@ if __name__ == "__main__":
         ("bob", "How deep is the sea?"),
     ]:
         browser.get("/ask", query_string={"user": user, "q": question})
-    print(app.test_cli_runner().invoke(args=["llm-cost", "report", "--days", "1"]).stdout)
+    print(app.test_cli_runner().invoke(args=["llm-cost", "report"]).stdout)

@@ -14,7 +14,7 @@ def main() -> None:
     answers = browser.get("/compare", query_string={"user": "ann", "q": "Is the ferry late?"}).get_json()
     print(f"ann was answered by {' and '.join(answers)}.")
     browser.get("/first", query_string={"user": "bob", "q": "Tell me a long story."})
-    report = ["llm-cost", "report", "--days", "1", "--by", "tag:role", "--by", "user", "--by", "status"]
+    report = ["llm-cost", "report", "--by", "tag:role", "--by", "user", "--by", "status"]
     print(app.test_cli_runner().invoke(args=report).stdout)
 
 

@@ -39,7 +39,7 @@ def main() -> None:
         browser.post("/documents", data={"user": user, "text": text})
     with _worker():
         _wait_for_summaries(app)
-    report = ["llm-cost", "report", "--days", "1", "--by", "user", "--by", "tag:feature", "--by", "endpoint"]
+    report = ["llm-cost", "report", "--by", "user", "--by", "tag:feature", "--by", "endpoint"]
     print(app.test_cli_runner().invoke(args=report).stdout)
 
 

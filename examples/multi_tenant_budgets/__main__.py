@@ -22,7 +22,7 @@ def main() -> None:
         print(f"{name}: {_ask(app, name)}")
     for name in ("ann", "hal"):
         print(f"Notices that {name} is shown: {_notices(app, name)}")
-    for command in ("budgets status", "report --days 1 --by tag:tenant --by user"):
+    for command in ("budgets status", "report --by tag:tenant --by user"):
         print()
         print(app.test_cli_runner().invoke(args=["llm-cost", *command.split()]).stdout)
 

@@ -10,6 +10,7 @@ from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..doctor import database_advice
+from ..doctor import not_tracked
 from ..errors import InvalidFilterError
 from ..errors import LLMCostError
 from ..errors import StorageError
@@ -26,10 +27,8 @@ def current_runtime() -> Runtime:
     """
     found = runtime_of(current_app)
     if found is None:
-        raise click.ClickException(
-            "This app does not track LLM costs yet. Call LLMCostTracker().init_app(app) where it is created; "
-            "flask llm-cost setup shows how."
-        )
+        missing = not_tracked()
+        raise click.ClickException(f"{missing.evidence} {missing.fix}")
     return found
 
 
