@@ -16,6 +16,7 @@ from ..ledger import LineItem
 from ..ledger import LlmCall
 from ..pricing import discounted
 from ..pricing import line_cost
+from ..wording import plural
 from .check import Check
 from .check import error
 from .check import ok
@@ -25,20 +26,21 @@ _NAMED = 3
 _ZERO = Decimal(0)
 
 
-def line_rates(session: Session, sample: int | None) -> Check:
+def line_rates(session: Session, sample: int) -> Check:
     """Whether lines cost what they say, at the rates that were frozen with their calls.
 
-    :param sample: how many of the latest calls are looked at; ``None`` for all.
+    :param sample: how many of the latest calls are looked at: this is worked out line by line, not by the
+        database.
     """
     last = session.scalar(select(func.max(LlmCall.id))) or 0
-    first = 0 if sample is None else max(0, last - sample)
+    first = max(0, last - sample)
     looked, wrong = 0, dict[int, str]()
     for start in range(first, last, _BATCH):
         for line in _lines(session, start, min(start + _BATCH, last)):
             looked += 1
             if (fault := _fault(line)) is not None:
                 wrong.setdefault(line.id, fault)
-    scope = "all calls" if sample is None else f"the latest {sample:,} calls"
+    scope = f"the latest {sample:,} calls"
     if wrong:
         named = "; ".join(f"call {number}: {fault}" for number, fault in list(wrong.items())[:_NAMED])
         return error(
@@ -46,7 +48,8 @@ def line_rates(session: Session, sample: int | None) -> Check:
             f"Calls with a line that does not cost what it says: {len(wrong):,} of {scope} ({named}).",
             "Something else than this package has written to them. flask llm-cost reprice prices them again.",
         )
-    return ok("rates", f"Each of {looked:,} lines of {scope} costs its quantity times its frozen rate.")
+    lines = plural(looked, "line")
+    return ok("rates", f"{lines} of {scope} looked at: each costs its quantity times its frozen rate.")
 
 
 def _lines(session: Session, after: int, to: int) -> Iterator[Row[Any]]:

@@ -25,6 +25,8 @@ from .rates import line_rates
 
 #: How many of the latest calls are added up without ``--deep``.
 SAMPLE = 1_000
+#: How many of them are worked out line by line with it.
+DEEP_SAMPLE = 20_000
 _BATCH = 5_000
 _NAMED = 3
 
@@ -39,7 +41,7 @@ def stored_checks(session: Session, *, deep: bool) -> Iterator[Check]:
         yield unpriced(session, recorded)
         yield usage(session, recorded)
         yield line_items(session, None if deep else SAMPLE)
-        yield line_rates(session, None if deep else SAMPLE)
+        yield line_rates(session, DEEP_SAMPLE if deep else SAMPLE)
 
 
 def quarantined(session: Session) -> Check:

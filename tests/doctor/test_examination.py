@@ -513,7 +513,7 @@ def test_a_discount_is_a_part_of_the_frozen_rate(make_app: MakeCommandApp, tmp_p
 
     assert (
         check.evidence
-        == "Each of 2 lines of the latest 1,000 calls costs its quantity times its frozen rate."
+        == "2 lines of the latest 1,000 calls looked at: each costs its quantity times its frozen rate."
     )
 
 
