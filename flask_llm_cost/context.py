@@ -185,6 +185,11 @@ def current_flask_app() -> Flask | None:
     return cast("LocalProxy[Flask]", current_app)._get_current_object()
 
 
+def _globals() -> Any:
+    """``g`` itself."""
+    return cast("LocalProxy[Any]", g)._get_current_object()
+
+
 def attribution(
     default_tags: Scope | Callable[[], Mapping[str, object]] | None = None,
     user_loader: Callable[[], object] | None = None,
@@ -193,29 +198,37 @@ def attribution(
     redacted_keys: tuple[str, ...] = REDACTED_TAG_KEYS,
 ) -> Attribution:
     """Freeze who the call belongs to: defaults under the request's tags under the blocks around the call."""
-    if not isinstance(default_tags, Scope):
-        default_tags = _scope_of(asked(default_tags), "default_tags")
-    scope = _said(default_tags)
+    if default_tags is None:
+        scope = _said(_NOTHING_SAID)
+    elif isinstance(default_tags, Scope):
+        scope = _said(default_tags)
+    else:
+        scope = _said(_scope_of(asked(default_tags), "default_tags"))
     trackable_type, trackable_id = scope.trackable or (None, None)
     return Attribution(
         tags=_limited(scope.tags, max_tags, redacted_keys),
-        user_id=_user_id(scope, user_loader),
+        user_id=scope.user_id or _user_id(user_loader),
         request_type=scope.request_type,
         trackable_type=trackable_type,
         trackable_id=trackable_id,
-        endpoint=_endpoint(scope),
+        endpoint=scope.endpoint or _endpoint(),
     )
 
 
 def scope_of_moment(user_loader: Callable[[], object] | None = None) -> Scope:
     """All that is said of a call which begins now, by the request and the blocks around it."""
     scope = _said(_NOTHING_SAID)
-    return replace(scope, user_id=_user_id(scope, user_loader), endpoint=_endpoint(scope))
+    return replace(
+        scope,
+        user_id=scope.user_id or _user_id(user_loader),
+        endpoint=scope.endpoint or _endpoint(),
+    )
 
 
 def _said(scope: Scope) -> Scope:
     """``scope``, with what the request and the blocks say on top of it."""
-    if has_app_context() and (said := g.get(REQUEST_TAGS)):
+    # Past the proxy, which takes as long as all the rest here.
+    if has_app_context() and (said := _globals().get(REQUEST_TAGS)):
         scope = scope.under(_scope_of(said, f"g.{REQUEST_TAGS}"))
     block = _scope.get()
     if block is None:
@@ -223,12 +236,12 @@ def _said(scope: Scope) -> Scope:
     return block if scope is _NOTHING_SAID else scope.under(block)
 
 
-def _user_id(scope: Scope, user_loader: Callable[[], object] | None) -> str | None:
-    return scope.user_id or identity(asked(user_loader)) or _login_user_id()
+def _user_id(user_loader: Callable[[], object] | None) -> str | None:
+    return identity(asked(user_loader)) or _login_user_id()
 
 
-def _endpoint(scope: Scope) -> str | None:
-    return scope.endpoint or (request.endpoint if has_request_context() else None)
+def _endpoint() -> str | None:
+    return request.endpoint if has_request_context() else None
 
 
 def current_scope() -> Scope | None:
@@ -259,7 +272,9 @@ def _scope_of(said: object, told_by: str) -> Scope:
 
 
 def _limited(tags: Mapping[str, str | None], most: int, secret_keys: tuple[str, ...]) -> Mapping[str, str]:
-    told = {key: value for key, value in tags.items() if value is not None}
+    told = cast("Mapping[str, str]", tags)
+    if None in tags.values():
+        told = {key: value for key, value in tags.items() if value is not None}
     if len(told) > most:
         log.warning("a call carries %d tags; the newest %d are kept (LLM_COST_MAX_TAGS)", len(told), most)
         told = dict(list(told.items())[len(told) - most :])

@@ -109,20 +109,26 @@ class Recorder:
             ),
         )
 
+    def postpone(self, sighting: Sighting) -> bool:
+        """Have what was seen of a call judged by whoever writes it to the ledger; ``False`` where somebody
+        here waits for its price, and :meth:`see` has to do it. Never raises, and runs no code of the host's.
+        """
+        if self._abandoned or self._config.unknown_pricing == "raise" or call_recorded.receivers:
+            return False
+        if self._budgets is not None and self._budgets.asks_for_costs:
+            return False
+        if not (sighting.can_wait and self._ingest.postpone(sighting)):
+            return False
+        self._counters.add("recorded")
+        if self._budgets is not None:
+            self._budgets.kept(sighting.call.event_id)
+        return True
+
     def see(self, sighting: Sighting, *, from_finalizer: bool = False) -> None:
         """Record what was seen of a call, if it is one.
 
-        Where nobody here waits for its price, that is found by whoever writes it to the ledger.
-
         :raises LLMCostError: as :meth:`record`.
         """
-        if not from_finalizer and self._can_wait(sighting) and self._ingest.postpone(sighting):
-            self._counters.add("recorded")
-            if self._budgets is not None:
-                self._budgets.kept(sighting.call.event_id)
-            if self._abandoned:
-                self.catch_up()
-            return
         found = sighting.observation()
         if not sighting.is_call(found):
             return
@@ -137,13 +143,6 @@ class Recorder:
         event = self.finish(sighting.call, sighting.observation())
         self._check_priced(event)
         return event
-
-    def _can_wait(self, sighting: Sighting) -> bool:
-        if self._config.unknown_pricing == "raise" or call_recorded.receivers:
-            return False
-        if self._budgets is not None and self._budgets.asks_for_costs:
-            return False
-        return sighting.can_wait
 
     def finish(
         self,

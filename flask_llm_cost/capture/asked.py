@@ -25,9 +25,10 @@ PROVIDER_OF_CLIENT = {
     "AsyncAnthropicFoundry": "azure",
 }
 
-#: Base URLs by their identity, which holds as long as they are kept here.
-_bases: dict[int, tuple[Any, tuple[str, str]]] = {}
-_BASES_KEPT = 256
+#: Host and path of requests, by the identity of a base URL, which holds as long as it is kept here, and the
+#: SDK's own path behind it.
+_places: dict[tuple[int, object], tuple[Any, str, str]] = {}
+_PLACES_KEPT = 512
 
 
 class Asked(NamedTuple):
@@ -51,27 +52,38 @@ def asked_of_stainless(client: Any, options: Any, streamed: bool) -> Asked:
 
     Cloud clients rewrite the URL when they build the request; the options still hold the SDK's own path.
     """
-    host, base_path = _base(client.base_url)
+    base, path = client.base_url, options.url
+    place = _places.get((id(base), path))
+    if place is None or place[0] is not base:
+        place = _place(base, path)
+    body = options.json_data
+    if not isinstance(body, dict) or getattr(options, "extra_json", None):
+        body = _body(options)
     return Asked(
-        method=str(options.method),
-        host=host,
-        path=joined(base_path, str(options.url)),
-        body=_body(options),
-        streamed=streamed,
-        provider=_provider_of_client(type(client).__mro__),
-        has_files=bool(getattr(options, "files", None)),
+        str(options.method),
+        place[1],
+        place[2],
+        body,
+        streamed,
+        _provider_of_client(type(client).__mro__),
+        bool(getattr(options, "files", None)),
     )
 
 
-def _base(url: Any) -> tuple[str, str]:
-    """Host and path of a client's base URL, taken apart once: a client keeps it, and httpx is slow at it."""
-    known = _bases.get(id(url))
-    if known is None or known[0] is not url:
-        if len(_bases) >= _BASES_KEPT:
-            _bases.clear()
-        host = f"{url.host}:{url.port}" if url.port else str(url.host)
-        known = _bases[id(url)] = (url, (host, str(url.path)))
-    return known[1]
+def _place(base: Any, path: object) -> tuple[Any, str, str]:
+    """Host and path of a request. A client keeps its base URL, and httpx is slow at taking one apart."""
+    host = f"{base.host}:{base.port}" if base.port else str(base.host)
+    place = (base, host, joined(str(base.path), str(path)))
+    if is_kept(place[2]):
+        if len(_places) >= _PLACES_KEPT:
+            _places.clear()
+        _places[id(base), path] = place
+    return place
+
+
+def is_kept(path: str) -> bool:
+    """Whether a path may be remembered: a key may stand in a query, or before a host."""
+    return "?" not in path and "://" not in path
 
 
 def joined(base_path: str, path: str) -> str:

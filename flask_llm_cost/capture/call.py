@@ -13,8 +13,8 @@ from typing import Any
 from .. import runtime as runtimes
 from ..config import asks_for
 from ..context import with_tags
+from ..counters import log_failure
 from ..errors import LLMCostError
-from ..events import CallStart
 from ..events import Lease
 from ..events import Observation
 from ..events import OpenCall
@@ -25,18 +25,26 @@ from ..providers import Route
 from ..providers import Sighting
 from ..providers import find_route
 from ..providers import is_event_stream
-from ..providers import read_request
 from ..runtime import Runtime
 from .admission import Admission
 from .admission import admission_of
 from .asked import Asked
-from .mute import is_muted
-from .mute import is_wrapped
+from .asked import is_kept
+from .destination import Destination
+from .mute import MUTED
+from .mute import WRAPPED
 from .mute import ours
+from .mute import state
 
 #: Response headers that name the account a call is billed to, the most specific first.
 _ACCOUNT_HEADERS = ("openai-project", "openai-organization", "anthropic-organization-id")
 _RAW_ACCOUNT_HEADERS = tuple(name.encode() for name in _ACCOUNT_HEADERS)
+
+_Where = tuple[int, str, str, str, str, str | None]
+#: Destinations by the identity of an app's own hosts, which holds as long as they are kept here, the SDK,
+#: method, host and path of a request, and its client's provider.
+_destinations: dict[_Where, tuple[Mapping[str, str], Destination]] = {}
+_DESTINATIONS_KEPT = 512
 
 
 class CapturedCall:
@@ -46,24 +54,25 @@ class CapturedCall:
     see several. Without any response (a middleware answered from a cache) there is no row.
     """
 
+    #: Of the answer, in lower case.
+    content_type = ""
+    #: What is to be asked before it is sent, where budgets have a say.
+    admission: Admission | None = None
+    _attempts = 1
+    _http_status: int | None = None
+    _account: str | None = None
+    _answered_ms: int | None = None
+    _first_token_ms: int | None = None
+    _objection: LLMCostError | None = None
+
     def __init__(self, runtime: Runtime, route: Route, asked: RequestFacts, opened: OpenCall) -> None:
         self.runtime = runtime
         self.route = route
-        #: Of the answer, in lower case.
-        self.content_type = ""
         self._asked = asked
         self._open = opened
         self._forks = runtimes.forks
         # Taken once and never released: an atomic flag that a finalizer can test inside any other lock.
         self._finishing = threading.Lock()
-        self._attempts = 1
-        self._http_status: int | None = None
-        self._account: str | None = None
-        self._answered_ms: int | None = None
-        self._first_token_ms: int | None = None
-        self._objection: LLMCostError | None = None
-        #: What is to be asked before it is sent, where budgets have a say.
-        self.admission: Admission | None = None
 
     @property
     def opened(self) -> OpenCall:
@@ -186,26 +195,27 @@ class CapturedCall:
             return
         if runtimes.forks != self._forks:
             return  # a forked child inherited the response; the parent records it
+        if latency_ms is None:
+            latency_ms = self._elapsed_ms()
+        sighting = Sighting(
+            self._open,
+            self.route,
+            self._asked,
+            answer,
+            self._http_status,
+            self._account,
+            self._attempts,
+            # Asking is quick; how long work in the background took is not known to the millisecond.
+            None if self.route.billing == "later" else latency_ms,
+            self._first_token_ms,
+        )
+        recorder = self.runtime.recorder
+        if self._objection is None and not from_finalizer and recorder.postpone(sighting):
+            return
         with ours(self.runtime.counters, "A call could not be recorded", silent=silent or from_finalizer):
             if self._objection is not None:
                 raise self._objection
-            sighting = Sighting(
-                call=self._open,
-                route=self.route,
-                asked=self._asked,
-                answer=answer,
-                http_status=self._http_status,
-                provider_account=self._account,
-                attempts=self._attempts,
-                latency_ms=self._latency_ms(latency_ms),
-                time_to_first_token_ms=self._first_token_ms,
-            )
-            self.runtime.recorder.see(sighting, from_finalizer=from_finalizer)
-
-    def _latency_ms(self, told: int | None) -> int | None:
-        if self.route.billing == "later":
-            return None  # asking is quick; how long the work took is not known to the millisecond
-        return self._elapsed_ms() if told is None else told
+            recorder.see(sighting, from_finalizer=from_finalizer)
 
     def _elapsed_ms(self) -> int:
         return (time.monotonic_ns() - self._open.started_ns) // 1_000_000
@@ -213,27 +223,20 @@ class CapturedCall:
 
 def begin_request(
     runtime: Runtime,
-    route: Route,
+    destination: Destination,
     body: Mapping[str, Any] | None,
     scope: Mapping[str, object] = MappingProxyType({}),
     *,
     has_files: bool = False,
 ) -> CapturedCall:
     """Open a call for a request that is billed, with these tags on top of those in force."""
-    facts = read_request(route, body)
-    start = CallStart(
-        provider=route.provider,
-        operation=route.operation,
-        requested_model=facts.model,
-        requested_mode=facts.pricing_mode,
-        stream=facts.stream,
-        regional=route.regional,
-    )
+    facts, start = destination.read(body)
     if not scope:
-        call = CapturedCall(runtime, route, facts, runtime.recorder.begin(start))
+        opened = runtime.recorder.begin(start)
     else:
         with with_tags(scope):
-            call = CapturedCall(runtime, route, facts, runtime.recorder.begin(start))
+            opened = runtime.recorder.begin(start)
+    call = CapturedCall(runtime, destination.route, facts, opened)
     if runtime.budgets is not None:
         call.admission = admission_of(call, runtime.budgets, facts, body, has_files)
     return call
@@ -247,9 +250,16 @@ def begin_call(sdk: str, describe: Callable[..., Asked], *request: Any) -> Captu
     runtime = _runtime_for(sdk)
     if runtime is None:
         return None
-    with ours(runtime.counters, "A call could not be tracked", silent=True):
+    # Each call of the host's comes by, so without the context manager that stands around what is rarer.
+    before = state.get()
+    state.set(before | MUTED)
+    try:
         return _begin(runtime, sdk, describe(*request))
-    return None
+    except Exception as error:
+        log_failure(runtime.counters, "capture_errors", "A call could not be tracked", error)
+        return None
+    finally:
+        state.set(before)
 
 
 def is_wanted(sdk: str) -> bool:
@@ -258,10 +268,9 @@ def is_wanted(sdk: str) -> bool:
 
 
 def _runtime_for(sdk: str) -> Runtime | None:
-    if is_muted():
-        runtimes.untracked.add("made_while_recording")
-        return None
-    if is_wrapped():
+    if (how := state.get()) & (MUTED | WRAPPED):
+        if how & MUTED:
+            runtimes.untracked.add("made_while_recording")
         return None
     runtime = runtimes.resolve()
     if runtime is None:
@@ -271,15 +280,29 @@ def _runtime_for(sdk: str) -> Runtime | None:
 
 def _begin(runtime: Runtime, sdk: str, asked: Asked) -> CapturedCall | None:
     hosts = runtime.config.provider_hosts
-    route = find_route(asked.method, asked.host, asked.path, sdk=sdk, provider_hosts=hosts)
-    if route.billing == "free":
+    where = (id(hosts), sdk, asked.method, asked.host, asked.path, asked.provider)
+    known = _destinations.get(where)
+    destination = known[1] if known is not None and known[0] is hosts else _find(hosts, where)
+    if destination.route.billing == "free":
         return None
-    if asked.provider is not None and route.provider == sdk:
-        route = replace(route, provider=asked.provider)
-    call = begin_request(runtime, route, asked.body, has_files=asked.has_files)
+    call = begin_request(runtime, destination, asked.body, has_files=asked.has_files)
     if asked.streamed and not call.is_bulk:  # results are read as a stream; their calls were none
         call.streams()
     return call
+
+
+def _find(hosts: Mapping[str, str], where: _Where) -> Destination:
+    _, sdk, method, host, path, provider = where
+    route = find_route(method, host, path, sdk=sdk, provider_hosts=hosts)
+    if provider is not None and route.provider == sdk:
+        route = replace(route, provider=provider)
+    found = Destination(route)
+    # The paths of other requests hold ids, and would drive out those that come again and again.
+    if method.upper() == "POST" and is_kept(path):
+        if len(_destinations) >= _DESTINATIONS_KEPT:
+            _destinations.clear()
+        _destinations[where] = (hosts, found)
+    return found
 
 
 def _came_from_the_wire(error: Exception) -> bool:
@@ -300,7 +323,11 @@ def _headers(headers: Any) -> tuple[str, str | None]:
     if isinstance(raw, list):  # of httpx, whose own look-up is slow
         told = {name.lower(): value for name, value in raw}
         content_type = told.get(b"content-type", b"").decode("ascii", "replace")
-        account = next((told[name] for name in _RAW_ACCOUNT_HEADERS if told.get(name)), None)
-        return content_type.lower(), None if account is None else account.decode("latin-1")
+        account = None
+        for name in _RAW_ACCOUNT_HEADERS:
+            if value := told.get(name):
+                account = value.decode("latin-1")
+                break
+        return content_type.lower(), account
     account = next((found for name in _ACCOUNT_HEADERS if (found := headers.get(name))), None)
     return str(headers.get("content-type", "")).lower(), None if account is None else str(account)

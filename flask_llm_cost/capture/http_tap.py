@@ -25,6 +25,7 @@ from ..providers import only_reads
 from ..runtime import Runtime
 from .call import CapturedCall
 from .call import begin_request
+from .destination import Destination
 from .http_request import is_form
 from .http_request import request_fields
 from .mute import is_covered
@@ -88,7 +89,9 @@ class HttpTap:
                 runtimes.untracked.add("made_while_recording")
                 return None
             fields = request_fields(request)
-            return begin_request(runtime, route, fields, self._scope(), has_files=is_form(request))
+            return begin_request(
+                runtime, Destination(route), fields, self._scope(), has_files=is_form(request)
+            )
         return None
 
     def _scope(self) -> Mapping[str, object]:

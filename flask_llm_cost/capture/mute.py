@@ -9,39 +9,21 @@ from ..counters import Counters
 from ..counters import log_failure
 from ..errors import LLMCostError
 
-#: Nothing, what is sent, or every call.
-_OPEN, _SENT, _EVERYTHING = 0, 1, 2
-_covered: contextvars.ContextVar[int] = contextvars.ContextVar("llm_cost_covered", default=_OPEN)
-_muted: contextvars.ContextVar[bool] = contextvars.ContextVar("llm_cost_muted", default=False)
+#: What is sent belongs to a call that is recorded already; so do the calls of SDKs; our own code runs.
+SENT, WRAPPED, MUTED = 1, 2, 4
+#: Any of these, added up. Put back by value, not by token: a coroutine may be closed, and a finalizer run, in
+#: another context than it was begun in.
+state: contextvars.ContextVar[int] = contextvars.ContextVar("llm_cost_state", default=0)
 
 
 def is_muted() -> bool:
     """Whether our own code is running: an SDK call made there (by a callback, a receiver) passes through."""
-    return _muted.get()
+    return bool(state.get() & MUTED)
 
 
 def is_covered() -> bool:
     """Whether a tap further up already records the call that this HTTP request is a part of."""
-    return _covered.get() != _OPEN
-
-
-def is_wrapped() -> bool:
-    """Whether the host has said what the call is that this one of an SDK is a part of."""
-    return _covered.get() == _EVERYTHING
-
-
-def cover(how: int = _SENT) -> int:
-    """From now on what is sent belongs to a call that is recorded already. Returns what :func:`uncover`
-    wants.
-    """
-    before = _covered.get()
-    _covered.set(max(before, how))
-    return before
-
-
-def uncover(before: int) -> None:
-    # By value, not by token: a coroutine may be closed in another context than it was begun in.
-    _covered.set(before)
+    return bool(state.get() & (SENT | WRAPPED))
 
 
 class covered:
@@ -53,13 +35,14 @@ class covered:
     __slots__ = ("_before", "_how")
 
     def __init__(self, *, whole: bool = False) -> None:
-        self._how = _EVERYTHING if whole else _SENT
+        self._how = SENT | WRAPPED if whole else SENT
 
     def __enter__(self) -> None:
-        self._before = cover(self._how)
+        self._before = state.get()
+        state.set(self._before | self._how)
 
     def __exit__(self, *_: object) -> None:
-        uncover(self._before)
+        state.set(self._before)
 
 
 class ours:
@@ -70,23 +53,22 @@ class ours:
     or while the SDK's own exception is on its way) it is only counted.
     """
 
-    __slots__ = ("_counters", "_muted_before", "_silent", "_what")
+    __slots__ = ("_before", "_counters", "_silent", "_what")
 
     def __init__(self, counters: Counters, what: str, *, silent: bool = False) -> None:
         self._counters = counters
         self._what = what
         self._silent = silent
-        self._muted_before = False
+        self._before = 0
 
     def __enter__(self) -> None:
-        self._muted_before = _muted.get()
-        _muted.set(True)
+        self._before = state.get()
+        state.set(self._before | MUTED)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        # Put back by value, not by token: a finalizer may run in a context of its own.
-        _muted.set(self._muted_before)
+        state.set(self._before)
         if not isinstance(error, Exception):
             return False
         if isinstance(error, LLMCostError):

@@ -15,13 +15,12 @@ from typing import Any
 
 from ..counters import log_failure
 from . import patches
-from .admission import Admission
 from .asked import asked_of_stainless
 from .call import CapturedCall
 from .call import begin_call
-from .mute import cover
+from .mute import SENT
 from .mute import ours
-from .mute import uncover
+from .mute import state
 from .off_loop import off_loop
 from .readers import content
 from .readers import reader_for
@@ -113,43 +112,38 @@ class _Exchange:
     are put back by value, not by token: a coroutine may be closed in another context than it was begun in.
     """
 
-    __slots__ = ("_asking", "_before", "_call", "_read", "_tee", "_was_covered")
+    __slots__ = ("_around", "_read", "_state", "_tee", "asking", "call")
 
     def __init__(self, call: CapturedCall, asking: Any | None) -> None:
-        self._call = call
+        self.call = call
         #: What is sent in place of the caller's options, to be told the usage of a stream.
-        self._asking = asking
+        self.asking = asking
         self._tee: Tee | None = None
         self._read: tuple[Any, bytes, bool] | None = None
 
     def __enter__(self) -> None:
-        self._before = _exchange.get()
-        self._was_covered = cover()
+        self._around = _exchange.get()
+        self._state = state.get()
         _exchange.set(self)
+        state.set(self._state | SENT)
 
     def __exit__(self, *_: object) -> None:
-        uncover(self._was_covered)
+        state.set(self._state)
         if _exchange.get() is self:
-            _exchange.set(self._before)
-
-    @property
-    def admission(self) -> Admission | None:
-        """What is to be asked before it is sent."""
-        return self._call.admission
+            _exchange.set(self._around)
 
     def sent(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments of ``request`` that the SDK gets."""
-        if self._asking is None:
-            return args, kwargs
         if "options" in kwargs:
-            return args, {**kwargs, "options": self._asking}
-        return (args[0], self._asking, *args[2:]), kwargs
+            return args, {**kwargs, "options": self.asking}
+        return (args[0], self.asking, *args[2:]), kwargs
 
     def saw(self, *, response: Any, stream: bool = False, retries_taken: int = 0, **_: Any) -> None:
         """``_process_response`` was called with these keywords."""
-        call = self._call
-        with ours(call.runtime.counters, "An answer could not be observed", silent=True):
-            if not response.is_success:
+        call = self.call
+        # Each call of the host's comes by, so without the context manager that stands around what is rarer.
+        try:
+            if not 200 <= response.status_code < 300:
                 return  # a middleware looks at a refusal; what the host gets of it is seen by ``raised``
             if self._tee is not None:
                 self._tee.detach()
@@ -160,18 +154,20 @@ class _Exchange:
                 self._tee = self._tee_of(response, stream)
             else:
                 self._read = (response.headers, body, stream)
+        except Exception as error:
+            log_failure(call.runtime.counters, "capture_errors", "An answer could not be observed", error)
 
     def _tee_of(self, response: Any, stream: bool) -> Tee:
-        call = self._call
+        call = self.call
         reader = reader_for(
             call.route, response.headers, call.content_type, streamed=stream, record=call.tell
         )
-        hides_usage = self._asking is not None and call.is_answered_in_events
+        hides_usage = self.asking is not None and call.is_answered_in_events
         return Tee(call, response, reader, TAPPED_WITHOUT_USAGE if hides_usage else TAPPED)
 
     async def returned_async(self) -> None:
         """As :meth:`returned`, without holding up the event loop."""
-        if self._call.is_bulk:
+        if self.call.is_bulk:
             await off_loop(self.returned)
         else:
             self.returned()
@@ -193,10 +189,10 @@ class _Exchange:
         elif self._tee is not None:
             self._tee.fail(error)
         else:
-            self._call.finish_failure(error)
+            self.call.finish_failure(error)
 
     def _finish(self, headers: Any, body: bytes, streamed: bool, *, silent: bool) -> None:
-        call = self._call
+        call = self.call
         try:
             answer = take_at_once(
                 call.route, headers, call.content_type, body, streamed=streamed, record=call.tell
@@ -255,9 +251,10 @@ def _request(sdk: str, original: Callable[..., Any], tap: patches.Tap) -> Any:
         if exchange is None:
             with _nobodys():
                 return original(self, *args, **kwargs)
-        if (admission := exchange.admission) is not None:
+        if (admission := exchange.call.admission) is not None:
             admission.ask()
-        args, kwargs = exchange.sent(args, kwargs)
+        if exchange.asking is not None:
+            args, kwargs = exchange.sent(args, kwargs)
         with exchange:
             try:
                 answer = original(self, *args, **kwargs)
@@ -277,9 +274,10 @@ def _async_request(sdk: str, original: Callable[..., Any], tap: patches.Tap) -> 
         if exchange is None:
             with _nobodys():
                 return await original(self, *args, **kwargs)
-        if (admission := exchange.admission) is not None:
+        if (admission := exchange.call.admission) is not None:
             await admission.ask_off_loop()
-        args, kwargs = exchange.sent(args, kwargs)
+        if exchange.asking is not None:
+            args, kwargs = exchange.sent(args, kwargs)
         with exchange:
             try:
                 answer = await original(self, *args, **kwargs)

@@ -35,9 +35,11 @@ from .registry import is_nobodys
 from .registry import plugins
 from .registry import provider_of_host
 from .requested import FORM_FIELDS
+from .requested import MODE_FIELDS
 from .requested import RequestFacts
 from .requested import completed
 from .requested import read_request
+from .requested import says_more_than_modes
 from .routes import UNKNOWN_PROVIDER
 from .routes import Route
 from .routes import find_route
@@ -59,6 +61,7 @@ __all__ = [
     "Answer",
     "Billing",
     "FORM_FIELDS",
+    "MODE_FIELDS",
     "RequestFacts",
     "ResultsReader",
     "Route",
@@ -81,4 +84,5 @@ __all__ = [
     "take_body",
     "without_billed",
     "results_reader",
+    "says_more_than_modes",
 ]

@@ -155,7 +155,7 @@ class AnswerReader(ABC):
 
     def take_tier(self, tier: object) -> None:
         """The tier that served the answer. ``auto`` is what was asked for, not what was served."""
-        if isinstance(tier, str) and tier and tier != "auto":
+        if tier and isinstance(tier, str) and tier != "auto":
             self.pricing_mode, self.mode_told = normalise_mode(tier), True
 
     def fail(self, error_type: str) -> None:
@@ -181,9 +181,11 @@ class AnswerReader(ABC):
         if self.keeps is None or self.charge_id is not None:
             return None
         names, values_of = _kept_of(self.keeps)
-        found = zip(names, values_of(self), strict=True)
-        kept = {attribute: value for attribute, value in found if value}
-        return kept if all(_is_plain(kept.get(name)) for name in self.keeps) else None
+        kept = {attribute: value for attribute, value in zip(names, values_of(self), strict=True) if value}
+        for own in self.keeps:
+            if own in kept and not _is_plain(kept[own]):
+                return None
+        return kept
 
     def recall(self, kept: Mapping[str, Any]) -> None:
         """Be again the reader that :meth:`kept` was asked of.
@@ -255,9 +257,10 @@ def _kept_of(own: tuple[str, ...]) -> tuple[tuple[str, ...], Callable[[AnswerRea
 def _is_plain(value: object) -> bool:
     """Whether JSON holds numbers and names only."""
     if isinstance(value, dict):
-        if value and max(map(len, value)) > _WORD_LENGTH:
-            return False
-        return all(type(item) is int or _is_plain(item) for item in value.values())
+        for key, item in value.items():
+            if len(key) > _WORD_LENGTH or not (type(item) is int or _is_plain(item)):
+                return False
+        return True
     if isinstance(value, list):
         return all(map(_is_plain, value))
     return len(value) <= _WORD_LENGTH if isinstance(value, str) else not isinstance(value, Decimal)
@@ -268,6 +271,6 @@ def names_only_null(raw: bytes, key: bytes) -> bool:
     return raw.count(key) == raw.count(key + b":null") + raw.count(key + b": null")
 
 
-def has_error_event(raw: bytes) -> bool:
-    """Whether ``raw`` holds an event of the name ``error``."""
-    return b"event: error" in raw or b"event:error" in raw
+def tells_of_error(raw: bytes) -> bool:
+    """Whether ``raw`` holds an event of the name ``error``, or an ``error`` that is not null."""
+    return b"event: error" in raw or b"event:error" in raw or not names_only_null(raw, b'"error"')

@@ -9,8 +9,7 @@ from ..events import Operation
 from ..usage import Usage
 from .answer_reader import AnswerReader
 from .answer_reader import Reading
-from .answer_reader import has_error_event
-from .answer_reader import names_only_null
+from .answer_reader import tells_of_error
 from .counted import Counted
 from .counted import remainder
 from .fields import Document
@@ -70,8 +69,7 @@ class MessagesReader(AnswerReader):
         return (
             b'"usage"' not in raw
             and b"message_st" not in raw  # message_start, message_stop
-            and (b'"error"' not in raw or names_only_null(raw, b'"error"'))
-            and not has_error_event(raw)
+            and (b"error" not in raw or not tells_of_error(raw))
         )
 
     def reading(self) -> Reading:

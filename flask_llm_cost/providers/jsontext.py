@@ -25,9 +25,9 @@ def read_object(data: bytes, *, exact: bool) -> Mapping[str, object]:
     :raises Unreadable: it is no JSON, no object, nested too deep or holds an absurdly long number.
     """
     document = _read(data, exact=exact)
-    if not isinstance(document, dict):
-        raise Unreadable("not a JSON object")
-    return document
+    if isinstance(document, dict):
+        return document
+    raise Unreadable("not a JSON object")
 
 
 def read_objects(data: bytes, *, exact: bool) -> list[Mapping[str, object]]:

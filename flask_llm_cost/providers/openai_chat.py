@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from .answer_reader import AnswerReader
 from .answer_reader import Reading
-from .answer_reader import has_error_event
 from .answer_reader import names_only_null
+from .answer_reader import tells_of_error
 from .counted import Counted
 from .fields import EMPTY
 from .fields import Document
@@ -51,7 +50,8 @@ class ChatReader(AnswerReader):
         if event_name == "error" and not is_error(document.get("error")):
             self.fail(error_class(document))
             return
-        self._take(document)
+        if self._take(document):
+            self._is_final = _ends_answer(document)
         self._note_output(document)
 
     def can_skip(self, raw: bytes) -> bool:
@@ -59,10 +59,9 @@ class ChatReader(AnswerReader):
             self.saw_output
             and (self._events >= _PATIENCE or (self.model is not None and self.response_id is not None))
             and b"[DONE]" not in raw
-            and not has_error_event(raw)
             # With `include_usage` every chunk says "usage": null.
             and (b'"usage"' not in raw or names_only_null(raw, b'"usage"'))
-            and (b'"error"' not in raw or names_only_null(raw, b'"error"'))
+            and (b"error" not in raw or not tells_of_error(raw))
         )
 
     def reading(self) -> Reading:
@@ -82,36 +81,41 @@ class ChatReader(AnswerReader):
             counted.charge("web_search_request", 1, "model")
         return counted
 
-    def _take(self, document: Document) -> None:
+    def _take(self, document: Document) -> bool:
+        """Whether there is a usage among what it tells."""
         self.name_answer(document)
         self.take_tier(document.get("service_tier"))
-        for place, holder in _places(document):
-            usage = mapping(holder.get("usage"))
-            if usage:
-                self._usage, self._place = usage, place
-                self._is_final = _ends_answer(document)
-                self._take_search_size(usage)
-                break
-        for holder in (document, mapping(document.get("x_groq"))):
-            if is_error(holder.get("error")):
-                self.fail(error_class(holder["error"]))
-
-    def _take_search_size(self, usage: Document) -> None:
-        """How much of the web Perplexity took in, which chooses the rate of its fee."""
-        if self.provider == "perplexity" and (size := variant(usage.get("search_context_size"))):
+        if error := document.get("error"):
+            self._take_error(error)
+        if groq := document.get("x_groq"):
+            self._take_error(mapping(groq).get("error"))
+        usage = document.get("usage")
+        if isinstance(usage, dict) and usage:
+            self._usage, self._place = usage, "usage"
+        elif not self._take_usage_elsewhere(document):
+            return False
+        if self.provider == "perplexity" and (size := variant(self._usage.get("search_context_size"))):
+            # How much of the web it took in chooses the rate of its fee.
             self.pricing_mode, self.mode_told = size, True
+        return True
+
+    def _take_error(self, error: object) -> None:
+        if is_error(error):
+            self.fail(error_class(error))
+
+    def _take_usage_elsewhere(self, document: Document) -> bool:
+        """Groq streams it in an object of its own, Moonshot in the last choice."""
+        holders = [("x_groq.usage", document.get("x_groq"))]
+        holders += [("choices.usage", choice) for choice in _choices(document)]
+        for place, holder in holders:
+            if usage := mapping(mapping(holder).get("usage")):
+                self._usage, self._place = usage, place
+                return True
+        return False
 
     def _note_output(self, document: Document) -> None:
         if not self.saw_output:
             self.saw_output = any(_has_output(mapping(choice)) for choice in _choices(document))
-
-
-def _places(document: Document) -> Iterator[tuple[str, Document]]:
-    """Where a usage may stand: Groq streams it in an object of its own, Moonshot in the last choice."""
-    yield "usage", document
-    yield "x_groq.usage", mapping(document.get("x_groq"))
-    for choice in _choices(document):
-        yield "choices.usage", mapping(choice)
 
 
 def _choices(document: Document) -> list[object]:

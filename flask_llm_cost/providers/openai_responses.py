@@ -10,8 +10,7 @@ from ..events import Operation
 from ..usage import Usage
 from .answer_reader import AnswerReader
 from .answer_reader import Reading
-from .answer_reader import has_error_event
-from .answer_reader import names_only_null
+from .answer_reader import tells_of_error
 from .counted import Counted
 from .fields import EMPTY
 from .fields import Document
@@ -83,8 +82,7 @@ class ResponsesReader(AnswerReader):
             self.saw_output = True
         return (
             b'"response"' not in raw
-            and (b'"error"' not in raw or names_only_null(raw, b'"error"'))
-            and not has_error_event(raw)
+            and (b"error" not in raw or not tells_of_error(raw))
             and b"[DONE]" not in raw
         )
 

@@ -92,7 +92,10 @@ def take_body(route: Route, body: bytes, headers: Mapping[str, str] = _NO_HEADER
     else:
         for chunk in chunks:
             _attempt(reader, reader.event, "", chunk)
-        _attempt(reader, reader.whole, last)
+        try:
+            reader.whole(last)
+        except Exception as error:  # another package's may raise
+            _note_failure(reader, error)
     return Answer(reader, "response")
 
 
@@ -149,12 +152,16 @@ class StreamReader:
         """Whether the next bytes need not be fed, as of most chunks: one delta of text, whole events with
         nothing to keep. It is asked of each.
         """
-        return (
-            self._decoder.is_between_events
-            and chunk.endswith(_EVENT_ENDS)
-            and len(chunk) <= self._limit
-            and self._can_skip(chunk)
-        )
+        try:
+            return (
+                self._decoder.is_between_events
+                and chunk.endswith(_EVENT_ENDS)
+                and len(chunk) <= self._limit
+                and self._reader.can_skip(chunk)
+            )
+        except Exception as error:
+            _note_failure(self._reader, error)
+            return False
 
     def feed(self, chunk: bytes) -> None:
         """Take in the next bytes of the response body."""
@@ -182,9 +189,9 @@ class StreamReader:
         """The stream ended without the word that ends it."""
         self._reader.fail("incomplete_stream")
 
-    def _can_skip(self, raw: bytes) -> bool:
+    def _skips_event(self, data: bytes) -> bool:
         try:
-            return self._reader.can_skip(raw)
+            return self._reader.can_skip(data)
         except Exception as error:
             _note_failure(self._reader, error)
             return False
@@ -192,7 +199,7 @@ class StreamReader:
     def _take(self, event_name: bytes, data: bytes, *, is_whole: bool = True) -> None:
         if data.strip() == b"[DONE]":
             self._reader.finished = True
-        elif event_name == b"error" or not self._can_skip(data):
+        elif event_name == b"error" or not self._skips_event(data):
             try:
                 document = read_object(data, exact=self._exact)
             except Unreadable as error:

@@ -24,6 +24,8 @@ from .modes import normalise_mode
 from .modes import variant
 from .routes import Route
 
+#: The fields, besides ``stream``, that name the model and the pricing mode of nearly all requests.
+MODE_FIELDS = ("model", "service_tier", "serviceTier", "speed", "inference_geo")
 #: The fields of a form that are read here.
 FORM_FIELDS = ("model", "stream", "n", "size", "quality", "seconds")
 #: More pieces than this are nobody's request.
@@ -61,6 +63,13 @@ def read_request(route: Route, body: Mapping[str, object] | None) -> RequestFact
         variant=join_modes(*words),
         charges={component: quantity for component, quantity in charges.items() if quantity is not None},
     )
+
+
+def says_more_than_modes(route: Route) -> bool:
+    """Whether a request's further fields say what will be billed, so that :data:`MODE_FIELDS` and ``stream``
+    are not all that :func:`read_request` reads.
+    """
+    return (route.protocol or route.operation) in _PIECES or route.protocol == "bedrock_converse"
 
 
 def completed(found: Observation, route: Route, asked: RequestFacts) -> Observation:

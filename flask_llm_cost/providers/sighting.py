@@ -13,7 +13,7 @@ from .requested import completed
 from .routes import Route
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Sighting:
     """A call, what it asked for, its answer, and how that arrived.
 
