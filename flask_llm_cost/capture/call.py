@@ -99,7 +99,7 @@ class CapturedCall:
         self._attempts = retries_taken + 1
         self._http_status = response.status_code
         self.content_type, self._account = _headers(response.headers)
-        self._answered_ms = self._elapsed_ms()
+        self._answered_ms = (time.monotonic_ns() - self._open.started_ns) // 1_000_000
 
     def streams(self) -> None:
         """The answer is a stream, whether or not the request could be read to say so."""
@@ -320,8 +320,9 @@ def _attempts(error: BaseException) -> int:
 def _headers(headers: Any) -> tuple[str, str | None]:
     """The content type, in lower case, and the account."""
     raw = getattr(headers, "raw", None)
-    if isinstance(raw, list):  # of httpx, whose own look-up is slow
-        told = {name.lower(): value for name, value in raw}
+    if raw and isinstance(raw, list):  # of httpx, whose own look-up is slow
+        names, values = zip(*raw, strict=True)
+        told = dict(zip(map(bytes.lower, names), values, strict=True))
         content_type = told.get(b"content-type", b"").decode("ascii", "replace")
         account = None
         for name in _RAW_ACCOUNT_HEADERS:

@@ -97,7 +97,7 @@ def encode_sighting(sighting: Sighting) -> bytes | None:
     :raises ValueError: a value cannot be told in JSON.
     """
     answer = sighting.answer
-    kept = answer.kept() if isinstance(answer, Answer) else None
+    kept = answer.reader.kept() if isinstance(answer, Answer) else None
     if kept is None:
         return None
     told = {

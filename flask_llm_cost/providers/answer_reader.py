@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
-from functools import cache
-from operator import attrgetter
 from typing import Any
 from typing import ClassVar
 from typing import TypeVar
@@ -37,18 +35,22 @@ T = TypeVar("T")
 #: A stream may be odd in every event; the log needs to hear it a few times only.
 _PROBLEM_LIMIT = 8
 #: What of every reader its observation is made of, where the charge is told by this answer alone.
-_KEPT = (
-    "asked_model",
-    "model",
-    "response_id",
-    "pricing_mode",
-    "mode_told",
-    "status",
-    "error_type",
-    "finished",
-    "answered",
-    "problems",
+_KEPT = frozenset(
+    {
+        "asked_model",
+        "model",
+        "response_id",
+        "pricing_mode",
+        "mode_told",
+        "status",
+        "error_type",
+        "finished",
+        "answered",
+        "problems",
+    }
 )
+#: What nearly all counts are.
+_NUMBERS = frozenset({int, float, bool, type(None)})
 #: Longer texts are no names: an answer that has such ones among its counts is judged at once.
 _WORD_LENGTH = 64
 
@@ -180,11 +182,13 @@ class AnswerReader(ABC):
         """
         if self.keeps is None or self.charge_id is not None:
             return None
-        names, values_of = _kept_of(self.keeps)
-        kept = {attribute: value for attribute, value in zip(names, values_of(self), strict=True) if value}
+        told = vars(self)  # what differs from the class
+        kept = {attribute: told[attribute] for attribute in told.keys() & _KEPT}
         for own in self.keeps:
-            if own in kept and not _is_plain(kept[own]):
-                return None
+            if value := getattr(self, own):
+                if not _is_plain(value):
+                    return None
+                kept[own] = value
         return kept
 
     def recall(self, kept: Mapping[str, Any]) -> None:
@@ -192,9 +196,8 @@ class AnswerReader(ABC):
 
         :raises KeyError: a later version has kept more than is known here.
         """
-        known = _KEPT + (self.keeps or ())
         for attribute, value in kept.items():
-            if attribute not in known:
+            if attribute not in _KEPT and attribute not in (self.keeps or ()):
                 raise KeyError(attribute)
             setattr(self, attribute, value)
 
@@ -248,19 +251,14 @@ class UsageReader(AnswerReader):
         """
 
 
-@cache
-def _kept_of(own: tuple[str, ...]) -> tuple[tuple[str, ...], Callable[[AnswerReader], tuple[Any, ...]]]:
-    names = _KEPT + own
-    return names, attrgetter(*names)
-
-
 def _is_plain(value: object) -> bool:
     """Whether JSON holds numbers and names only."""
     if isinstance(value, dict):
-        for key, item in value.items():
-            if len(key) > _WORD_LENGTH or not (type(item) is int or _is_plain(item)):
-                return False
-        return True
+        if value and max(map(len, value)) > _WORD_LENGTH:
+            return False
+        if _NUMBERS.issuperset(map(type, value.values())):
+            return True
+        return all([type(item) in _NUMBERS or _is_plain(item) for item in value.values()])
     if isinstance(value, list):
         return all(map(_is_plain, value))
     return len(value) <= _WORD_LENGTH if isinstance(value, str) else not isinstance(value, Decimal)

@@ -47,17 +47,9 @@ class Answer:
         """What the answer says. It never raises: what cannot be read is in ``problems``."""
         return _observation(self.reader, self.source)
 
-    def kept(self) -> dict[str, Any] | None:
-        """The same as JSON, for :func:`recalled`; ``None`` where it has to be judged now."""
-        try:
-            return self.reader.kept()
-        except Exception as error:
-            _note_failure(self.reader, error)
-            return None
-
 
 def recalled(route: Route, kept: Mapping[str, Any], source: UsageSource) -> Answer:
-    """The answer of which :meth:`Answer.kept` was kept.
+    """The answer of whose reader this was :meth:`~.AnswerReader.kept`.
 
     :raises KeyError: a later version has kept it.
     """

@@ -219,7 +219,7 @@ def test_an_answer_that_is_kept_says_later_what_it_says_now(
     reader.feed(b"data: " + json.dumps({**document, "response": {"usage": usage}}).encode() + b"\n\n")
 
     for answer in (take_body(route, body), reader.answer()):
-        kept = answer.kept()
+        kept = answer.reader.kept()
         if kept is not None:
             assert all(len(text) <= 255 for text in texts(kept))
             again = recalled(route, json.loads(json.dumps(kept)), answer.source)
@@ -242,8 +242,8 @@ def test_nobodys_words_are_kept(route: Route, usage: dict[str, Any], place: str,
         "candidates": [{"content": {"parts": [{"text": SECRET}]}, "groundingMetadata": grounding}],
         "error": {"message": SECRET},
     }
-    plain = take_body(route, json.dumps({**told, place: usage}).encode()).kept()
-    spoiled = take_body(route, json.dumps({**told, place: {**usage, key: SECRET}}).encode()).kept()
+    plain = take_body(route, json.dumps({**told, place: usage}).encode()).reader.kept()
+    spoiled = take_body(route, json.dumps({**told, place: {**usage, key: SECRET}}).encode()).reader.kept()
 
     assert SECRET not in json.dumps(plain)
     assert SECRET not in json.dumps(spoiled)
