@@ -12,8 +12,9 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "flask_llm_cost"
 GROUND = (
-    "charges", "components", "config", "context", "counters", "download", "errors", "event_ids", "events",
-    "identity", "money", "sanitize", "scope", "signals", "time_limit", "usage", "wording",
+    "charges", "components", "config", "config_values", "context", "counters", "download", "errors",
+    "event_ids", "events", "identity", "money", "sanitize", "scope", "signals", "time_limit",
+    "usage", "wording",
 )  # fmt: skip
 #: Floors from the top down; rooms of one floor do not know each other, but the ground floor is one room.
 FLOORS = (

@@ -1,4 +1,4 @@
-"""A budget's meter: spent, reserved and projected beside its limit."""
+"""A budget's meter in words and parts: spent, set aside and expected, beside its limit."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from ..budgets import BudgetStatus
+from . import charts
 from .formats import money
 from .formats import percent
 
@@ -13,47 +14,46 @@ _ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """A part of the meter, in percent of its width."""
+class Part:
+    """A part of the meter: ``spent``, ``reserved`` or ``projected``."""
 
     kind: str
-    start: str
-    width: str
     title: str
+    span: charts.Span
 
 
 @dataclass(frozen=True, slots=True)
-class Meter:
-    """:param words: the same for those who do not see it.
+class Gauge:
+    """A meter that says what its parts are.
+
+    :param words: the same for those who do not see it.
     :param limit: where the limit is, in percent of the width.
     """
 
     words: str
-    spans: tuple[Span, ...]
-    limit: str
+    parts: tuple[Part, ...]
+    limit: float
 
 
-def meter(status: BudgetStatus, projected: Decimal | None) -> Meter:
+def gauge(status: BudgetStatus, projected: Decimal | None) -> Gauge:
     """The meter of one window. Its end is the limit, or what is beyond it."""
-    taken = status.used + status.reserved
-    full = max(status.limit, taken, projected or _ZERO)
-    parts = [
-        ("spent", _ZERO, status.used, f"{money(status.used)} spent"),
-        ("reserved", status.used, taken, f"{money(status.reserved)} set aside"),
-        ("projected", taken, max(taken, projected or _ZERO), f"{money(projected)} at the end of the window"),
+    more = max(_ZERO, (projected or _ZERO) - status.used - status.reserved)
+    told = [
+        ("spent", status.used, f"{money(status.used)} spent"),
+        ("reserved", status.reserved, f"{money(status.reserved)} set aside"),
+        ("projected", more, f"{money(projected)} at the end of the window"),
     ]
-    spans = tuple(
-        Span(kind, _share(start, full), _share(end - start, full), title)
-        for kind, start, end, title in parts
-        if end > start
-    )
+    told = [each for each in told if each[1] > 0]
+    amounts = [(rank, amount) for rank, (_, amount, _) in enumerate(told, start=1)]
+    drawn = charts.meter(amounts, status.limit, [status.limit])
+    parts = tuple(Part(kind, title, span) for (kind, _, title), span in zip(told, drawn.spans, strict=True))
+    return Gauge(_words(status, projected), parts, drawn.marks[0] if drawn.marks else 0.0)
+
+
+def _words(status: BudgetStatus, projected: Decimal | None) -> str:
     said = [f"{money(status.used)} of {money(status.limit)} spent ({percent(status.used, status.limit)})"]
     if status.reserved:
         said.append(f"{money(status.reserved)} set aside for calls under way")
     if projected is not None:
         said.append(f"{money(projected)} expected at the end of the window")
-    return Meter(", ".join(said), spans, _share(status.limit, full))
-
-
-def _share(part: Decimal, full: Decimal) -> str:
-    return f"{100 * part / full:.2f}" if full else "0.00"
+    return ", ".join(said)

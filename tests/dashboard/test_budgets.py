@@ -22,7 +22,7 @@ from flask_llm_cost import Budget
 from flask_llm_cost.budgets.alerting.outbox import DELIVERIES
 from flask_llm_cost.budgets.projection import projected
 from flask_llm_cost.budgets.status import BudgetStatus
-from flask_llm_cost.dashboard.budget_meter import meter
+from flask_llm_cost.dashboard.budget_meter import gauge
 from tests.dashboard.browsers import DESK
 from tests.dashboard.browsers import PHONE
 from tests.dashboard.browsers import opened
@@ -261,9 +261,10 @@ def test_a_meter_ends_at_its_limit_or_beyond_it(
         budget="b", scope="", period="month", enforcement="notify", limit=Decimal(10), window_start=start,
         window_end=start + timedelta(days=30), spent=Decimal(spent), reserved=Decimal(reserved),
     )  # fmt: skip
-    drawn = meter(status, None if expected is None else Decimal(expected))
-    assert " ".join(f"{span.kind} {span.start}+{span.width}" for span in drawn.spans) == spans
-    assert drawn.limit == limit
+    drawn = gauge(status, None if expected is None else Decimal(expected))
+    told = [f"{part.kind} {part.span.start:.2f}+{part.span.width:.2f}" for part in drawn.parts]
+    assert " ".join(told) == spans
+    assert f"{drawn.limit:.2f}" == limit
 
 
 def test_a_limit_of_nothing_is_drawn_too(new_app: AppMaker) -> None:

@@ -20,8 +20,8 @@ from ...budgets.projection import projected
 from ...wording import plural
 from .. import formats
 from ..budget_calls import BudgetCalls
-from ..budget_meter import Meter
-from ..budget_meter import meter
+from ..budget_meter import Gauge
+from ..budget_meter import gauge
 from ..budget_tables import BLOCKED_DAYS
 from ..budget_tables import alerts_table
 from ..budget_tables import blocked_table
@@ -86,7 +86,7 @@ class Panel:
     shortfall: str
     per: str = ""
     is_reached: bool = False
-    meter: Meter | None = None
+    gauge: Gauge | None = None
     figures: tuple[Figure, ...] = ()
     values: Table | None = None
     has_more: bool = False
@@ -186,7 +186,7 @@ def _panels(declared: Sequence[Budget], statuses: Sequence[BudgetStatus], now: d
             (status,) = mine
             expected = projected(status, now)
             figures = tuple(_figures(status, expected, calls))
-            yield replace(panel, is_reached=status.is_reached, meter=meter(status, expected), figures=figures)
+            yield replace(panel, is_reached=status.is_reached, gauge=gauge(status, expected), figures=figures)
 
 
 def _window(budget: Budget, statuses: Sequence[BudgetStatus]) -> str:
