@@ -13,10 +13,12 @@ from ..reconciliation import Quantity
 from ..reconciliation import Row as Compared
 from ..wording import money_digits
 from ..wording import plain_digits
+from .formats import Shown
 from .formats import day
 from .formats import exact_money
 from .formats import money
 from .formats import number
+from .formats import signed
 from .ledger_side import LedgerSide
 from .tables import Cell
 from .tables import Column
@@ -34,6 +36,8 @@ STATES = {
     "differs": ("differs", ""),
 }
 _NOT_TOLD = "(not told)"
+#: One side has nothing there, which is no amount of zero.
+_NONE = Cell(text="none", muted=True, absent=True)
 
 
 def compared_table(
@@ -83,13 +87,14 @@ def _compared(row: Compared, side: LedgerSide) -> Row:
 
 
 def _count(value: Decimal | None) -> Cell:
-    return Cell(text="none", known=False) if value is None else Cell.of(number(value))
+    return _NONE if value is None else Cell.of(number(value))
 
 
 def _percent(value: Decimal | None) -> Cell:
     if value is None:
-        return Cell(text="none", known=False)
-    return Cell(text=f"{value:+.2f} %", value=value, decimals=2)
+        return _NONE
+    size = f"{abs(value):,.2f}\u202f%"
+    return Cell(text=signed(value, Shown(size)), value=value, decimals=2)
 
 
 def _key(value: str | date | None) -> Cell:
@@ -103,7 +108,7 @@ def _key(value: str | date | None) -> Cell:
 def _amount(amount: Decimal | None, currency: str, *, signed: bool = False) -> Cell:
     """An amount in its currency; nothing where one side has none."""
     if amount is None:
-        return Cell(text="none", known=False)
+        return _NONE
     sign = "+" if signed and amount > 0 else ""
     if currency == "USD":
         shown = money(amount)

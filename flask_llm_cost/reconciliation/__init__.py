@@ -6,7 +6,6 @@ Only commands import; the network is used by nothing else. Pages and checks read
 from __future__ import annotations
 
 from .comparison import FINEST
-from .comparison import UNMATCHED_SHOWN
 from .comparison import Apart
 from .comparison import Comparison
 from .comparison import Quantity
@@ -44,7 +43,6 @@ __all__ = [
     "THRESHOLD",
     "TOLERANCE",
     "Thresholds",
-    "UNMATCHED_SHOWN",
     "compare",
     "import_csv",
     "import_source",

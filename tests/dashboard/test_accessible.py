@@ -19,6 +19,7 @@ from tests.dashboard.browsers import PAGES
 from tests.dashboard.browsers import PHONE
 from tests.dashboard.browsers import opened
 from tests.dashboard.browsers import served
+from tests.dashboard.html_pages import read
 from tests.dashboard.ledgers import close
 from tests.dashboard.ledgers import import_bill
 from tests.dashboard.ledgers import make_app
@@ -106,7 +107,7 @@ def test_the_keyboard_reaches_every_link_and_field_and_shows_where_it_is(
         " name: at.outerHTML.slice(0, 120)} })()"
     )
     with served(app) as root, opened(browser, DESK, "light") as (page, _):
-        for path in ("/", "/models", "/insight", "/crosstab"):
+        for path in ("/", "/models", "/reconciliation?by=model", "/budgets"):
             page.goto(root + path)
             count = page.locator(
                 "a[href]:visible:not([tabindex='-1']), button:visible, input:visible, select:visible"
@@ -122,6 +123,15 @@ def test_the_keyboard_reaches_every_link_and_field_and_shows_where_it_is(
                     page.evaluate("[...document.querySelectorAll('*')].indexOf(document.activeElement)")
                 )
             assert len(reached) >= count, path
+
+
+def test_marks_that_are_no_tab_stops_have_their_links_in_the_table_below(app: Flask) -> None:
+    for path in ("/", "/models", "/tags/feature/value?tag.feature=search", "/?period=today"):
+        page = read(app.test_client().get(f"/llm-costs{path}").text)
+        links = page.all("a")
+        marks = {link.attributes["href"] for link in links if link.attributes.get("tabindex") == "-1"}
+        stops = {link.attributes["href"] for link in links if "tabindex" not in link.attributes}
+        assert marks <= stops, path
 
 
 @pytest.mark.parametrize("path", ["/models", "/users", "/calls"])

@@ -177,6 +177,25 @@ def test_a_printed_page_leaves_out_what_only_a_screen_can_do(new_app: AppMaker, 
         assert not page.locator(".filters form").is_visible()
         assert page.locator("#tile-spend").is_visible()
         assert page.evaluate("getComputedStyle(document.body).color") == "rgb(25, 26, 35)"
+        assert not page.locator(".filters").is_visible()
+        page.goto(root + "/?model=gpt-5-mini")
+        assert page.locator(".filters").inner_text() == "Model gpt-5-mini"
+
+
+def test_what_is_printed_fits_on_the_paper(new_app: AppMaker, browser: Browser) -> None:
+    app = new_app()
+    write(app, month(_now(), days=40, per_day=4))
+    write(app, [event(model="m" * 191, user_id="u" * 191, tags={"feature": "v" * 255})])
+    cut = (
+        "[...document.querySelectorAll('.scroll, .panel')]"
+        ".filter(each => each.scrollWidth > each.clientWidth + 1).map(each => each.innerText.slice(0, 40))"
+    )
+    # A4 less its margins is 186 mm wide, at 96 dots an inch.
+    with served(app) as root, opened(browser, 703, "light") as (page, _):
+        page.emulate_media(media="print")
+        for path in ("/", "/models", "/calls", "/crosstab?rows=user", "/quality"):
+            page.goto(root + path)
+            assert page.evaluate(cut) == [], path
 
 
 def test_forced_colours_keep_series_apart(new_app: AppMaker, browser: Browser) -> None:
@@ -189,4 +208,10 @@ def test_forced_colours_keep_series_apart(new_app: AppMaker, browser: Browser) -
             "bars => bars.map(bar => getComputedStyle(bar).fill)"
         )
         assert len(set(fills)) == 2
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        others, here = page.locator(".nav a:not([aria-current])"), page.locator(".nav a[aria-current]")
+        lines = others.evaluate_all("all => all.map(link => getComputedStyle(link).borderBottomColor)")
+        assert set(lines) == {ground}
+        assert here.evaluate("link => getComputedStyle(link).borderBottomColor") != ground
+        assert here.evaluate("link => getComputedStyle(link).outlineStyle") == "solid"
         assert said == []

@@ -175,7 +175,9 @@ def _models_table(models: tuple[UnpricedModel, ...], asked: Asked) -> Table:
         for each in models
     )
     return aligned(
-        Table(name="models", caption="Models without a complete price", columns=columns, rows=rows)
+        Table(
+            name="models", caption="Models without a complete price", columns=columns, rows=rows, dense=True
+        )
     )
 
 

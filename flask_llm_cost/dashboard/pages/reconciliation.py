@@ -15,7 +15,6 @@ from ...errors import ConfigurationError
 from ...errors import InvalidFilterError
 from ...ledger import Ledger
 from ...reconciliation import FINEST
-from ...reconciliation import UNMATCHED_SHOWN
 from ...reconciliation import Comparison
 from ...reconciliation import Dimension
 from ...reconciliation import ImportState
@@ -52,7 +51,7 @@ _DAYS = 30
 _PARAMETERS = ("from", "to", "by", "provider")
 _SPLITS = ("day", "model", "project", "line_item", "mode", "key")
 #: Rows that the page shows of one table; a file has all.
-_ROWS = 500
+_ROWS, _UNMATCHED = 500, 25
 _ALL = 1_000_000
 
 
@@ -61,7 +60,7 @@ def reconciliation() -> Response:
     given = read_parameters((*_PARAMETERS, *PARAMETERS))
     ledger = _ledger()
     most = None if FORMAT in given else _ROWS
-    found = _compared(ledger, given, UNMATCHED_SHOWN if most else _ALL)
+    found = _compared(ledger, given, _UNMATCHED if most else _ALL)
     known = imports(ledger)
     tables = _tables(found, known, most)
     if (file := taken(given, tables, _about(found, given))) is not None:

@@ -26,6 +26,7 @@ from ..filter_reading import check_tag_key
 from ..filters import TAG_PREFIX
 from ..formats import number
 from ..formats import percent
+from ..framing import MAX_TAG_KEYS
 from ..framing import Content
 from ..framing import View
 from ..framing import show
@@ -45,6 +46,7 @@ from ..tiles import tiles
 
 _ROWS = 12
 _OTHER_TAGS = 3
+_ALL_KEYS = 100_000
 
 
 def tags() -> Response:
@@ -70,11 +72,17 @@ def _keys(view: View) -> Content:
     return Content(
         template="tags.html",
         tables={"tags": lambda: _keys_table(view)},
-        context=lambda: {"title": "Tags", "calls": view.totals.calls, "any": bool(view.keys)},
+        context=lambda: {
+            "title": "Tags",
+            "calls": view.totals.calls,
+            "any": bool(view.keys),
+            "cut": len(view.keys) == MAX_TAG_KEYS,
+        },
     )
 
 
 def _keys_table(view: View) -> Table:
+    keys = view.asked.query.tag_keys(limit=_ALL_KEYS) if view.asked.exporting else view.keys
     return Table(
         name="tags",
         caption="Tags",
@@ -85,7 +93,7 @@ def _keys_table(view: View) -> Table:
             Column(label="Calls", unit="without it", numeric=True),
             Column(label="Values", numeric=True),
         ),
-        rows=tuple(_key_row(view, key) for key in view.keys),
+        rows=tuple(_key_row(view, key) for key in keys),
     )
 
 
