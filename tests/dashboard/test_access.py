@@ -86,7 +86,7 @@ def filled(new_app: AppMaker) -> Callable[..., Flask]:
 def test_every_page_opens_for(filled: Callable[..., Flask], authorize: Callable[[], object]) -> None:
     app = filled(authorize=authorize)
     client = app.test_client()
-    assert len(addresses(app)) == 23
+    assert len(addresses(app)) == 20
     for address in addresses(app):
         assert client.get(address).status_code == 200, address
 
