@@ -1,4 +1,9 @@
-"""Async views that ask several models at once. Each call bears the tags of the task that made it."""
+"""Async views that ask several models at once. Each call bears the tags of the task that made it.
+
+    cd examples && python -m async_views
+
+A stream that is left before its end is recorded as aborted, with an unknown cost.
+"""
 
 from __future__ import annotations
 

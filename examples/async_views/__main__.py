@@ -1,7 +1,4 @@
-"""Ask the views as a browser would, and print what that has cost.
-
-cd examples && python -m async_views
-"""
+"""Ask the views as a browser would, and print what that has cost."""
 
 from __future__ import annotations
 

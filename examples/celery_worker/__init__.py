@@ -1,5 +1,7 @@
 """Documents that a Celery worker summarises. Its calls bear the user and the tags of whoever uploaded them.
 
+    cd examples && python -m celery_worker
+
 ``LLM_COST_CELERY_TAGS`` is all that this takes: what ``with_tags`` says where a task is sent travels with it.
 """
 

@@ -1,7 +1,4 @@
-"""Upload documents, let a worker of its own process summarise them, and print what that has cost.
-
-cd examples && python -m celery_worker
-"""
+"""Upload documents, let a worker of its own process summarise them, and print what that has cost."""
 
 from __future__ import annotations
 

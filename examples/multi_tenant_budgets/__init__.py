@@ -1,5 +1,7 @@
 """An app of several companies, each with a budget of its own that no number of workers can cross.
 
+    cd examples && python -m multi_tenant_budgets
+
 What it shows of flask_llm_cost: budgets that reserve, an error page for a call that was refused, a receiver
 that tells a tenant when it is nearly through, and a dashboard in which each tenant sees its own calls only.
 """

@@ -1,7 +1,4 @@
-"""Let people ask until their budgets refuse, and print what became of each question.
-
-cd examples && python -m multi_tenant_budgets
-"""
+"""Let people ask until their budgets refuse, and print what became of each question."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from ..ledger.revisions import MissingRevision
+from ..ledger.revisions import LedgerRevision
 from ..ledger.revisions import missing_revisions
 from .options import dry_run_option
 from .state import current_runtime
@@ -52,7 +52,7 @@ def migrations_directory() -> Path:
     return Path(getattr(migrate, "directory", "migrations"))
 
 
-def write_revision(revision: MissingRevision) -> None:
+def write_revision(revision: LedgerRevision) -> None:
     """Put a revision in its place.
 
     :raises click.ClickException: the directory cannot be written to.
@@ -66,5 +66,5 @@ def write_revision(revision: MissingRevision) -> None:
         ) from error
 
 
-def _head(revision: MissingRevision) -> str:
+def _head(revision: LedgerRevision) -> str:
     return f"the head {revision.down_revision}" if revision.down_revision else "nothing (the first revision)"

@@ -17,8 +17,9 @@ from ..doctor import problems
 from ..ledger import Ledger
 from ..ledger import SchemaReport
 from ..ledger import missing_structure
-from ..ledger.revisions import MissingRevision
+from ..ledger.revisions import LedgerRevision
 from ..ledger.revisions import missing_revisions
+from ..ledger.revisions import unapplied_revisions
 from ..runtime import Runtime
 from ..wording import plural
 from .migrations import migrations_directory
@@ -27,7 +28,7 @@ from .setup_step import Step
 
 _NOTHING_CHANGED = "Nothing was changed."
 _WITHOUT = "flask llm-cost setup --no-migrations"
-_UPGRADE = "flask db upgrade"
+_FIND_DIFFERENCE = "Let Alembic find the difference: flask db migrate && flask db upgrade."
 
 
 def table_steps(runtime: Runtime, directory: Path | None, upgrade: bool, migrate: bool) -> list[Step]:
@@ -52,7 +53,9 @@ def table_steps(runtime: Runtime, directory: Path | None, upgrade: bool, migrate
     found = _migrations(directory) if migrate else None
     if found is not None:
         missing = missing_revisions(found, bind_key=runtime.config.bind_key)
-        return [answers, *_migrated(ledger, report, found, missing, upgrade)]
+        with ledger.engine.connect() as connection:
+            waiting = unapplied_revisions(found, connection, _version_table())
+        return [answers, *_migrated(ledger, report, found, (waiting, missing), upgrade)]
     if migrate and report.is_migrated:
         raise _refused(
             ledger,
@@ -87,18 +90,33 @@ def _migrations(directory: Path | None) -> Path | None:
     return None
 
 
+def _version_table() -> str:
+    """Where Alembic notes what is applied: ``Migrate(app, db, version_table=...)`` may say so."""
+    migrate = current_app.extensions.get("migrate")
+    return str(getattr(migrate, "configure_args", {}).get("version_table", "alembic_version"))
+
+
 def _migrated(
-    ledger: Ledger, report: SchemaReport, directory: Path, missing: Sequence[MissingRevision], upgrade: bool
+    ledger: Ledger,
+    report: SchemaReport,
+    directory: Path,
+    outstanding: tuple[Sequence[LedgerRevision], Sequence[LedgerRevision]],
+    upgrade: bool,
 ) -> list[Step]:
-    """The revisions that are missing, and what is left to do with them."""
-    created = [table for revision in missing for table in revision.creates]
+    """The revisions that are missing, and what is left to do with them.
+
+    :param outstanding: those that are there and not applied, and those that are missing.
+    """
+    waiting, missing = outstanding
+    revisions = [*waiting, *missing]
+    if not revisions:
+        return [_all_applied(ledger, report, directory)]
+    created = [table for revision in revisions for table in revision.creates]
     are_there = [table for table in created if table not in report.missing_tables]
     if are_there and not report.ok:
-        raise _refused(ledger, _half_made(report, directory, are_there))
-    if not missing and report.ok:
-        return [Step(f"{directory} has all revisions of the ledger's tables, and they are applied.")]
+        raise _refused(ledger, _half_made(report, are_there))
     # What db.create_all() has made must not be created again: the revisions are noted as applied.
-    before = missing[0].down_revision if are_there else "head"
+    before = revisions[0].down_revision if are_there else "head"
     actions = [("upgrade", before)] if before else []
     if are_there:
         actions.append(("stamp", "head"))
@@ -115,7 +133,7 @@ def _migrated(
     ]
 
 
-def _copied(directory: Path, missing: Sequence[MissingRevision]) -> Step:
+def _copied(directory: Path, missing: Sequence[LedgerRevision]) -> Step:
     if not missing:
         return Step(f"{directory} has all revisions of the ledger's tables.")
     what = f"{plural(len(missing), 'revision')} into {missing[0].path.parent}: "
@@ -150,11 +168,19 @@ def _alembic(directory: Path, action: str, to: str) -> None:
         ) from error
 
 
-def _half_made(report: SchemaReport, directory: Path, are_there: Sequence[str]) -> str:
-    told = f"It has {', '.join(are_there)}, which no revision in {directory} has made. {problems(report)} "
+def _all_applied(ledger: Ledger, report: SchemaReport, directory: Path) -> Step:
+    if report.ok:
+        return Step(f"{directory} has all revisions of the ledger's tables, and they are applied.")
+    raise _refused(
+        ledger, f"All revisions in {directory} are applied, and yet: {problems(report)} {_FIND_DIFFERENCE}"
+    )
+
+
+def _half_made(report: SchemaReport, are_there: Sequence[str]) -> str:
+    told = f"It has {', '.join(are_there)}, which no applied revision has made. {problems(report)} "
     if len(report.problems) == len(report.missing_tables):
         return f"{told}Create the rest with {_WITHOUT}, then run flask llm-cost setup again."
-    return f"{told}Let Alembic find the difference: flask db migrate && flask db upgrade."
+    return f"{told}{_FIND_DIFFERENCE}"
 
 
 def _created(ledger: Ledger, report: SchemaReport) -> Step:

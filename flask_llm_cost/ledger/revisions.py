@@ -16,6 +16,8 @@ from string import Template
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from sqlalchemy import Connection
+
 from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -37,10 +39,10 @@ _CREATED = {
 
 
 @dataclass(frozen=True, slots=True)
-class MissingRevision:
-    """A revision ready to be written.
+class LedgerRevision:
+    """A revision that makes tables of ours, in the host's directory or ready to be written there.
 
-    :param path: where it goes; nothing is there yet.
+    :param path: where it is, or goes.
     :param down_revision: the host's head, or ``None`` where it is the host's first revision.
     """
 
@@ -51,8 +53,8 @@ class MissingRevision:
 
     @property
     def creates(self) -> tuple[str, ...]:
-        """The tables that it creates."""
-        return tuple(re.findall(rf"{_CREATE_TABLE}(\w+)['\"]", self.source))
+        """The tables of ours that it creates."""
+        return tuple(re.findall(rf"{_CREATE_TABLE}(llm_cost_\w+)['\"]", self.source))
 
     def write(self) -> None:
         """Write the file. :raises FileExistsError: somebody was faster."""
@@ -67,7 +69,7 @@ def template_directory() -> Path:
     return installed if installed.is_dir() else package.parent / "migrations_template"
 
 
-def missing_revisions(directory: Path, *, bind_key: str | None = None) -> list[MissingRevision]:
+def missing_revisions(directory: Path, *, bind_key: str | None = None) -> list[LedgerRevision]:
     """Those of our revisions that the host's migrations lack, in the order in which they follow each other.
 
     :param directory: the host's migrations directory, such as ``app.extensions["migrate"].directory``.
@@ -80,11 +82,39 @@ def missing_revisions(directory: Path, *, bind_key: str | None = None) -> list[M
     names = [_TEMPLATE_NAME.fullmatch(path.name) for path in sorted(template_directory().iterdir())]
     missing = [name for name in names if name and int(name["number"]) not in present]
     head = _head(script) if missing else None
-    found: list[MissingRevision] = []
+    found: list[LedgerRevision] = []
     for name in missing:
         found.append(_filled(name, Path(script.versions), head, bind_key))
         head = found[-1].revision
     return found
+
+
+def unapplied_revisions(
+    directory: Path, connection: Connection, version_table: str = "alembic_version"
+) -> list[LedgerRevision]:
+    """Those in the host's migrations that the database has not noted as applied, oldest first.
+
+    :raises ConfigurationError: as :func:`missing_revisions`, or the database notes one that is not there.
+    """
+    script = _script_directory(directory)
+    from alembic.migration import MigrationContext
+    from alembic.util import CommandError
+
+    context = MigrationContext.configure(connection, opts={"version_table": version_table})
+    try:
+        heads = context.get_current_heads()
+        applied = {each.revision for head in heads for each in script.iterate_revisions(head, "base")}
+    except CommandError as error:
+        raise ConfigurationError(
+            f"The database is at a revision that is not in {directory}: {', '.join(heads)}."
+        ) from error
+    waiting = [known for known in script.walk_revisions() if known.revision not in applied]
+    return [_found(known) for known in reversed(waiting) if any(_numbers_of(known))]
+
+
+def _found(known: Script) -> LedgerRevision:
+    below = known.down_revision if isinstance(known.down_revision, str) else None
+    return LedgerRevision(Path(known.path), known.revision, below, _source(known))
 
 
 def _head(script: ScriptDirectory) -> str | None:
@@ -103,8 +133,8 @@ def _script_directory(directory: Path) -> ScriptDirectory:
         from alembic.script import ScriptDirectory
     except ImportError as error:
         raise ConfigurationError(
-            "Migrations need Flask-Migrate: pip install 'flask-llm-cost[migrate]'. Without it, use "
-            "db.create_all()."
+            "Migrations need Flask-Migrate: pip install 'flask-llm-cost[migrate]'. Without it: "
+            "flask llm-cost setup --no-migrations."
         ) from error
     if not (directory / "env.py").is_file():
         raise ConfigurationError(f"There are no migrations in {directory}: run `flask db init` first.")
@@ -124,22 +154,30 @@ def _check_bind(directory: Path, bind_key: str | None) -> None:
 
 def _numbers(script: ScriptDirectory) -> Iterator[int]:
     for known in script.walk_revisions():
-        number = getattr(known.module, MARKER, None)
-        if number is not None:
-            yield int(number)
-        else:
-            yield from _generated(known)
+        yield from _numbers_of(known)
+
+
+def _numbers_of(known: Script) -> Iterator[int]:
+    number = getattr(known.module, MARKER, None)
+    if number is not None:
+        yield int(number)
+    else:
+        yield from _generated(known)
 
 
 def _generated(known: Script) -> Iterator[int]:
     """Which of our revisions one that `flask db migrate` generated stands for."""
-    source = Path(known.path).read_text("utf-8", errors="replace")
+    source = _source(known)
     for number, table in _CREATED.items():
         if re.search(rf"{_CREATE_TABLE}{table}['\"]", source):
             yield number
 
 
-def _filled(name: re.Match[str], versions: Path, head: str | None, bind_key: str | None) -> MissingRevision:
+def _source(known: Script) -> str:
+    return Path(known.path).read_text("utf-8", errors="replace")
+
+
+def _filled(name: re.Match[str], versions: Path, head: str | None, bind_key: str | None) -> LedgerRevision:
     revision, slug = uuid4().hex[-12:], name["slug"]  # as Alembic makes them
     template = template_directory() / name.string
     source = Template(template.read_text("utf-8")).substitute(
@@ -152,4 +190,4 @@ def _filled(name: re.Match[str], versions: Path, head: str | None, bind_key: str
         bind_literal=repr(bind_key or ""),
     )
     path = versions / f"{revision}_llm_cost_{slug}.py"
-    return MissingRevision(path=path, revision=revision, down_revision=head, source=source)
+    return LedgerRevision(path=path, revision=revision, down_revision=head, source=source)

@@ -31,7 +31,7 @@ from tests.made_events import NOON
 from tests.made_events import event
 
 if TYPE_CHECKING:
-    from flask_llm_cost.ledger.revisions import MissingRevision
+    from flask_llm_cost.ledger.revisions import LedgerRevision
 
 pytestmark = pytest.mark.slow
 
@@ -104,7 +104,7 @@ class Host:
     def revisions(self) -> list[Path]:
         return sorted((self.migrations / "versions").glob("*.py"))
 
-    def add_revisions(self, bind_key: str | None = None) -> list[MissingRevision]:
+    def add_revisions(self, bind_key: str | None = None) -> list[LedgerRevision]:
         """Every revision that the host lacks, in their order."""
         added = missing_revisions(self.migrations, bind_key=bind_key)
         for found in added:
