@@ -12,18 +12,26 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
 from pathlib import Path
 
+from flask import current_app
 from playwright.sync_api import Browser
 from playwright.sync_api import Page
 from playwright.sync_api import sync_playwright
 from werkzeug.serving import make_server
+
+from flask_llm_cost.reconciliation import import_csv
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "_static"
 CHROMIUM = "/usr/bin/chromium"
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
+#: US dollars a day of the made-up bill.
+BILLED = {"gpt-5.4": "0.21", "gpt-5.4-mini-2026-03-17": "0.34", "gpt-image-1": "0.04"}
 
 sys.path.insert(0, str(ROOT / "examples"))
 
@@ -41,6 +49,7 @@ def running_desk() -> Iterator[str]:
         with app.app_context():
             db.create_all()
             seed.fill()
+            import_bill(Path(folder))
         server = make_server("127.0.0.1", 0, app, threaded=True)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -54,12 +63,21 @@ def running_desk() -> Iterator[str]:
                 tracker.shutdown()
 
 
+def import_bill(folder: Path) -> None:
+    """A made-up bill of the last ten days, so that there is something to hold against the ledger."""
+    today = datetime.now(UTC).date()
+    days = [today - timedelta(days=age) for age in range(1, 11)]
+    lines = [f"{day},{amount},{model},output" for day in days for model, amount in BILLED.items()]
+    path = folder / "bill.csv"
+    path.write_text("\n".join(("date,amount,model,component", *lines)))
+    ledger = current_app.extensions["llm_cost"].ledger
+    import_csv(ledger, "openai", path)
+
+
 @contextmanager
 def signed_in(browser: Browser, address: str, *, viewport: dict[str, int], scheme: str) -> Iterator[Page]:
     """A page in a window of its own, signed in as the admin."""
-    context = browser.new_context(
-        viewport=viewport, color_scheme=scheme, device_scale_factor=2 if viewport is PHONE else 1
-    )
+    context = browser.new_context(viewport=viewport, color_scheme=scheme)
     page = context.new_page()
     page.goto(f"{address}/login")
     page.fill("#email", seed.ADMIN)
@@ -94,6 +112,8 @@ PAGES = {
     "call": "/calls/1",
     "pricing": "/pricing",
     "price": "/pricing/model?provider=openai&model=gpt-5",
+    "budgets": "/budgets",
+    "bill": "/reconciliation",
     "quality": "/quality",
     "health": "/health",
 }
