@@ -175,6 +175,10 @@ def test_every_question_is_answered_alike_on_every_database(database_url: str) -
         assert sum(each.calls for each in asked.waste()) == len(wasted)
         assert sum(each.extra_attempts for each in asked.waste()) == sum(e.attempts - 1 for e in wasted)
         assert sum(each.total_cost or 0 for each in asked.waste()) == (expected_cost(wasted) or 0)
+        for name, values in (("model", ["gpt-5"]), ("user_id", [None]), ("tag:feature", ["50%", None])):
+            others = [event for event in events if value_of(event, name) not in values]
+            assert_costs_of(asked.besides(name, values).totals(), others)
+        assert asked.untagged().count() == sum(not event.tags for event in events)
         find_anomalies(asked, ("feature",))
         month_forecast(asked)
     finally:
