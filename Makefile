@@ -18,7 +18,7 @@ OTEL := opentelemetry-instrumentation-openai-v2==2.4b0 opentelemetry-util-genai=
   opentelemetry-api opentelemetry-instrumentation opentelemetry-semantic-conventions wrapt
 
 .DEFAULT_GOAL := help
-.PHONY: demo examples test test-sdks test-oldest-sdks test-faults test-servers test-stacks check lint types docs fuzz bench bench-budgets bench-scale bench-storing bench-hosts prices screenshots help clean
+.PHONY: demo test-min package types-pyright examples test test-sdks test-oldest-sdks test-faults test-servers test-stacks check lint types docs fuzz bench bench-budgets bench-scale bench-storing bench-hosts prices screenshots help clean
 
 demo: $(VENV)/.demo  ## Serve the example app with 60 days of made-up history (PORT=5000)
 	@cd examples && PORT=$(PORT) exec ../$(BIN)/python -m support_desk
@@ -43,6 +43,24 @@ test-sdks: $(VENV)/.dev  ## Run the capture tests on old, former and newest vers
 # The newest versions are those of the environment itself.
 test-oldest-sdks: $(VENV)/.dev
 	$(BIN)/python -m tests.sdk_versions --short oldest
+
+# The lower bounds of pyproject.toml, all at once.
+test-min: $(VENV)/.dev  ## Run tests on the lowest versions of Flask, SQLAlchemy and the others (network)
+	$(BIN)/python -m tests.sdk_versions lowest
+
+package: $(VENV)/.dev  ## Build wheel and sdist into dist/, check, install and use them (network)
+	rm -rf dist
+	$(BIN)/python -m build -o dist .
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/python -m tests.package dist
+
+# Its node comes from PyPI, pyright itself from the npm registry.
+PYRIGHT = cd tests/typing && $(CURDIR)/$(VENV)/pyright/bin/pyright --pythonpath $(CURDIR)/$(VENV)/pyright/bin/python
+types-pyright: $(BIN)/python  ## pyright over code as users write it, and over the public names (network: pip, npm)
+	@test -d $(VENV)/pyright || $(BIN)/python -m venv $(VENV)/pyright
+	$(VENV)/pyright/bin/python -m pip install -q --disable-pip-version-check . "pyright[nodejs]" httpx requests types-requests
+	$(PYRIGHT) .
+	$(PYRIGHT) --ignoreexternal --verifytypes flask_llm_cost
 
 lint: $(VENV)/.dev  ## ruff: rules and format
 	$(BIN)/ruff check .

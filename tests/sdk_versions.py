@@ -1,9 +1,10 @@
-"""Run the tests of capture on other versions of the SDKs than the newest.
+"""Run tests on other versions of the SDKs, and of the libraries we stand on, than the newest.
 
-``python -m tests.sdk_versions [--short] oldest|former|newest ...``
+``python -m tests.sdk_versions [--short] lowest|oldest|former|newest ...``
 
 ``oldest`` are the lower bounds of pyproject.toml, all at once; ``former`` the last ones of the major versions
-before. Each set is installed with pip into a folder of its own that stands before the environment's packages.
+before. ``lowest`` are the lower bounds of everything that is no SDK: Flask, SQLAlchemy, click and so on. Each
+set is installed with pip into a folder of its own that stands before the environment's packages.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ FOLDER = ROOT / ".venv" / "sdks"
 EXTRAS = ("openai", "anthropic", "google", "groq")
 FORMER = ("openai<3", "anthropic<1", "google-genai<3", "groq<1")
 TESTS = ("tests/capture", "tests/doctor/test_verify.py", "tests/test_main_job.py")
+#: What stands on Flask, SQLAlchemy and click: the extension, the ledger and the two faces.
+LOWEST = ("tests/extension", "tests/ledger", "tests/cli", "tests/dashboard/test_overview.py")
+LOWEST_SHORT = ("tests/extension", "tests/ledger/test_schema.py", "tests/cli/test_commands.py")
+LOWEST_EXTRAS = ("migrate", "postgresql", "mysql", "parquet")
 #: What the short form leaves out has nothing to do with an SDK, or is slow.
 SHORT = (
     "tests/capture/test_shapes.py",
@@ -41,7 +46,11 @@ SHORT = (
 def requirements(versions: str) -> list[str]:
     """What pip is asked for."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    bounds = [project["optional-dependencies"][extra][0] for extra in EXTRAS]
+    extras = project["optional-dependencies"]
+    if versions == "lowest":
+        bounds = [*project["dependencies"], *(extras[extra][0] for extra in LOWEST_EXTRAS)]
+        return [bound.replace(">=", "==") for bound in bounds]
+    bounds = [extras[extra][0] for extra in EXTRAS]
     if versions == "oldest":
         return [bound.replace(">=", "==") for bound in bounds]
     return list(FORMER) if versions == "former" else [re.split("[<>=]", bound)[0] for bound in bounds]
@@ -56,12 +65,19 @@ def install(versions: str) -> Path:
     return folder
 
 
+def _tests(versions: str, *, short: bool) -> tuple[str, ...]:
+    if versions == "lowest":
+        return LOWEST_SHORT if short else LOWEST
+    return SHORT if short else TESTS
+
+
 def passes(versions: str, *, short: bool) -> bool:
     """Run the tests on these versions, and say how it went."""
     began = time.monotonic()
     folder = install(versions)
     names = sorted(path.name for path in folder.glob("*.dist-info"))
-    sdks = [name for name in names if re.match("openai|anthropic|google_genai|groq", name)]
+    told = r"(?i)openai|anthropic|google_genai|groq|flask|sqlalchemy|click|pyyaml"
+    sdks = [name for name in names if re.match(told, name)]
     print(f"== {versions}: {', '.join(name.removesuffix('.dist-info') for name in sdks)}", flush=True)
     # An old SDK uses what its dependencies have deprecated since.
     command = [
@@ -80,7 +96,7 @@ def passes(versions: str, *, short: bool) -> bool:
     ]
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     done = subprocess.run(
-        [*command, *(SHORT if short else TESTS)], cwd=ROOT, env=environment, check=False, timeout=1200
+        [*command, *_tests(versions, short=short)], cwd=ROOT, env=environment, check=False, timeout=1200
     )
     print(
         f"== {versions}: {'passed' if done.returncode == 0 else 'failed'} in {time.monotonic() - began:.0f} s"
@@ -90,7 +106,7 @@ def passes(versions: str, *, short: bool) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("versions", nargs="+", choices=("oldest", "former", "newest"))
+    parser.add_argument("versions", nargs="+", choices=("lowest", "oldest", "former", "newest"))
     parser.add_argument("--short", action="store_true", help="the tests that differ between versions most")
     given = parser.parse_args()
     return 0 if all([passes(versions, short=given.short) for versions in given.versions]) else 1

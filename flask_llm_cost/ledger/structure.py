@@ -103,9 +103,10 @@ class _Live:
             for name in names
         }
         self._foreign = _by_table(found.get_multi_foreign_keys(filter_names=names))
-        self._options = {
-            name: options for (_, name), options in found.get_multi_table_options(filter_names=names).items()
-        }
+        # Only MySQL and MariaDB have engines; SQLAlchemy before 2.1 knows no options of SQLite's tables.
+        has_engines = connection.dialect.name in ("mysql", "mariadb")
+        options = found.get_multi_table_options(filter_names=names) if has_engines else {}
+        self._options = {name: each for (_, name), each in options.items()}
 
     def has_key(self, key: PrimaryKeyConstraint | UniqueConstraint) -> bool:
         return frozenset(key.columns.keys()) in self._uniques[key.table.name]
