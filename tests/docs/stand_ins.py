@@ -22,6 +22,7 @@ for requirement in sys.argv[1:]:
 STAND_INS = {
     "pip": _PIP,
     "make": f'#!/bin/sh\nexec /usr/bin/make -n -C {ROOT} "$@"\n',
+    "jq": f"#!/bin/sh\nexec {sys.executable} -m json.tool > /dev/null\n",
     "mail": '#!/bin/sh\ngrep -c . >/dev/null || { echo "mail: nothing to send" >&2; exit 1; }\n',
 }
 
