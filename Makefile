@@ -55,7 +55,7 @@ package: $(VENV)/.dev  ## Build wheel and sdist into dist/, check, install and u
 	$(BIN)/python -m tests.package dist
 
 # Its node comes from PyPI, pyright itself from the npm registry.
-PYRIGHT = cd tests/typing && $(CURDIR)/$(VENV)/pyright/bin/pyright --pythonpath $(CURDIR)/$(VENV)/pyright/bin/python
+PYRIGHT = cd tests/typing && PATH=$(CURDIR)/$(VENV)/pyright/bin:$$PATH pyright
 types-pyright: $(BIN)/python  ## pyright over code as users write it, and over the public names (network: pip, npm)
 	@test -d $(VENV)/pyright || $(BIN)/python -m venv $(VENV)/pyright
 	$(VENV)/pyright/bin/python -m pip install -q --disable-pip-version-check . "pyright[nodejs]" httpx requests types-requests
