@@ -107,14 +107,10 @@ def limits_set(connection: Connection, pairs: Iterable[tuple[str, str]]) -> dict
     }
 
 
-def add_reservation(connection: Connection, claim: Claim, amount: Decimal, event_id: str) -> bool:
-    """Note that an amount is set aside; whether the window's row is there."""
-    window_id = connection.execute(_ID, _bound(claim.key)).scalar()
-    if window_id is None:
-        return False
-    values = {"event": event_id, "window": window_id, "amount": amount, "lease": claim.budget.lease * 1000}
-    connection.execute(_RESERVE, values)
-    return True
+def add_reservation(connection: Connection, claim: Claim, amount: Decimal, event_id: str) -> None:
+    """Note that an amount is set aside, if the window's row is there; :func:`take` says whether it is."""
+    values = {"event": event_id, "amount": amount, "lease": claim.budget.lease * 1000}
+    connection.execute(_RESERVE, {**_bound(claim.key), **values})
 
 
 def take(connection: Connection, claim: Claim, amount: Decimal, declared: Decimal) -> bool:
@@ -156,13 +152,15 @@ def _taking() -> Update:
 
 
 # Each call that reserves runs these: they are built once.
-_ID = select(WINDOWS.columns.id).where(_is_bound_key())
 _TAKE = _taking()
-_RESERVE = insert(RESERVATIONS).values(
-    event_id=bindparam("event"),
-    budget_id=bindparam("window"),
-    amount=bindparam("amount", type_=Money()),
-    expires_at=now_ms() + bindparam("lease", type_=BigInteger()),
+_RESERVE = insert(RESERVATIONS).from_select(
+    ["event_id", "budget_id", "amount", "expires_at"],
+    select(
+        bindparam("event", type_=RESERVATIONS.columns.event_id.type),
+        WINDOWS.columns.id,
+        bindparam("amount", type_=Money()),
+        now_ms() + bindparam("lease", type_=BigInteger()),
+    ).where(_is_bound_key()),
 )
 
 
@@ -188,6 +186,16 @@ def claim_expired(connection: Connection, window_id: int) -> list[Released]:
     """Delete the reservations of a window whose time is over."""
     lease = RESERVATIONS.columns
     return _claim(connection, and_(lease.budget_id == window_id, lease.expires_at <= now_ms()))
+
+
+def has_expired(connection: Connection, key: WindowKey) -> bool:
+    """Whether there is a reservation in a window whose time is over."""
+    lease = RESERVATIONS.columns
+    expired = select(lease.event_id).where(
+        lease.budget_id == select(WINDOWS.columns.id).where(is_key(key)).scalar_subquery(),
+        lease.expires_at <= now_ms(),
+    )
+    return connection.execute(expired.limit(1)).first() is not None
 
 
 def _claim(connection: Connection, which: ColumnElement[bool]) -> list[Released]:

@@ -62,6 +62,11 @@ class Writer:
         if self._gathered >= GATHERED_CALLS and not self._failures:
             self._hurry.set()
 
+    def hurry(self) -> None:
+        """Others want to see what waits: let nothing gather. While writing fails, that does not help them."""
+        if not self._failures:
+            self._hurry.set()
+
     def run(self, timeout: float | None) -> bool:
         """Have a round begin now and wait for its end; whether everything that waited is stored."""
         if self._thread is None:
