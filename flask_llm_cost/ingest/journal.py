@@ -108,12 +108,12 @@ class JournalIngest:
         self._overflow.make_room()
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Have everything written that was accepted so far.
+        """Have everything written that was accepted so far; what fails is tried again until the time is over.
 
         :raises StorageError: calls wait in memory, the database refuses them, and the host asked to be told.
         """
         began = time.monotonic()
-        written = self._writer.run(timeout)
+        written = self._writer.run_until(timeout)
         if self._overflow.pending:
             left = None if timeout is None else max(0.0, timeout - (time.monotonic() - began))
             return self._overflow.flush(left) and written

@@ -1,7 +1,7 @@
 """How long somebody who waits for the database waits: for a connection, and for an answer.
 
-A network that swallows packets, and a server that hangs, refuse nothing: left alone, psycopg waits two minutes
-for a connection, and any driver for ever for an answer.
+A network that swallows packets, and a server that hangs, refuse nothing: left alone, psycopg waits two
+minutes for a connection, and any driver for ever for an answer.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
-"""What budgets cost, and by how much they are crossed by many processes at one limit. ``make bench-budgets``.
+"""What budgets cost, and by how much they are crossed by many processes at one limit.
 
-Each worker is a process with an app of its own that has made and stored one call before; all share one database
-and one budget, whose limit is what 200 further calls cost. A call goes through the tracker's own transport of httpx to a provider that takes 20 ms and
-bills every call alike; its estimate is 1.43 times that. A worker goes on until it is refused over and over.
-Overshoot is what was spent over the limit once everything is written, in calls; it must be 0 for ``reserve``.
-``gone`` are calls that were refused because the database did not tell.
+``make bench-budgets``. Each worker is a process with an app of its own that has made and stored one call
+before; all share one database and one budget, whose limit is what 200 further calls cost. A call goes
+through the tracker's own transport of httpx to a provider that takes 20 ms and bills every call alike; its
+estimate is 1.43 times that. A worker goes on until it is refused over and over. Overshoot is what was spent
+over the limit once everything is written, in calls; it must be 0 for ``reserve``. ``gone`` are calls that were
+refused because the database did not tell.
 
-Each server is one of the benchmark's own, which takes as many connections as are needed; with ``--shared`` those
-of ``LLM_COST_TEST_POSTGRESQL_URL`` and ``..._MARIADB_URL`` are used.
+Each server is one of the benchmark's own, which takes as many connections as are needed; with ``--shared``
+those of ``LLM_COST_TEST_POSTGRESQL_URL`` and ``..._MARIADB_URL`` are used.
 """
 
 from __future__ import annotations
