@@ -21,10 +21,10 @@ from sqlalchemy.exc import TimeoutError as WaitedTooLong
 
 from ..time_limit import TimeLimit
 
-#: Seconds in which a connection is made, or given up.
-CONNECT_SECONDS = 3.0
+#: Seconds in which a connection is made, or given up. A crowded machine takes more than three at times.
+CONNECT_SECONDS = 5.0
 #: Seconds in which a statement that waits for nobody's lock is answered.
-ANSWER_SECONDS = 3.0
+ANSWER_SECONDS = 5.0
 
 
 def connecting_in_time(connect: Callable[[Any], Any]) -> Callable[..., Any]:
