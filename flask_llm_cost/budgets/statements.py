@@ -107,10 +107,18 @@ def limits_set(connection: Connection, pairs: Iterable[tuple[str, str]]) -> dict
     }
 
 
-def add_reservation(connection: Connection, claim: Claim, amount: Decimal, event_id: str) -> None:
-    """Note that an amount is set aside, if the window's row is there; :func:`take` says whether it is."""
-    values = {"event": event_id, "amount": amount, "lease": claim.budget.lease * 1000}
-    connection.execute(_RESERVE, {**_bound(claim.key), **values})
+def add_reservation(connection: Connection, claim: Claim, amount: Decimal, event_id: str) -> bool:
+    """Note that an amount is set aside; whether the window's row is there.
+
+    Its id is asked for before, and not in the same statement: the row may come up between that one and
+    :func:`take`, and an amount would be taken that nobody could ever claim.
+    """
+    window_id = connection.execute(_ID, _bound(claim.key)).scalar()
+    if window_id is None:
+        return False
+    values = {"event": event_id, "window": window_id, "amount": amount, "lease": claim.budget.lease * 1000}
+    connection.execute(_RESERVE, values)
+    return True
 
 
 def take(connection: Connection, claim: Claim, amount: Decimal, declared: Decimal) -> bool:
@@ -152,15 +160,13 @@ def _taking() -> Update:
 
 
 # Each call that reserves runs these: they are built once.
+_ID = select(WINDOWS.columns.id).where(_is_bound_key())
 _TAKE = _taking()
-_RESERVE = insert(RESERVATIONS).from_select(
-    ["event_id", "budget_id", "amount", "expires_at"],
-    select(
-        bindparam("event", type_=RESERVATIONS.columns.event_id.type),
-        WINDOWS.columns.id,
-        bindparam("amount", type_=Money()),
-        now_ms() + bindparam("lease", type_=BigInteger()),
-    ).where(_is_bound_key()),
+_RESERVE = insert(RESERVATIONS).values(
+    event_id=bindparam("event"),
+    budget_id=bindparam("window"),
+    amount=bindparam("amount", type_=Money()),
+    expires_at=now_ms() + bindparam("lease", type_=BigInteger()),
 )
 
 

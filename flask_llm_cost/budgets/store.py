@@ -228,7 +228,8 @@ class LedgerStore:
 
     def _reserve(self, connection: Connection, demands: Sequence[Demand], event_id: str) -> None:
         for demand in demands:
-            statements.add_reservation(connection, demand.claim, demand.amount, event_id)
+            if not statements.add_reservation(connection, demand.claim, demand.amount, event_id):
+                raise Full(demand)
         for demand in demands:
             declared = self._limits.declared(demand.claim)
             if not statements.take(connection, demand.claim, demand.amount, declared):

@@ -67,7 +67,7 @@ def test_a_reservation_is_one_short_transaction(make_app: MakeBudgetApp, openai_
 
     verbs, commits = statements_of(app, lambda: ask(openai_client))
 
-    assert (verbs, commits) == (["INSERT", "UPDATE"], 1)
+    assert (verbs, commits) == (["SELECT", "INSERT", "UPDATE"], 1)
 
 
 @pytest.mark.parametrize("database_url", ["postgresql", "mariadb"], indirect=True)
