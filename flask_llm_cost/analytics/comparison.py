@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import ColumnElement
-from sqlalchemy import false
-from sqlalchemy import or_
+from sqlalchemy import func
+from sqlalchemy import null
 from sqlalchemy.orm import Session
 
 from .dimensions import dimension
@@ -23,12 +22,7 @@ def spend_of(
 ) -> dict[str | None, Costs]:
     """The costs of each of ``values`` that has calls, ``None`` for the calls without a value."""
     by = dimension(name)
-    source = plan(session, filters, by=by)(filters).only(COSTS)
-    column = source.value
-    named = [value for value in values if value is not None]
-    wanted: list[ColumnElement[bool]] = [column.in_(named)] if named else []
-    if None in values:
-        wanted.append(column.is_(None))
-    statement = source.select(column.label("value"), *labelled(source.sums)).group_by(column)
-    rows = session.execute(statement.where(or_(false(), *wanted))).mappings()
-    return {row["value"]: costs_of([row]) for row in rows}
+    source = plan(session, filters, by=by)(filters, values).only(COSTS)
+    value = func.coalesce(source.value, null())  # an expression: no index of the column is walked through
+    statement = source.select(value.label("split_value"), *labelled(source.sums)).group_by("split_value")
+    return {row["split_value"]: costs_of([row]) for row in session.execute(statement).mappings()}

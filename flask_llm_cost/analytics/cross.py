@@ -32,6 +32,7 @@ from .measures import totals_of
 from .planner import Source
 from .planner import plan
 from .planner import read_calls
+from .planner import splits_beside
 from .ranking import DEAREST_FIRST
 from .ranking import check_limit
 from .ranking import fold
@@ -86,7 +87,7 @@ def cross(session: Session, filters: Filters, rows: tuple[str, int], columns: tu
         found = rank(session, plan(session, filters, by=by)(filters).only(COSTS), limit)
         sides.append((by, tuple(row["value"] for row in found.kept), found.rest_values))
     (by_row, row_values, more_rows), (by_column, column_values, more_columns) = sides
-    statement = _cells(filters, (by_row, row_values), (by_column, column_values))
+    statement = _cells(session, filters, (by_row, row_values), (by_column, column_values))
     cells = {
         (int(row["row_number"]), int(row["column_number"])): costs_of([row])
         for row in session.execute(statement).mappings()
@@ -161,12 +162,18 @@ def _ranked(source: Source, by: tuple[Dimension, Dimension]) -> Select[Any]:
 _Side = tuple[Dimension, Sequence[str | None]]
 
 
-def _cells(filters: Filters, rows: _Side, columns: _Side) -> Select[Any]:
-    numbers = {
-        "row_number": _number(rows[0].column, rows[1]),
-        "column_number": _number(columns[0].column, columns[1]),
-    }
-    return _split(read_calls(filters).only(COSTS), (rows[0], columns[0]), numbers)
+def _cells(session: Session, filters: Filters, rows: _Side, columns: _Side) -> Select[Any]:
+    names = ("row_number", "column_number")
+    by, beside = rows[0], columns[0]
+    if not splits_beside(beside):
+        by, beside, rows, columns, names = beside, by, columns, rows, names[::-1]
+    if not splits_beside(beside):
+        numbers = {names[0]: _number(by.column, rows[1]), names[1]: _number(beside.column, columns[1])}
+        return _split(read_calls(filters).only(COSTS), (by, beside), numbers)
+    source = plan(session, filters, by=by, beside=beside)(filters).only(COSTS)
+    found = ((source.value, rows[1]), (source.beside, columns[1]))
+    labels = (_number(*each).label(name) for name, each in zip(names, found, strict=True))
+    return source.select(*labels, *labelled(source.sums)).group_by(*names)
 
 
 def _split(
@@ -174,7 +181,7 @@ def _split(
 ) -> Select[Any]:
     """The sums per pair of ``keys``, which are made of two dimensions' columns.
 
-    Of the calls: no rollups are kept apart by enough to be split twice.
+    Of the calls: sums are kept apart by one tag or column, and by provider and model.
     """
     named = (expression.label(name) for name, expression in keys.items())
     statement = source.select(*named, *labelled(source.sums))

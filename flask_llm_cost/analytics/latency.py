@@ -18,21 +18,28 @@ from .values import Latency
 #: Of more calls than this, percentiles are those of a sample; average and count stay exact.
 EXACT_UP_TO = 100_000
 _SPANS = 60
-_IDS_IN_SPAN = 400
+_IDS_IN_SPAN = 100
 #: A smaller sample, where ids do not follow time at all, is none.
 _LEAST = 400
 
 
-def latency(session: Session, filters: Filters) -> Latency:
-    """Average and percentiles over the calls that have a latency."""
+def latency(session: Session, filters: Filters, at_most: int | None = None) -> Latency:
+    """Average and percentiles over the calls that have a latency.
+
+    :param at_most: with a filter and more calls than that only the average is told, from the sums.
+    """
     read = plan(session, filters)
-    if filters.columns or filters.tags or not read.rolled_up(filters):
+    is_filtered = bool(filters.columns or filters.tags)
+    if (is_filtered and at_most is None) or not read.rolled_up(filters):
         return _percentiles(session, select(LlmCall.latency_ms).where(*filters.conditions()))
     source = read(filters)
     count, milliseconds = session.execute(
         source.select(source.sums["timed_calls"], source.sums["latency_ms"])
     ).one()
-    if not count or count <= EXACT_UP_TO:
+    if is_filtered and at_most is not None and (count or 0) > at_most:
+        average = int(milliseconds) / int(count)
+        return Latency(count=int(count), average_ms=average, p50_ms=None, p95_ms=None)
+    if is_filtered or not count or count <= EXACT_UP_TO:
         return _percentiles(session, select(LlmCall.latency_ms).where(*filters.conditions()))
     sample = _percentiles(session, _sample(session, filters))
     if sample.count < _LEAST:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement
@@ -21,6 +22,7 @@ from .dimensions import dimension
 from .filters import Filters
 from .filters import in_range
 from .measures import count_where
+from .measures import labelled
 from .planner import plan
 from .planner import read_tags
 from .ranking import check_limit
@@ -44,11 +46,16 @@ def distinct(session: Session, filters: Filters, column: str, limit: int) -> tup
     return tuple(sorted(found))
 
 
-def tag_keys(session: Session, filters: Filters, limit: int) -> tuple[TagKey, ...]:
-    """The tag keys of the calls, the most frequent first."""
+def tag_keys(
+    session: Session, filters: Filters, limit: int, at_most: int | None = None
+) -> tuple[TagKey, ...]:
+    """The tag keys of the calls, the most frequent first.
+
+    :param at_most: how many calls of a key are counted that has no sums.
+    """
     check_limit(limit)
     one_snapshot(session)
-    found = [_tag_key(session, filters, key) for key in _all_tag_keys(session)]
+    found = [_tag_key(session, filters, key, at_most) for key in _all_tag_keys(session)]
     ranked = sorted((key for key in found if key.calls), key=lambda key: (-key.calls, key.key))
     return tuple(ranked[:limit])
 
@@ -61,22 +68,31 @@ def _all_tag_keys(session: Session) -> Iterator[str]:
         key = session.scalar(select(func.min(CallTag.key)).where(CallTag.key > key))
 
 
-def _tag_key(session: Session, filters: Filters, key: str) -> TagKey:
+def _tag_key(session: Session, filters: Filters, key: str, at_most: int | None) -> TagKey:
     by = dimension(f"tag:{key}")
     read = plan(session, filters, by=by)
     if read.rolled_up(filters):
-        source = read(filters)
-        calls, tagged = func.coalesce(source.sums["calls"], 0), source.value.is_not(None)
-        statement: Any = source.select(calls, func.count(source.value.distinct())).where(tagged)
-    else:
-        statement = select(func.count(), func.count(CallTag.value.distinct())).where(
-            CallTag.key == key, *in_range(CallTag.occurred_at, filters.range)
+        source = read(filters).only(("calls",))
+        tagged = source.base.where(source.value.is_not(None)).group_by("split_value")
+        by_value = replace(source, base=tagged).select(
+            source.value.label("split_value"), *labelled(source.sums)
         )
+        values = by_value.subquery()
+    else:
+        rows = select(CallTag.value).where(CallTag.key == key, *in_range(CallTag.occurred_at, filters.range))
         # The range is in the tag table too; only another filter needs the calls.
         if filters.columns or filters.tags:
-            statement = statement.join(LlmCall, LlmCall.id == CallTag.call_id).where(*filters.conditions())
-    calls_, values = session.execute(statement).one()
-    return TagKey(key=key, calls=int(calls_), values=int(values))
+            rows = rows.join(LlmCall, LlmCall.id == CallTag.call_id).where(*filters.conditions())
+        if at_most is not None:
+            rows = rows.limit(at_most + 1)
+        some = rows.subquery()
+        values = select(some.c.value, func.count().label("calls")).group_by(some.c.value).subquery()
+    # Grouped first: PostgreSQL sorts for COUNT(DISTINCT).
+    statement = select(func.coalesce(func.sum(values.c.calls), 0), func.count()).select_from(values)
+    calls, count = map(int, session.execute(statement).one())
+    if at_most is not None and calls > at_most and not read.rolled_up(filters):
+        return TagKey(key=key, calls=at_most, values=count, at_least=True)
+    return TagKey(key=key, calls=calls, values=count)
 
 
 def tag_names(session: Session, filters: Filters, limit: int) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ ends now reads some minutes of calls, some hours and many days.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,8 +21,10 @@ from typing import Any
 from sqlalchemy import ColumnElement
 from sqlalchemy import Select
 from sqlalchemy import SQLColumnExpression
+from sqlalchemy import false
 from sqlalchemy import func
 from sqlalchemy import null
+from sqlalchemy import or_
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -31,9 +34,13 @@ from ..ledger import Rollup
 from ..ledger.coverage import DAY
 from ..ledger.coverage import Kind
 from ..ledger.coverage import read_kinds
+from ..ledger.coverage import rollups_of_kind
+from ..ledger.coverage import trusted
 from ..ledger.drift import one_snapshot
 from ..ledger.meta import pruned_before
 from .dimensions import Dimension
+from .filters import Besides
+from .filters import Condition
 from .filters import Filters
 from .filters import Span
 from .filters import holds
@@ -47,8 +54,10 @@ from .measures import sums_of_columns
 from .measures import sums_of_rollups
 from .measures import sums_of_tags
 
-#: What a rollup is kept apart by, besides its tag.
+#: What a rollup is kept apart by, besides its tag or column.
 _ROLLED_UP = ("provider", "model")
+#: Flags that a column tells.
+_FLAGS = {"failed": "status"}
 #: Without a rollup of a tag its own table is read, which is faster than the calls with the tag beside them.
 _RAGGED = timedelta(days=2)
 
@@ -60,6 +69,7 @@ class Source:
     :param name: ``calls``, ``rollups``, ``tags``, or ``parts`` for calls and rollups together.
     :param base: the SELECT without columns.
     :param value: what is split by, NULL where nothing is.
+    :param beside: the provider or model that is split by as well, NULL where neither is.
     """
 
     name: str
@@ -67,6 +77,7 @@ class Source:
     moment: SQLColumnExpression[datetime]
     sums: Sums
     value: SQLColumnExpression[Any] = field(default_factory=null)
+    beside: SQLColumnExpression[Any] = field(default_factory=null)
 
     def select(self, *columns: SQLColumnExpression[Any]) -> Select[Any]:
         """``columns`` of the filtered rows."""
@@ -96,17 +107,34 @@ class Plan:
     kinds: Sequence[Kind]
     by: Dimension | None
     horizon: datetime | None
+    beside: Dimension | None = None
 
-    def __call__(self, filters: Filters) -> Source:
+    def __call__(self, filters: Filters, only: Values | None = None) -> Source:
+        """The rows of ``filters``, or ``only`` those of some values: an index leads to few of many."""
         parts = self.parts(filters)
         if len(parts) > 1:
-            return self._together(filters, parts)
-        kind = parts[0].kind
-        return read_calls(filters, self.by) if kind is None else read_rollups(filters, kind, self.by)
+            return self._together(filters, parts, only)
+        return self._read(filters, parts[0].kind, only)
+
+    def _read(self, filters: Filters, kind: Kind | None, only: Values | None) -> Source:
+        if kind is None:
+            source = read_calls(filters, self.by, only)
+        else:
+            source = read_rollups(filters, kind, self.by, only)
+        if self.beside is None:
+            return source
+        return replace(source, beside=getattr(LlmCall if kind is None else Rollup, self.beside.name))
 
     def parts(self, filters: Filters) -> list[_Part]:
         """The spans that make up the range, in order."""
         return self._cut(filters.range or (None, None), self.kinds)
+
+    @property
+    def has_many_values(self) -> bool:
+        """Whether the sums are kept by a tag or a column, of which there may be thousands of values."""
+        return self.by is not None and any(
+            kind.tag_key and self.by.name not in _ROLLED_UP for kind in self.kinds
+        )
 
     def rolled_up(self, filters: Filters) -> bool:
         """Whether at most the ragged ends of the range are read from the calls."""
@@ -130,69 +158,112 @@ class Plan:
         bounds = [moment for moment in (start, kind.complete_from, self.horizon) if moment is not None]
         return kind.first_bucket_from(max(bounds)) if bounds else None
 
-    def _together(self, filters: Filters, parts: Sequence[_Part]) -> Source:
-        selects = [self._numbers(filters, part) for part in parts]
+    def _together(self, filters: Filters, parts: Sequence[_Part], only: Values | None) -> Source:
+        selects = [self._numbers(filters, part, only) for part in parts]
         table = selects[0].union_all(*selects[1:]).subquery()
-        return Source("parts", select(table), table.c.moment, sums_of_columns(table), table.c.value)
+        sums = sums_of_columns(table)
+        return Source("parts", select(table), table.c.moment, sums, table.c.value, table.c.beside)
 
-    def _numbers(self, filters: Filters, part: _Part) -> Select[Any]:
+    def _numbers(self, filters: Filters, part: _Part, only: Values | None) -> Select[Any]:
         """Time, value and measures of every row of a part."""
-        narrowed = replace(filters, range=None)
-        if part.kind is None:
-            source, numbers = read_calls(narrowed, self.by), numbers_of_calls()
-        else:
-            source, numbers = read_rollups(narrowed, part.kind, self.by), numbers_of_rollups()
-        found = source.select(source.moment.label("moment"), source.value.label("value"), *labelled(numbers))
+        source = self._read(replace(filters, range=None), part.kind, only)
+        numbers = numbers_of_calls() if part.kind is None else numbers_of_rollups()
+        found = source.select(
+            source.moment.label("moment"),
+            source.value.label("value"),
+            source.beside.label("beside"),
+            *labelled(numbers),
+        )
         return found.where(*in_span(source.moment, part.span))
 
 
 #: How a filter is read; see :class:`Plan`.
 Read = Callable[[Filters], Source]
+#: Values of a split; ``None`` is the calls without one.
+Values = Collection[str | None]
 
 
 def plan(
-    session: Session, filters: Filters, edges: Sequence[datetime] = (), by: Dimension | None = None
+    session: Session,
+    filters: Filters,
+    edges: Sequence[datetime] = (),
+    by: Dimension | None = None,
+    beside: Dimension | None = None,
 ) -> Plan:
     """Decide where the sums of ``filters``, cut at ``edges`` and split by ``by``, are read from.
 
     The session is kept to one snapshot: what is planned has to be there still when it is read.
 
+    :param beside: a provider or model to split by as well, see :func:`splits_beside`.
     :param edges: in order; the first and the last are where the range begins and ends.
     """
     one_snapshot(session)
     connection = session.connection()
     kinds = [kind for kind in read_kinds(connection) if _knows(kind, filters, by)]
+    kinds = [kind for kind in kinds if beside is None or kind.by_model]
     kinds = [kind for kind in kinds if all(kind.bucket_of(edge) == edge for edge in edges[1:-1])]
-    return Plan(sorted(kinds, key=lambda kind: kind.grain != DAY), by, pruned_before(connection))
+    kinds = sorted(trusted(connection, kinds), key=_coarsest_first)
+    return Plan(kinds, by, pruned_before(connection), beside)
+
+
+def splits_beside(by: Dimension) -> bool:
+    """Whether calls can be split by it beside any other dimension: sums may be kept apart by it anyway."""
+    return by.name in _ROLLED_UP
+
+
+def _coarsest_first(kind: Kind) -> tuple[bool, bool, bool]:
+    # Of several that are kept by a column any would do: users' are the most.
+    return kind.grain != DAY, kind.tag_key != "", not kind.by_model
 
 
 def _knows(kind: Kind, filters: Filters, by: Dimension | None) -> bool:
     """Whether a kind of rollups is kept apart by all that is filtered and split by."""
-    tag_keys = {key for key, _ in filters.tags} | ({by.key} if by is not None and by.tag else set())
-    columns = [name for name, _ in filters.columns] + ([by.name] if by is not None and not by.tag else [])
-    return (tag_keys or {""}) == {kind.tag_key} and all(name in _ROLLED_UP for name in columns)
+    tags = {key for key, _ in filters.tags} | ({by.key} if by is not None and by.tag else set())
+    columns = {_FLAGS.get(name, name) for name, _ in filters.columns}
+    columns |= {by.name} if by is not None and not by.tag else set()
+    if kind.by_model:
+        columns -= set(_ROLLED_UP)
+    return tags == ({kind.tag} - {""}) and columns == ({kind.column} - {""})
 
 
-def read_calls(filters: Filters, by: Dimension | None = None) -> Source:
+def read_calls(filters: Filters, by: Dimension | None = None, only: Values | None = None) -> Source:
     """The calls themselves, which can answer everything."""
     base = select(1).select_from(LlmCall)
+    value: SQLColumnExpression[Any] = null()
     if by is not None:
-        base = by.beside(base)
-    value = null() if by is None else by.column
+        base, value = by.beside(base), by.column
+    if only is not None:
+        named = [each for each in only if each is not None]
+        base = base.where(or_(value.in_(named), value.is_(None) if None in only else false()))
     return Source("calls", base.where(*filters.conditions()), LlmCall.occurred_at, sums_of_calls(), value)
 
 
-def read_rollups(filters: Filters, kind: Kind, by: Dimension | None = None) -> Source:
+def read_rollups(
+    filters: Filters, kind: Kind, by: Dimension | None = None, only: Values | None = None
+) -> Source:
     """The sums of one kind."""
-    conditions: list[ColumnElement[bool]] = [Rollup.grain == kind.grain, Rollup.tag_key == kind.tag_key]
-    conditions += in_span(Rollup.bucket, filters.range or (None, None))
-    conditions += [holds(getattr(Rollup, name), value) for name, value in filters.columns]
+    conditions = [*rollups_of_kind(kind), *in_span(Rollup.bucket, filters.range or (None, None))]
+    conditions += [_is(name, value) for name, value in filters.columns]
     conditions += [Rollup.tag_value == (value or "") for _, value in filters.tags]
     value: SQLColumnExpression[Any] = null()
     if by is not None:
-        value = func.nullif(Rollup.tag_value, "") if by.tag else getattr(Rollup, by.name)
+        stored = getattr(Rollup, by.name) if by.name in _ROLLED_UP else Rollup.tag_value
+        value = stored if by.name in _ROLLED_UP else func.nullif(stored, "")
+        if only is not None:
+            conditions.append(stored.in_([each or "" for each in only]))
     base = select(1).select_from(Rollup).where(*conditions)
     return Source("rollups", base, Rollup.bucket, sums_of_rollups(), value)
+
+
+def _is(name: str, condition: Condition) -> ColumnElement[bool]:
+    """A filter on a column, as a condition on the sums that are kept by it; '' is having no value there."""
+    if name in _ROLLED_UP:
+        return holds(getattr(Rollup, name), condition)
+    if name == "failed":
+        return Rollup.tag_value != "ok" if condition else Rollup.tag_value == "ok"
+    if isinstance(condition, Besides):
+        return Rollup.tag_value.not_in([value or "" for value in condition.values])
+    return Rollup.tag_value == (condition or "")
 
 
 def read_tags(filters: Filters, key: str) -> Source:

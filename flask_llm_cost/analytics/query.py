@@ -18,7 +18,6 @@ from sqlalchemy.orm import selectinload
 
 from ..ledger import LlmCall
 from . import breakdown
-from . import chosen
 from . import comparison
 from . import coverage
 from . import cross
@@ -30,6 +29,7 @@ from . import pace
 from . import paging
 from . import periods
 from . import quality
+from . import reading
 from . import series
 from . import spend
 from . import waste
@@ -134,7 +134,7 @@ class CallQuery(CallSelection):
 
     def costs_of(self, dimension: str, values: Sequence[str | None]) -> Mapping[str | None, Costs]:
         """What these values of a column or tag cost; one that has no calls is left out."""
-        return self._read(lambda session: chosen.costs_of_values(session, self.filters, dimension, values))
+        return self.spend_of(dimension, values)
 
     def series(
         self,
@@ -142,14 +142,17 @@ class CallQuery(CallSelection):
         tz: str | ZoneInfo | None = None,
         by: str | None = None,
         limit: int = 7,
+        values: Sequence[str | None] | None = None,
     ) -> Series:
         """Cost over time, without gaps; the first and the last bucket are cut where the range ends.
 
         :param tz: where buckets begin, if not in :attr:`zone`.
         :param by: a dimension to split every bucket by, into the ``limit`` dearest values and the others.
+        :param values: split into these values and the others instead.
         """
         zone = self.zone if tz is None else periods.named_zone(tz)
-        question = series.Question(bucket, zone, by, limit)
+        chosen = None if values is None else tuple(dict.fromkeys(values))
+        question = series.Question(bucket, zone, by, limit, chosen)
         return self._read(lambda session: series.series(session, self.filters, question, self.now()))
 
     def daily(self, tz: str | ZoneInfo | None = None) -> tuple[Day, ...]:
@@ -172,9 +175,12 @@ class CallQuery(CallSelection):
         """By status: failed calls, and those that succeeded only when tried again."""
         return self._read(lambda session: waste.waste(session, self.filters))
 
-    def latency(self) -> Latency:
-        """Average, median and 95th percentile of the durations; of very many calls those of a sample."""
-        return self._read(lambda session: latency.latency(session, self.filters))
+    def latency(self, at_most: int | None = None) -> Latency:
+        """Average, median and 95th percentile of the durations; of very many calls those of a sample.
+
+        :param at_most: of more calls under a filter only the average is told, where sums are kept.
+        """
+        return self._read(lambda session: latency.latency(session, self.filters, at_most))
 
     def components(self) -> tuple[ComponentCost, ...]:
         """Quantity and cost per billed component, from the line items."""
@@ -200,13 +206,30 @@ class CallQuery(CallSelection):
         """The most frequent values of a column or tag, in alphabetical order, for a filter's options."""
         return self._read(lambda session: lists.distinct(session, self.filters, column, limit))
 
-    def tag_keys(self, limit: int = 100) -> tuple[TagKey, ...]:
-        """The tag keys of the calls, the most frequent first."""
-        return self._read(lambda session: lists.tag_keys(session, self.filters, limit))
+    def tag_keys(self, limit: int = 100, at_most: int | None = None) -> tuple[TagKey, ...]:
+        """The tag keys of the calls, the most frequent first.
+
+        :param at_most: how many calls of a key are counted that has no sums; ``None`` for all.
+        """
+        return self._read(lambda session: lists.tag_keys(session, self.filters, limit, at_most))
 
     def tag_names(self, limit: int = 100) -> tuple[str, ...]:
         """The names of tags for a choice, quickly: those of all time where only a range is asked."""
         return self._read(lambda session: lists.tag_names(session, self.filters, limit))
+
+    # How long an answer takes
+
+    def is_summed(self, *dimensions: str) -> bool:
+        """Whether totals, or a split by one dimension or two, are answered from sums that are kept, but for
+        the ragged ends of the range: then it makes no difference how many calls there are.
+        """
+        return self._read(lambda session: reading.is_summed(session, self.filters, dimensions))
+
+    def reads_more_than(self, calls: int) -> bool:
+        """Whether answers that are not summed read more calls than that: those of the range that are left by
+        the filters for which there is an index. So many are counted at most.
+        """
+        return self._read(lambda session: reading.reads_more_than(session, self.filters, calls))
 
     # Calls themselves
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
@@ -30,12 +31,14 @@ from sqlalchemy.orm import Session
 from ..ledger import LlmCall
 from ..ledger.drift import one_snapshot
 from ..ledger.statements import bucket_number
+from ..money import EXACT
 from .dimensions import Dimension
 from .dimensions import dimension
 from .filters import DateRange
 from .filters import Filters
 from .measures import known_cost
 from .periods import bucket_edges
+from .planner import Read
 from .planner import Source
 from .planner import plan
 from .spend import spend
@@ -59,6 +62,12 @@ class _Sums:
     priced: int = 0
     cost: Decimal | None = None
 
+    def minus(self, part: _Sums) -> _Sums:
+        """What is left without a part of these sums."""
+        priced = self.priced - part.priced
+        cost = EXACT.subtract(self.cost or Decimal(0), part.cost or Decimal(0)) if priced else None
+        return _Sums(self.calls - part.calls, self.unknown - part.unknown, priced, cost)
+
 
 @dataclass(frozen=True, slots=True)
 class _Split:
@@ -80,12 +89,16 @@ class _Split:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What :func:`series` is asked: the bucket's name, the zone, the split and how many values it shows."""
+    """What :func:`series` is asked: the bucket's name, the zone, the split and how many values it shows.
+
+    :param values: those that it shows, where they are known already.
+    """
 
     bucket: str
     zone: ZoneInfo
     by: str | None
     limit: int
+    values: tuple[str | None, ...] | None = None
 
 
 def series(session: Session, filters: Filters, question: Question, now: datetime) -> Series:
@@ -96,18 +109,36 @@ def series(session: Session, filters: Filters, question: Question, now: datetime
     if not frames:
         return Series(bucket=question.bucket, zone=question.zone, buckets=(), by=question.by)
     edges = [frame.start for frame in frames] + [frames[-1].end]
-    split = None if by is None else _split(session, filters, by, question.limit)
-    read = plan(session, filters, edges, by)
-    sums: dict[_Place, _Sums] = {}
-    for first in range(0, len(frames), PIECE):
+    split = None if by is None else _split(session, filters, by, question)
+    sums = _sums(session, filters, edges, split)
+    return _fold(question, frames, sums, split)
+
+
+def _sums(
+    session: Session, filters: Filters, edges: Sequence[datetime], split: _Split | None
+) -> dict[_Place, _Sums]:
+    read = plan(session, filters, edges, None if split is None else split.by)
+    if split is None or not read.has_many_values:
+        return dict(_read(session, filters, edges, read, split))
+    # Of many values only those that are shown are looked up; the others are what is left of all calls.
+    found = dict(_read(session, filters, edges, lambda piece: read(piece, split.values), split))
+    rest = dict(_read(session, filters, edges, plan(session, filters, edges), None))
+    for (number, _), part in found.items():
+        rest[number, 0] = rest[number, 0].minus(part)
+    others = {(number, len(split.values)): sums for (number, _), sums in rest.items() if sums.calls}
+    return {**found, **others}
+
+
+def _read(
+    session: Session, filters: Filters, edges: Sequence[datetime], read: Read, split: _Split | None
+) -> Iterator[tuple[_Place, _Sums]]:
+    for first in range(0, len(edges) - 1, PIECE):
         piece = edges[first : first + PIECE + 1]
         source = read(replace(filters, range=(piece[0], piece[-1])))
         for row in session.execute(_statement(source, piece, split)):
             place = first + int(row.bucket_number), int(row.part_number)
-            sums[place] = _Sums(
-                int(row.calls), int(row.unknown_cost_calls), int(row.priced_calls), row.total_cost
-            )
-    return _fold(question, frames, sums, split)
+            counts = (int(row.calls), int(row.unknown_cost_calls), int(row.priced_calls))
+            yield place, _Sums(*counts, row.total_cost)
 
 
 def frames_of(session: Session, filters: Filters, question: Question, now: datetime) -> list[Bucket]:
@@ -146,8 +177,10 @@ def _lifetime(session: Session, filters: Filters, now: datetime) -> DateRange | 
     return None if first is None else (first, max(last, now) + _TICK)
 
 
-def _split(session: Session, filters: Filters, by: Dimension, limit: int) -> _Split:
-    found = spend(session, filters, by.name, limit)
+def _split(session: Session, filters: Filters, by: Dimension, question: Question) -> _Split:
+    if question.values is not None:
+        return _Split(by, question.values)
+    found = spend(session, filters, by.name, question.limit)
     return _Split(by, tuple(row.value for row in found.rows))
 
 

@@ -250,11 +250,15 @@ class ComponentCost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagKey:
-    """One tag key: how many calls carry it, and with how many distinct values."""
+    """One tag key: how many calls carry it, and with how many distinct values.
+
+    :param at_least: more calls carry it than were counted.
+    """
 
     key: str
     calls: int
     values: int
+    at_least: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

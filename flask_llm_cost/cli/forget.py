@@ -137,6 +137,8 @@ def _told(result: Forgotten) -> str:
 def _tell(result: Forgotten) -> None:
     if not result.is_nothing:
         click.echo(f"The person is out of {_told(result)}; what they cost stays.")
+        if result.sums:
+            click.echo(f"So is {plural(result.sums, 'sum')} of calls that were pruned.")
         click.echo(f"llm_cost_meta keeps this run, {result.run_id}, without naming anybody.")
     else:
         click.echo("No call points at this person.")

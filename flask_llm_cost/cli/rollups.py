@@ -60,5 +60,5 @@ def _told(found: RebuildResult, *, dry_run: bool) -> Iterator[str]:
 
 
 def _name(kind: Kind) -> str:
-    of = f"by the tag {kind.tag_key!r}" if kind.tag_key else "of all calls"
+    of = f"by {kind.words}" if kind.tag_key else "of all calls"
     return f"{of}, in days of {kind.zone.key}"

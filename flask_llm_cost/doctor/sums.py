@@ -16,10 +16,11 @@ from sqlalchemy.orm import Session
 from ..ledger import Ledger
 from ..ledger import LlmCall
 from ..ledger import Rollup
-from ..ledger.coverage import DAY
 from ..ledger.coverage import HOURS
 from ..ledger.coverage import Kind
 from ..ledger.coverage import read_kinds
+from ..ledger.coverage import rollups_of_kind
+from ..ledger.coverage import uncounted_sums
 from ..ledger.schema import check_schema
 from .advice import cause
 from .advice import mend
@@ -45,14 +46,22 @@ def daily_sums(session: Session, ledger: Ledger) -> Check:
     asked = list(ledger.rollups.kinds())
     if faults := [*_missing(asked, kept), *_unwanted(asked, kept), *_incomplete(kept)]:
         return warn("daily sums", f"{' '.join(faults)} Answers are right, but slow.", _REBUILD)
+    if older := uncounted_sums(session.connection()):
+        first, last = min(row["bucket"] for row in older), max(row["bucket"] for row in older)
+        return warn(
+            "daily sums",
+            f"A worker of an older version has stored calls of {first:%Y-%m-%d} to {last:%Y-%m-%d}: they are "
+            "not in the sums by user and by other columns. Answers are right, but slow.",
+            f"Restart every worker, then {_REBUILD}.",
+        )
     for kind in kept:
-        if kind.tag_key and (rows := _rows_a_day(session, kind)) > MOST_SUMS_A_DAY:
+        if kind.tag and (rows := _rows_a_day(session, kind)) > MOST_SUMS_A_DAY:
             return warn(
                 "daily sums",
-                f"The tag {kind.tag_key!r} has {rows:,} sums a day, too many values to be worth it.",
-                f"Take {kind.tag_key!r} out of LLM_COST_ROLLUP_TAGS, then {_REBUILD}.",
+                f"The tag {kind.tag!r} has {rows:,} sums a day, too many values to be worth it.",
+                f"Take {kind.tag!r} out of LLM_COST_ROLLUP_TAGS, then {_REBUILD}.",
             )
-    tags = ", ".join(kind.tag_key for kind in kept if kind.tag_key)
+    tags = ", ".join(kind.tag for kind in kept if kind.tag)
     return ok("daily sums", f"Kept in days of {kept[0].zone.key}{f', and by {tags}' if tags else ''}.")
 
 
@@ -61,34 +70,27 @@ def _missing(asked: Sequence[Kind], kept: Sequence[Kind]) -> Iterator[str]:
     for kind in asked:
         zone = zones.get(kind.key)
         if zone is None:
-            yield f"Not kept: {_name(kind)}."
+            yield f"Not kept: {kind.words}."
         elif zone != kind.zone.key:
-            yield f"Kept in days of {zone} instead of {kind.zone.key}: {_name(kind)}."
+            yield f"Kept in days of {zone} instead of {kind.zone.key}: {kind.words}."
 
 
 def _unwanted(asked: Sequence[Kind], kept: Sequence[Kind]) -> Iterator[str]:
     keys = {kind.key for kind in asked}
     for kind in kept:
         if kind.key not in keys:
-            yield f"Kept, though LLM_COST_ROLLUP_TAGS does not name it: {_name(kind)}."
+            yield f"Kept, though LLM_COST_ROLLUP_TAGS does not name it: {kind.words}."
 
 
 def _incomplete(kept: Sequence[Kind]) -> Iterator[str]:
     for kind in kept:
         if kind.complete_from is not None:
-            yield f"Complete from {kind.complete_from.astimezone(kind.zone):%Y-%m-%d} on: {_name(kind)}."
-
-
-def _name(kind: Kind) -> str:
-    return f"the tag {kind.tag_key!r}" if kind.tag_key else "all calls"
+            yield f"Complete from {kind.complete_from.astimezone(kind.zone):%Y-%m-%d} on: {kind.words}."
 
 
 def _rows_a_day(session: Session, kind: Kind) -> int:
-    recent = select(func.count()).where(
-        Rollup.grain == DAY,
-        Rollup.tag_key == kind.tag_key,
-        Rollup.bucket >= datetime.now(UTC) - timedelta(days=_DAYS),
-    )
+    week = Rollup.bucket >= datetime.now(UTC) - timedelta(days=_DAYS)
+    recent = select(func.count()).where(*rollups_of_kind(kind), week)
     return (session.scalar(recent) or 0) // _DAYS
 
 

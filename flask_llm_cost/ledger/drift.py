@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement
 from sqlalchemy import Connection
 from sqlalchemy import RowMapping
 from sqlalchemy import Select
+from sqlalchemy import String
 from sqlalchemy import and_
 from sqlalchemy import case
 from sqlalchemy import extract
@@ -26,6 +27,7 @@ from .coverage import DAY
 from .coverage import HOURS
 from .coverage import Kind
 from .coverage import read_kinds
+from .coverage import rollups_of_kind
 from .meta import pruned_before
 from .rollups import SUMS
 from .rollups import TOKEN_SUMS
@@ -40,6 +42,8 @@ from .statements import bucket_number
 
 #: How much is held in memory: the sums of a week.
 _WINDOW = timedelta(days=7)
+#: Provider, model and value of a rollup, under names that no column has: GROUP BY would take the column.
+_NAMES = ("of_provider", "of_model", "of_value")
 _HOUR_PARTS = ("year", "month", "day", "hour")
 
 
@@ -133,7 +137,7 @@ def windows(
 
 def _ends(connection: Connection, kind: Kind) -> list[datetime]:
     bucket = ROLLUPS.c.bucket
-    of_kind = (ROLLUPS.c.grain == kind.grain, ROLLUPS.c.tag_key == kind.tag_key)
+    of_kind = rollups_of_kind(kind)
     # Each end by itself: that is one look into an index.
     statements = [
         statement
@@ -162,12 +166,7 @@ def _sums_of_rollups(connection: Connection, window: Window) -> dict[Key, tuple[
     rollup, kind = ROLLUPS.c, window.kind
     statement = select(
         rollup.bucket, rollup.provider, rollup.model, rollup.tag_value, *(rollup[name] for name in SUMS)
-    ).where(
-        rollup.grain == kind.grain,
-        rollup.tag_key == kind.tag_key,
-        rollup.bucket >= window.start,
-        rollup.bucket < window.end,
-    )
+    ).where(*rollups_of_kind(kind), rollup.bucket >= window.start, rollup.bucket < window.end)
     return {(*kind.key, *row[:4]): tuple(map(_exact, row[4:])) for row in connection.execute(statement)}
 
 
@@ -175,7 +174,7 @@ def _sums_of_calls(connection: Connection, window: Window) -> dict[Key, tuple[Nu
     edges = window.edges() if window.kind.grain == DAY else []
     found = connection.execute(_statement(window, edges)).mappings()
     return {
-        (*window.kind.key, _bucket(row, edges), row["provider"], row["model"], row["tag_value"]): tuple(
+        (*window.kind.key, _bucket(row, edges), *(row[name] for name in _NAMES)): tuple(
             _exact(row[f"sum_{name}"]) for name in SUMS
         )
         for row in found
@@ -189,16 +188,24 @@ def _statement(window: Window, edges: list[datetime]) -> Select[Any]:
         if edges
         else [extract(part, call.occurred_at).label(part) for part in _HOUR_PARTS]
     )
-    value: ColumnElement[str] = func.coalesce(TAGS.c.value, "") if kind.tag_key else literal_column("''")
-    names = [*(bucket.name for bucket in buckets), "provider", "model", "tag_value"]
-    statement = select(*buckets, call.provider, call.model, value.label("tag_value"), *_sums()).where(
+    names = [*(bucket.name for bucket in buckets), *_NAMES]
+    columns = (column.label(name) for column, name in zip(_split_of(kind), _NAMES, strict=True))
+    statement = select(*buckets, *columns, *_sums()).where(
         call.occurred_at >= window.start, call.occurred_at < window.end
     )
-    if kind.tag_key:
-        beside = and_(TAGS.c.call_id == call.id, TAGS.c.key == kind.tag_key)
+    if kind.tag:
+        beside = and_(TAGS.c.call_id == call.id, TAGS.c.key == kind.tag)
         statement = statement.select_from(CALLS.outerjoin(TAGS, beside))
     # By name: PostgreSQL takes the same expression with bound values for two different ones.
     return statement.group_by(*names)
+
+
+def _split_of(kind: Kind) -> tuple[ColumnElement[str], ColumnElement[str], ColumnElement[str]]:
+    """Provider, model and value as one kind keeps them apart."""
+    nothing = literal_column("''", String())
+    told = CALLS.c[kind.column] if kind.column else TAGS.c.value if kind.tag else None
+    value = nothing if told is None else func.coalesce(told, "")
+    return (CALLS.c.provider, CALLS.c.model, value) if kind.by_model else (nothing, nothing, value)
 
 
 def _sums() -> Iterator[ColumnElement[Any]]:

@@ -19,9 +19,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.pool import QueuePool
 
 from ..errors import ConfigurationError
-from .patience import connecting_in_time
 from .shared import create_shared_engine
 from .shared import shared_connection
+from .types import compact_json
 
 #: Seconds a write waits for another one's lock before it gives up; the events are kept and tried again.
 LOCK_WAIT = 5.0
@@ -43,8 +43,7 @@ def create_ledger_engine(
 
     :param connections: at most so many at a time, one of which is kept.
     :param patience: seconds that whoever reads waits for SQLite's lock. Somebody waits for these connections,
-        so they are not tried before each use: a broken one is found by using it, and that is tried again. One
-        that cannot be made in a few seconds is given up.
+        so they are not tried before each use: a broken one is found by using it, and that is tried again.
 
     Connections are made exactly as the host's are: same URL, connect arguments, ``creator``, ``do_connect``
     handlers and pool listeners (a ``PRAGMA`` on connect, say). Listeners of the engine (statement logs) and
@@ -72,9 +71,12 @@ def create_ledger_engine(
         pool=_own_pool(host_engine, connections, pre_ping=patience is None),
         isolation_level="READ COMMITTED",
         hide_parameters=True,
+        json_serializer=compact_json,
     )
     event.listen(engine, "begin", _limit_lock_wait)
     event.listen(engine, "connect", _prepare_nothing_behind_a_pooler)
+    if engine.dialect.driver == "psycopg":
+        event.listen(engine, "connect", _write_compact_json)
     return engine
 
 
@@ -84,12 +86,11 @@ def _own_pool(host_engine: Engine, connections: int, *, pre_ping: bool) -> Queue
     ``Pool.recreate()`` copies creator and listeners in the same way, but also the host's pool size.
     """
     source = host_engine.pool
-    in_time = not pre_ping and host_engine.dialect.name != "sqlite"
     return QueuePool(
-        connecting_in_time(source._invoke_creator) if in_time else source._creator,
+        source._creator,
         pool_size=1,
         max_overflow=connections - 1,
-        timeout=LOCK_WAIT if in_time else POOL_TIMEOUT,
+        timeout=POOL_TIMEOUT,
         recycle=source._recycle,
         pre_ping=pre_ping,
         _dispatch=source.dispatch,
@@ -98,7 +99,7 @@ def _own_pool(host_engine: Engine, connections: int, *, pre_ping: bool) -> Queue
 
 def _sqlite_engine(host_engine: Engine, connections: int, patience: float | None) -> Engine:
     pool = _own_pool(host_engine, connections, pre_ping=patience is None)
-    engine = create_engine(host_engine.url, pool=pool, hide_parameters=True)
+    engine = create_engine(host_engine.url, pool=pool, hide_parameters=True, json_serializer=compact_json)
     event.listen(engine, "connect", _begin_by_hand)
     event.listen(engine, "begin", partial(_begin_sqlite, LOCK_WAIT if patience is None else patience))
     return engine
@@ -132,6 +133,13 @@ def _prepare_nothing_behind_a_pooler(connection: Any, record: ConnectionPoolEntr
     connection.rollback()
     if pid != connection.info.backend_pid:
         connection.prepare_threshold = None
+
+
+def _write_compact_json(connection: Any, record: ConnectionPoolEntry) -> None:
+    """psycopg writes JSON itself, as the connection was told, and that is made by the host's dialect."""
+    from psycopg.types.json import set_json_dumps
+
+    set_json_dumps(compact_json, connection)
 
 
 def _limit_lock_wait(connection: Connection) -> None:

@@ -78,10 +78,12 @@ class LlmCall(Base):
         MYSQL,
     )
 
+    # What has a fixed width stands together: PostgreSQL fills up what follows a text.
     id: Mapped[int] = mapped_column(id_column(), autoincrement=True)
+    occurred_at: Mapped[datetime] = mapped_column(UTCDateTime())
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime())
     event_id: Mapped[str] = mapped_column(key_column(36))
     batch_id: Mapped[str] = mapped_column(key_column(36))
-    occurred_at: Mapped[datetime] = mapped_column(UTCDateTime())
     service: Mapped[str] = mapped_column(key_column(NAME_LENGTH))
     provider: Mapped[str] = mapped_column(key_column(64))
     provider_account: Mapped[str | None] = mapped_column(key_column(NAME_LENGTH))
@@ -106,13 +108,13 @@ class LlmCall(Base):
     image_input_tokens: Mapped[int | None] = mapped_column(BigInteger())
     image_output_tokens: Mapped[int | None] = mapped_column(BigInteger())
     total_tokens: Mapped[int | None] = mapped_column(BigInteger())
+    latency_ms: Mapped[int | None] = mapped_column(BigInteger())
+    time_to_first_token_ms: Mapped[int | None] = mapped_column(BigInteger())
     pricing_mode: Mapped[str | None] = mapped_column(key_column(64))
     total_cost: Mapped[Decimal | None] = mapped_column(Money())
     cost_status: Mapped[str] = mapped_column(key_column(16))
     cost_source: Mapped[str | None] = mapped_column(key_column(16))
     pricing_snapshot: Mapped[dict[str, Any] | None] = mapped_column(_json())
-    latency_ms: Mapped[int | None] = mapped_column(BigInteger())
-    time_to_first_token_ms: Mapped[int | None] = mapped_column(BigInteger())
     user_id: Mapped[str | None] = mapped_column(key_column(NAME_LENGTH))
     request_type: Mapped[str | None] = mapped_column(key_column(NAME_LENGTH))
     trackable_type: Mapped[str | None] = mapped_column(key_column(NAME_LENGTH))
@@ -120,7 +122,6 @@ class LlmCall(Base):
     endpoint: Mapped[str | None] = mapped_column(key_column(NAME_LENGTH))
     tags: Mapped[dict[str, str] | None] = mapped_column(_json())
     details: Mapped[dict[str, Any] | None] = mapped_column(_json())
-    created_at: Mapped[datetime] = mapped_column(UTCDateTime())
 
     line_items: Mapped[list[LineItem]] = relationship(order_by="LineItem.position", viewonly=True)
     call_tags: Mapped[list[CallTag]] = relationship(order_by="CallTag.key", viewonly=True)

@@ -89,13 +89,21 @@ def rollups_of(calls: Iterable[Call], kinds: Sequence[Kind], sign: int = 1) -> l
 def _summed(
     calls: Iterable[Call], kinds: Sequence[Kind], sign: int, sums: dict[Key, Sums]
 ) -> dict[Key, Sums]:
+    # What is the same for many kinds or many calls is looked up once: this is most of what storing computes.
+    periods = {(kind.grain, kind.zone.key): kind for kind in kinds}
+    ways = [
+        (kind.grain, kind.tag_key, (kind.grain, kind.zone.key), kind.column, kind.by_model) for kind in kinds
+    ]
     for call in calls:
         moment, provider, model, tags = call["occurred_at"], call["provider"], call["model"], call["tags"]
+        buckets = {period: kind.bucket_of(moment) for period, kind in periods.items()}
         counts = _counts_of(call, sign)
-        for kind in kinds:
-            # A stored tag is never empty: '' stands for the calls without it.
-            value = tags.get(kind.tag_key, "") if kind.tag_key and tags else ""
-            key = (kind.grain, kind.tag_key, kind.bucket_of(moment), provider, model, value)
+        for grain, tag_key, period, column, by_model in ways:
+            # A stored value is never empty: '' stands for the calls without one.
+            told = call[column] if column else tags.get(tag_key) if tags else None
+            value = told or ""
+            names = (provider, model, value) if by_model else ("", "", value)
+            key = (grain, tag_key, buckets[period], *names)
             found = sums.get(key)
             sums[key] = counts if found is None else tuple(map(add, found, counts))
     return sums

@@ -135,7 +135,8 @@ def _storable(table: Table, name: str, value: Any) -> Any:
         return None
     kind = column.type
     if isinstance(kind, String):
-        return storable_text(str(value), kind.length or 65_535)
+        text = storable_text(str(value), kind.length or 65_535)
+        return text or None if column.nullable else text  # '' in the sums is "none"
     if isinstance(kind, Integer):
         return _whole_number(name, value, _BIGINT_LIMIT if isinstance(kind, BigInteger) else _INTEGER_LIMIT)
     if isinstance(kind, Money | Quantity):

@@ -15,6 +15,8 @@ from sqlalchemy import create_engine
 from sqlalchemy import event
 from sqlalchemy.pool import StaticPool
 
+from .types import compact_json
+
 
 def shared_connection(engine: Engine) -> bool:
     """Whether the engine's only connection is shared by everything in the process.
@@ -65,6 +67,7 @@ def create_shared_engine(host_engine: Engine) -> Engine:
         poolclass=StaticPool,
         creator=lambda: SharedConnection(host_engine),
         hide_parameters=True,
+        json_serializer=compact_json,
     )
     event.listen(engine, "begin", _begin_ours)
     return engine

@@ -7,15 +7,13 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from contextlib import nullcontext
 from datetime import UTC
 from datetime import datetime
 from functools import partial
 from itertools import islice
+from secrets import token_urlsafe
 from typing import Any
 from typing import TypeVar
-from uuid import uuid4
 
 from sqlalchemy import Connection
 from sqlalchemy import Engine
@@ -36,8 +34,6 @@ from .failures import retrying
 from .listener import CallListener
 from .meta import pruned_before
 from .meta import tell_schema_version
-from .patience import ANSWER_SECONDS
-from .patience import answering_in_time
 from .quarantine import PRUNED
 from .quarantine import TOLD_DIFFERENTLY
 from .quarantine import quarantine_row
@@ -63,6 +59,9 @@ _ALL_CALLS = RollupChoice()
 #: Ids in one ``IN (...)``: below every database's limit on parameters.
 _IDS_AT_ONCE = 500
 
+#: Twelve letters: no two batches have the same, and every call has a copy.
+_BATCH_ID_BYTES = 9
+
 #: What two events of the same call agree on. Tags, prices and times may have been told anew.
 _SAID = ("provider", "model", "operation", "status", *TOKEN_SUMS)
 
@@ -77,7 +76,6 @@ class Ledger:
     :param read_engine: of a replica of the database, from which questions are answered; ``None``: there is
         none, and ``engine`` answers them.
     :param listener: hears of the calls in the transactions that insert and delete them.
-    :param in_time: break a connection on which no answer comes: somebody waits for it.
     """
 
     def __init__(
@@ -88,14 +86,12 @@ class Ledger:
         rollups: RollupChoice = _ALL_CALLS,
         read_engine: Engine | None = None,
         listener: CallListener | None = None,
-        in_time: bool = False,
     ) -> None:
         self.engine = engine
         self.read_engine = engine if read_engine is None else read_engine
         self.rollups = rollups
         self._lock_wait = lock_wait
         self._listener = listener
-        self._in_time = in_time
         self._stamped = False
 
     def write(self, events: Sequence[Event], *, lock_wait: float | None = None) -> int:
@@ -164,7 +160,7 @@ class Ledger:
         def attempt() -> T:
             with self.engine.connect() as connection:
                 connection = connection.execution_options(**{WRITE_LOCK_WAIT: seconds})
-                with self._answering(connection, seconds), connection.begin():
+                with connection.begin():
                     return work(connection)
 
         return retrying(attempt, seconds)
@@ -179,15 +175,9 @@ class Ledger:
             with self.engine.connect() as connection:
                 if connection.dialect.name == "postgresql":  # without a transaction that is begun and ended
                     connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-                with self._answering(connection, 0):
-                    return work(connection)
+                return work(connection)
 
         return retrying(attempt, 0)
-
-    def _answering(self, connection: Connection, lock_wait: float) -> AbstractContextManager[None]:
-        if not self._in_time:
-            return nullcontext()
-        return answering_in_time(connection, lock_wait + ANSWER_SECONDS)
 
     @property
     def engines(self) -> tuple[Engine, ...]:
@@ -220,7 +210,7 @@ class Ledger:
     def _insert(self, connection: Connection, rows: Sequence[CallRows]) -> int:
         # A fresh one for each attempt: after a commit that was answered with a broken connection the next
         # attempt must not take the rows of the first for its own.
-        batch_id = str(uuid4())
+        batch_id = token_urlsafe(_BATCH_ID_BYTES)
         now = datetime.now(UTC)
         dialect = connection.dialect.name
         first = {row.event_id: row for row in reversed(rows)}

@@ -1,14 +1,16 @@
 """Take out of the ledger what points at a person. Costs, tokens and every total stay.
 
-One batch is one transaction, which changes the calls, their tags, the sums by declared tags and the windows
-of budgets together; what budgets keep of the person alone follows at the end. A run that was interrupted is
-simply started again: what is forgotten does not point at anybody any more.
+One batch is one transaction, which changes the calls, their tags, the sums and the windows of budgets
+together. With the last call that has a name, the sums of pruned calls under that name go, too: a run that is
+started again would not find a tag on the person's own calls any more. What is left of the names that the run
+was given follows at the end. A run that was interrupted is simply started again.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
@@ -38,7 +40,9 @@ from ..ledger.rows import Row
 from ..ledger.rows import storable_text
 from ..wording import plural
 from .forgotten_budgets import PersonalBudgets
+from .forgotten_sums import USERS
 from .forgotten_sums import forget_sums
+from .forgotten_sums import move_sums
 from .pace import LOCK_WAIT
 from .pace import PAUSE
 from .person import Pair
@@ -61,6 +65,7 @@ class Forgotten:
     :param calls: how many calls pointed at the person; they are still there, with their costs.
     :param tags: how many of their tags stood for the person.
     :param details: how many of them had ``details``.
+    :param sums: how many sums of pruned calls named the person; a dry run does not tell.
     :param found: the tags with the user id as their value.
     :param budgets: the windows, alerts and limits of budgets that named the person.
     :param elsewhere: budgets that the app does not declare, which may name the person still.
@@ -71,6 +76,7 @@ class Forgotten:
     calls: int = 0
     tags: int = 0
     details: int = 0
+    sums: int = 0
     found: frozenset[Pair] = frozenset()
     budgets: Cleared = field(default_factory=Cleared)
     elsewhere: frozenset[str] = frozenset()
@@ -78,7 +84,7 @@ class Forgotten:
     @property
     def is_nothing(self) -> bool:
         """Whether nothing pointed at the person."""
-        return not (self.calls or self.budgets.rows)
+        return not (self.calls or self.sums or self.budgets.rows)
 
     def plus(self, batch: Forgotten) -> Forgotten:
         """Both together."""
@@ -140,15 +146,19 @@ class Forgetting:
             if not dry_run:
                 time.sleep(PAUSE)
         if not dry_run:
-            for key, value in sorted(self.person.tags | done.found):
-                forget_sums(ledger, key, value)
+            done = replace(done, sums=done.sums + forget_sums(ledger, sorted(self._sums(self.person.tags))))
         return self._budgets(ledger, done)
+
+    def _sums(self, tags: Iterable[Pair]) -> set[Pair]:
+        """The sums that name the person: those of the user and of ``tags``."""
+        user = self.person.user_id
+        return {*tags, *([] if user is None else [(USERS, user)])}
 
     def _budgets(self, ledger: Ledger, done: Forgotten) -> Forgotten:
         own, found = self._own_budgets, done.found
         cleared = own.count(ledger, found) if done.dry_run else own.forget(ledger, found)
         done = replace(done, budgets=done.budgets.plus(cleared), elsewhere=own.elsewhere(ledger))
-        if cleared.rows and not done.dry_run:
+        if (cleared.rows or done.sums) and not done.dry_run:
             ledger.transaction(partial(self._write_audit, done=done), LOCK_WAIT)
         return done
 
@@ -173,11 +183,13 @@ class Forgetting:
             connection.execute(delete(TAGS).where(self._tags(before)))
             self._write_audit(connection, done)
             recount_calls(connection, before, after)
+            found = {pair for call in before for pair in self.person.own_tags(call)}
+            moved = move_sums(connection, self._sums(self.person.tags | found))
             # The windows' rows come last: all processes share them, and they are held until the commit.
             own = self._own_budgets
             own.follow(connection, before, after)
-            found = {pair for call in before for pair in self.person.own_tags(call)}
-            done = replace(done, budgets=done.budgets.plus(own.forget_found(connection, found)))
+            cleared = own.forget_found(connection, found)
+            done = replace(done, sums=done.sums + moved, budgets=done.budgets.plus(cleared))
         return done
 
     def _count(self, connection: Connection, calls: Sequence[Row], done: Forgotten) -> Forgotten:
@@ -185,7 +197,7 @@ class Forgetting:
         tags = connection.execute(theirs).scalar_one()
         details = sum(call["details"] is not None for call in calls)
         found = frozenset(pair for call in calls for pair in self.person.own_tags(call))
-        return Forgotten(done.run_id, done.dry_run, len(calls), tags, details, found)
+        return Forgotten(done.run_id, done.dry_run, len(calls), tags, details, found=found)
 
     def _tags(self, calls: Sequence[Row]) -> Any:
         own = [call["id"] for call in calls if self.person.owns(call)]

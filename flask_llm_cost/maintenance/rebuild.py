@@ -23,12 +23,15 @@ from ..ledger import Drift
 from ..ledger import Ledger
 from ..ledger.coverage import DAY
 from ..ledger.coverage import HOURS
+from ..ledger.coverage import UNCOUNTED
 from ..ledger.coverage import Kind
 from ..ledger.coverage import begin_keeping
+from ..ledger.coverage import forget_uncounted
 from ..ledger.coverage import kept_kinds
 from ..ledger.coverage import move_coverage
 from ..ledger.coverage import read_kinds
 from ..ledger.coverage import stop_keeping
+from ..ledger.coverage import uncounted_sums
 from ..ledger.drift import Window
 from ..ledger.drift import correction
 from ..ledger.drift import drift_of
@@ -98,6 +101,8 @@ def rebuild_rollups(
             result.begun, result.dropped = _differences(session.connection(), ledger)
     else:
         _keep_what_is_asked_for(ledger, result)
+    with ledger.session() as session:  # before any sum is corrected
+        uncounted = uncounted_sums(session.connection())
     steps = _steps(ledger)
     for number, step in enumerate(steps, 1):
         found = _mend(ledger, step.window, dry_run=dry_run)
@@ -111,6 +116,8 @@ def rebuild_rollups(
             time.sleep(PAUSE)
         if on_progress is not None:
             on_progress(number, len(steps))
+    if not dry_run:
+        ledger.transaction(partial(forget_uncounted, sums=uncounted))
     return result
 
 
@@ -178,7 +185,7 @@ def _keep_what_is_asked_for(ledger: Ledger, result: RebuildResult) -> None:
 
 def _delete_leftovers(connection: Connection) -> bool:
     """Delete a week of daily sums that are not kept; whether there may be more."""
-    kept = {kind.key for kind in kept_kinds(connection)}
+    kept = {kind.key for kind in kept_kinds(connection)} | {(DAY, UNCOUNTED)}
     rollup = ROLLUPS.c
     present = connection.execute(select(rollup.grain, rollup.tag_key).where(rollup.grain == DAY).distinct())
     left = sorted({(row[0], row[1]) for row in present} - kept)

@@ -50,7 +50,7 @@ KOLKATA = ZoneInfo("Asia/Kolkata")
 
 Narrow = Callable[[CallQuery], CallQuery]
 
-#: What a dashboard filters by; the last two are not known to any rollup.
+#: What a dashboard filters by; no rollups are kept by tenant, nor by user and provider.
 FILTERS: dict[str, Narrow] = {
     "nothing": lambda asked: asked,
     "provider": lambda asked: asked.where(provider="openai"),
@@ -61,9 +61,13 @@ FILTERS: dict[str, Narrow] = {
     "feature and model": lambda asked: asked.tagged(feature=ODD[3]).where(model=ODD[0]),
     "two features": lambda asked: asked.tagged(feature=ODD[0]).tagged(feature=ODD[1]),
     "tenant": lambda asked: asked.tagged(tenant=ODD[2]),
-    "user": lambda asked: asked.where(user_id=None),
+    "user": lambda asked: asked.where(user_id=ODD[1]),
+    "no user": lambda asked: asked.where(user_id=None),
+    "user and provider": lambda asked: asked.where(user_id=ODD[1], provider="openai"),
+    "failed": lambda asked: asked.where(failed=True, model=ODD[0]),
+    "not failed": lambda asked: asked.where(failed=False),
 }
-SPLITS = ("provider", "model", "tag:feature", "tag:tenant", "status")
+SPLITS = ("provider", "model", "tag:feature", "tag:tenant", "status", "user_id", "endpoint", "operation")
 
 
 def read_totals(session: Session, asked: CallQuery, read: Read) -> Totals:
@@ -180,14 +184,21 @@ def test_any_filter_or_split_that_a_rollup_does_not_know_needs_the_calls() -> No
     with memory_ledger([call()], RollupChoice(UTC_ZONE, ("feature",))) as ledger:
         everything = query(ledger)
         for asked in (
-            everything.where(status="ok"),
+            everything.where(stream=True),
+            everything.where(status="ok", user_id=None),
             everything.where(provider="openai", user_id=None),
             everything.tagged(tenant="acme"),
             everything.tagged(feature="chat", tenant="acme"),
             everything.tagged(feature="chat").where(user_id=None),
         ):
             assert parts_of(ledger, asked) == ["calls"]
-        assert parts_of(ledger, everything, "user_id") == ["calls"]
+        assert parts_of(ledger, everything, "service") == ["calls"]
+        assert parts_of(ledger, everything.where(provider="openai"), "user_id") == ["calls"]
+        assert parts_of(ledger, everything.where(user_id=None), "model") == ["calls"]
+        assert parts_of(ledger, everything, "user_id") == ["d"]
+        assert parts_of(ledger, everything.where(user_id=None), "user_id") == ["d"]
+        assert parts_of(ledger, everything.where(provider="openai"), "endpoint") == ["d"]
+        assert parts_of(ledger, everything.where(failed=True), "model") == ["d"]
         assert parts_of(ledger, everything, "tag:tenant") == ["calls"]
         assert parts_of(ledger, everything.tagged(feature="chat"), "tag:tenant") == ["calls"]
         assert parts_of(ledger, everything, "tag:feature") == ["d"]

@@ -38,8 +38,10 @@ def _another(ledger: Ledger, zone: str, *tags: str) -> Ledger:
 
 
 def _coverage(ledger: Ledger) -> dict[str, tuple[str, datetime | None]]:
+    """Of all calls and of tags; those by column are beside them always."""
+    kept = select(RollupCoverage).where(RollupCoverage.tag_key.not_like("@%"))
     with ledger.session() as session:
-        return {row.tag_key: (row.zone, row.complete_from) for row in session.scalars(select(RollupCoverage))}
+        return {row.tag_key: (row.zone, row.complete_from) for row in session.scalars(kept)}
 
 
 def _days(ledger: Ledger, tag_key: str) -> dict[tuple[datetime, str], int]:

@@ -63,8 +63,9 @@ def forget(ledger: Ledger, whom: Person | None = None, **options: Any) -> Forgot
 def sums(ledger: Ledger) -> Sequence[Any]:
     with ledger.session() as session:
         calls = select(func.count(), func.sum(LlmCall.total_cost), func.sum(LlmCall.input_tokens))
-        tags = select(func.sum(Rollup.calls), func.sum(Rollup.total_cost)).where(Rollup.tag_key == "")
-        return [*session.execute(calls).one(), *session.execute(tags).one()]
+        kept = select(Rollup.tag_key, func.sum(Rollup.calls), func.sum(Rollup.total_cost))
+        kept = kept.group_by(Rollup.grain, Rollup.tag_key).order_by(Rollup.grain, Rollup.tag_key)
+        return [*session.execute(calls).one(), *session.execute(kept)]
 
 
 def everything_stored(ledger: Ledger) -> str:
@@ -177,7 +178,7 @@ def by_tag(ledger: Ledger) -> dict[tuple[str, str], tuple[Decimal, int]]:
     rollup = Rollup
     statement = (
         select(rollup.tag_key, rollup.tag_value, func.sum(rollup.total_cost), func.sum(rollup.calls))
-        .where(rollup.tag_key != "")
+        .where(rollup.tag_key.not_like("@%"), rollup.tag_key != "")
         .group_by(rollup.tag_key, rollup.tag_value)
     )
     with ledger.session() as session:
