@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
@@ -50,10 +51,16 @@ class Asked:
         """The same calls of the period before."""
         return self.query.previous_period()
 
-    def series(self, query: CallQuery | None = None, by: str | None = None, limit: int = 7) -> Series:
+    def series(
+        self,
+        query: CallQuery | None = None,
+        by: str | None = None,
+        limit: int = 7,
+        values: Sequence[str | None] | None = None,
+    ) -> Series:
         """``query``, or the page's calls, over time in the buckets that were asked for."""
         bucket = cast(BucketName, self.filters.bucket)
-        return (query or self.query).series(bucket, by=by, limit=limit)
+        return (query or self.query).series(bucket, by=by, limit=limit, values=values)
 
     def option(self, name: str, default: str, choices: tuple[str, ...]) -> str:
         """The page's own parameter ``name``.

@@ -17,15 +17,26 @@ from .asking import canonical
 from .filter_bar import filter_bar
 from .freshness import freshness
 from .responses import Place
+from .responses import link
 from .responses import page
 from .responses import send_to
 from .table_export import About
+from .tables import Table
 from .taking_away import PARAMETERS
 from .taking_away import Tables
 from .taking_away import offered
 from .taking_away import taken
 
 MAX_TAG_KEYS = 100
+_TOO_MANY_PAGE = "too_many.html"
+#: Of more calls a page shows what sums tell, and says what it leaves out; an export has all.
+MOST_CALLS = 100_000
+#: The same of calls that are found one by one, by a tag or a user.
+MOST_FILTERED = 20_000
+TOO_MANY = (
+    "Too many calls would have to be read one by one for this. "
+    "Choose a shorter period, or take it as CSV or JSON."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +52,27 @@ class View:
 
     @cached_property
     def keys(self) -> tuple[TagKey, ...]:
-        """The tags that these calls carry, the most frequent first."""
-        return self.asked.query.tag_keys(limit=MAX_TAG_KEYS)
+        """The tags that these calls carry, the most frequent first; of a tag without sums so many calls are
+        counted as a page reads. Where the filters leave too many calls, those that any of the period carries.
+        """
+        asked = self.asked
+        query = asked.query if self.is_small or not asked.filters.values else asked.in_period
+        return query.tag_keys(limit=MAX_TAG_KEYS, at_most=None if asked.exporting else MOST_CALLS)
+
+    @cached_property
+    def is_small(self) -> bool:
+        """Whether all calls that have to be looked at may be read for this: few, or for an export."""
+        return self.asked.exporting or not self._reads_many
+
+    def affords(self, *dimensions: str) -> bool:
+        """Whether a split is read from sums, or from calls that are few enough."""
+        return self.is_small or self.asked.query.is_summed(*dimensions)
+
+    @cached_property
+    def _reads_many(self) -> bool:
+        if self.asked.filters.values and self.totals.calls > MOST_FILTERED:
+            return True
+        return self.asked.query.reads_more_than(MOST_CALLS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +106,8 @@ def show(
     asked = ask(extra=(*extra, *PARAMETERS))
     if address := canonical(place, asked.filters):
         return send_to(address)
+    if not answerable(asked):
+        return too_many(place, asked, current, charts=charts)
     view = View(place=place, asked=asked, totals=asked.query.totals())
     content = build(view)
     if (file := taken(asked.filters.extra, content.tables, _about(asked))) is not None:
@@ -94,6 +126,40 @@ def show(
     kept = asked.filters.arguments() | asked.filters.extra
     tables = offered(content.tables, place, kept)
     return page(content.template, {**shared, **content.context(), "tables": tables})
+
+
+def answerable(asked: Asked) -> bool:
+    """Whether a page can be told its totals in time; an export takes what it needs."""
+    query = asked.query
+    return asked.exporting or query.is_summed() or not query.reads_more_than(MOST_CALLS)
+
+
+def too_many(place: Place, asked: Asked, current: str, *, charts: bool, to_sort: bool = False) -> Response:
+    """What a page says instead of reading very many calls one by one."""
+    keys = asked.in_period.tag_names(limit=MAX_TAG_KEYS)
+    bar = filter_bar(place, asked, keys, charts=charts)
+    shared = {"current": current, "fresh": freshness(asked.visible), "bar": bar, "to_sort": to_sort}
+    return page(_TOO_MANY_PAGE, shared | _words_of_too_many(place, asked))
+
+
+def too_many_to_split(view: View, tables: Tables, *, tag: bool = False) -> Content:
+    """A page about a dimension by which no sums are kept. An export of its tables has them."""
+    words = _words_of_too_many(view.place, view.asked)
+    return Content(template=_TOO_MANY_PAGE, tables=tables if view.asked.exporting else {},
+                   context=lambda: words | {"tag": tag})  # fmt: skip
+
+
+def _words_of_too_many(place: Place, asked: Asked) -> dict[str, object]:
+    return {
+        "most_calls": f"{MOST_CALLS:,}",
+        "without_filters": without_filters(place, asked),
+        "calls": link(".calls", asked.filters.arguments()),
+    }
+
+
+def bounded(view: View, name: str, caption: str, can: bool, make: Callable[[], Table | None]) -> Table | None:
+    """``make()``, or a table that says why it has no rows."""
+    return make() if can else Table(name=name, caption=caption, columns=(), rows=(), instead=TOO_MANY)
 
 
 def without_filters(place: Place, asked: Asked) -> str:

@@ -10,12 +10,16 @@ from ..analytics import Pace
 from ..analytics import Series
 from ..analytics import SeriesPart
 from . import charts
+from .breakdowns import FULL
 from .breakdowns import Subject
 from .breakdowns import dimension_of
 from .breakdowns import table_name
 from .filters import Filters
+from .framing import MOST_CALLS
 from .framing import View
+from .listing import DIRECTION
 from .listing import ROWS
+from .listing import SORT
 from .listing import Listing
 from .listing import listing_table
 from .listing import read_listing
@@ -28,8 +32,6 @@ from .taking_away import Tables
 
 #: Values with percentiles; beyond them nobody compares.
 _PACES = 10_000
-#: With more calls in view their latencies are not sorted for a page, only for an export.
-_MOST_CALLS = 100_000
 
 
 class Split:
@@ -47,17 +49,15 @@ class Split:
         self._view = view
         self.subject = subject
         self._lead = lead
-        self._paced = paced and (view.totals.calls <= _MOST_CALLS or view.asked.exporting)
+        self._paced = paced and view.is_small
         self.note = ""
         if paced and not self._paced:
             self.note = (
-                f"More than {_MOST_CALLS:,} calls are in view: medians and percentiles of latency would take "
+                f"More than {MOST_CALLS:,} calls are in view: medians and percentiles of latency would take "
                 "too long for a page. A shorter period, or the export, has them."
             )
         self.found: Callable[[], Breakdown] = cache(lambda: read_listing(view, subject))
-        self.series: Callable[[], Series] = cache(
-            lambda: view.asked.series(by=dimension_of(subject), limit=ROWS)
-        )
+        self.series: Callable[[], Series] = cache(self._series)
         self.chart: Callable[[], SpendChart] = cache(self._chart)
 
     @property
@@ -67,6 +67,17 @@ class Split:
             table_name(self.subject): self._listing,
             "spend-data": lambda: self.chart().table,
         }
+
+    @property
+    def affordable(self) -> bool:
+        """Whether the values can be added up for a page."""
+        return self._view.affords(dimension_of(self.subject))
+
+    def _series(self) -> Series:
+        # The listing's rows are the dearest values already, unless another order was asked for.
+        extra = self._view.asked.filters.extra
+        values = None if {SORT, DIRECTION, FULL} & extra.keys() else [row.value for row in self.found().rows]
+        return self._view.asked.series(by=dimension_of(self.subject), limit=ROWS, values=values)
 
     def _chart(self) -> SpendChart:
         series = folded(self.series(), charts.MAX_SERIES)

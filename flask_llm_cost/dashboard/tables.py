@@ -127,6 +127,7 @@ class Table:
     :param total: the last row, equal to the sum of the others.
     :param dense: many columns: long names get less room.
     :param downloads: the same table to take away, by format.
+    :param instead: why there are no rows on a page, and how to get them.
     """
 
     name: str
@@ -137,6 +138,7 @@ class Table:
     hidden_caption: bool = False
     dense: bool = False
     downloads: tuple[Link, ...] = ()
+    instead: str = ""
 
 
 def aligned(table: Table) -> Table:

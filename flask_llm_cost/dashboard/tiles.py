@@ -121,4 +121,6 @@ def _average_label(totals: Totals) -> str:
 
 
 def _slow_label(latency: Latency) -> str:
+    if latency.count and latency.p95_ms is None:
+        return "95th percentile latency, not read of so many calls"
     return f"95th percentile latency{', of a sample' if latency.sampled else ''}"

@@ -95,10 +95,6 @@ class JournalIngest:
         self._writer.wake()
         return True
 
-    def hurry(self) -> None:
-        """Other processes want to see what was accepted: write it now."""
-        self._writer.hurry()
-
     @property
     def is_crowded(self) -> bool:
         """Whether what the disk did not take fills the memory."""
@@ -108,12 +104,12 @@ class JournalIngest:
         self._overflow.make_room()
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Have everything written that was accepted so far; what fails is tried again until the time is over.
+        """Have everything written that was accepted so far.
 
         :raises StorageError: calls wait in memory, the database refuses them, and the host asked to be told.
         """
         began = time.monotonic()
-        written = self._writer.run_until(timeout)
+        written = self._writer.run(timeout)
         if self._overflow.pending:
             left = None if timeout is None else max(0.0, timeout - (time.monotonic() - began))
             return self._overflow.flush(left) and written
@@ -190,13 +186,8 @@ class JournalIngest:
             segment.close()
 
     def _store_all(self, segment: Segment) -> None:
-        """Commit, then move the checkpoint: what happens in between is stored twice, and counts once.
-
-        What is appended meanwhile gathers for the next round: else each transaction would hold the few calls
-        that have come during the one before, and cost as much as one of 500.
-        """
-        there = segment.end
-        while segment.checkpoint < there:
+        """Commit, then move the checkpoint: what happens in between is stored twice, and counts once."""
+        while not segment.is_done:
             found, events, unread = self._next(segment)
             refused = self._store(events)
             self._counters.add("written", len(events) - len(refused))

@@ -25,6 +25,9 @@ from ..filter_bar import Choice
 from ..filter_bar import filter_bar
 from ..filters import TAG_PREFIX
 from ..filters import Filters
+from ..framing import MOST_CALLS
+from ..framing import answerable
+from ..framing import too_many
 from ..freshness import freshness
 from ..responses import Place
 from ..responses import link
@@ -60,13 +63,15 @@ def calls() -> Response:
     fresh = freshness(asked.visible)
     if fresh.last is None:
         return page("first_run.html", {"current": "calls", "fresh": fresh})
+    if sort != SORTS[0] and asked.query.reads_more_than(MOST_CALLS):
+        return too_many(_PLACE, asked, "calls", charts=False, to_sort=True)
     found = asked.query.page(sort, direction, int(size), cursor)
     keys = asked.in_period.tag_names(limit=_MAX_TAG_KEYS)
     shared: dict[str, object] = {"current": "calls", "fresh": fresh, "bar": filter_bar(_PLACE, asked, keys)}
     if not found.calls:
         return page("no_match.html", shared | {"without_filters": _without_filters(asked)})
     listed = {
-        "summary": _summary(asked.query.totals()),
+        "summary": _summary(asked.query.totals()) if answerable(asked) else "Calls",
         "table": _table(found, asked),
         "sizes": _sizes(asked, size),
         "previous": _page_link(asked, found.previous),

@@ -25,6 +25,7 @@ from ..filters import Filters
 from ..formats import number
 from ..framing import Content
 from ..framing import View
+from ..framing import bounded
 from ..framing import show
 from ..responses import Place
 from ..responses import link
@@ -55,7 +56,15 @@ def _content(view: View) -> Content:
         raise InvalidFilterError("columns", "is the same as rows: choose another dimension.")
     return Content(
         template="crosstab.html",
-        tables={"crosstab": lambda: _table(view, rows, columns, measure)},
+        tables={
+            "crosstab": lambda: bounded(
+                view,
+                "crosstab",
+                f"{_named(rows)} by {_named(columns).lower()}",
+                view.affords(dimension_of(rows), dimension_of(columns)),
+                lambda: _table(view, rows, columns, measure),
+            )
+        },
         context=lambda: {
             "title": f"{_named(rows)} by {_named(columns).lower()}",
             "action": _PLACE.link({}),

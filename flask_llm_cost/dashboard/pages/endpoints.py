@@ -12,6 +12,7 @@ from ..filters import Filters
 from ..framing import Content
 from ..framing import View
 from ..framing import show
+from ..framing import too_many_to_split
 from ..listing import PARAMETERS
 from ..responses import Place
 from ..responses import link
@@ -27,6 +28,8 @@ def endpoints() -> Response:
 
 def _content(view: View) -> Content:
     split = Split(view, ENDPOINT, _overview, paced=True)
+    if not split.affordable:
+        return too_many_to_split(view, split.tables)
     query, filters = view.asked.query, view.asked.filters
     tables = {
         **split.tables,

@@ -18,8 +18,11 @@ from ..formats import Shown
 from ..formats import duration
 from ..formats import money
 from ..formats import month
+from ..framing import MOST_CALLS
+from ..framing import MOST_FILTERED
 from ..framing import Content
 from ..framing import View
+from ..framing import bounded
 from ..framing import show
 from ..insight_tables import anomalies_table
 from ..insight_tables import cache_savings
@@ -36,7 +39,6 @@ from ..tables import Table
 _PLACE = Place(".insight")
 #: Tags in which anomalies are looked for: each one reads the calls once more.
 _TAGS = 2
-_MOST_CALLS = 100_000
 
 
 def insight() -> Response:
@@ -48,8 +50,8 @@ def _content(view: View) -> Content:
     query, filters = view.asked.query, view.asked.filters
     forecast = cache(lambda: month_forecast(query))
     chart = cache(lambda: _chart(view, forecast()))
-    in_tags = view.totals.calls <= _MOST_CALLS or view.asked.exporting
-    tags = tuple(key.key for key in view.keys[:_TAGS]) if in_tags else ()
+    keys = tuple(key.key for key in view.keys[:_TAGS])
+    tags = tuple(key for key in keys if view.affords(f"tag:{key}"))
     return Content(
         template="insight.html",
         tables={
@@ -59,11 +61,17 @@ def _content(view: View) -> Content:
             "cache": lambda: savings_table(
                 cache_savings(query.models_used(), runtime().catalog, query.now()), filters
             ),
-            "waste": lambda: waste_table(query.waste(), filters),
+            "waste": lambda: bounded(
+                view,
+                "waste",
+                "Failures and retries",
+                view.is_small,
+                lambda: waste_table(query.waste(), filters),
+            ),
         },
         context=lambda: {
             "title": "Insight",
-            "most_calls": "" if in_tags else f"{_MOST_CALLS:,}",
+            "most_calls": "" if tags == keys else f"{MOST_CALLS:,}",
             "chart": chart(),
             "month": _month(forecast()),
             "range": _range(forecast()),
@@ -99,7 +107,6 @@ def _range(found: Forecast | None) -> str:
 
 
 def _figures(view: View, found: Forecast | None) -> Iterator[Figure]:
-    pace = next(iter(view.asked.query.pace()), None)
     slowest = link(".calls", view.asked.filters.arguments() | {"sort": "latency"})
     if found is not None:
         yield Figure(
@@ -111,6 +118,21 @@ def _figures(view: View, found: Forecast | None) -> Iterator[Figure]:
             note=f"{money(found.spent)} so far",
             meter=charts.meter([(1, found.spent), (0, found.expected - found.spent)], found.high),
         )
+    yield from _paces(view, slowest) if view.is_small else _sampled(view, slowest)
+    if view.affords("user_id"):
+        yield _per_user(view)
+
+
+def _sampled(view: View, slowest: str) -> Iterator[Figure]:
+    """Of very many calls: how long a sample of them took."""
+    found = view.asked.query.latency(MOST_FILTERED)
+    note = f"of {'a sample of ' if found.sampled else ''}{plural(found.count, 'timed call')}"
+    yield Figure(label="Median latency", value=duration(found.p50_ms), href=slowest, note=note)
+    yield Figure(label="95th percentile latency", value=duration(found.p95_ms), href=slowest, note=note)
+
+
+def _paces(view: View, slowest: str) -> Iterator[Figure]:
+    pace = next(iter(view.asked.query.pace()), None)
     yield Figure(
         label="Median latency", value=duration(pace.p50_ms if pace else None), href=slowest,
         note=f"of {plural(pace.timed if pace else 0, 'timed call')}",
@@ -123,7 +145,6 @@ def _figures(view: View, found: Forecast | None) -> Iterator[Figure]:
         href=link(".calls", view.asked.filters.narrowed("stream", "yes").arguments() | {"sort": "latency"}),
         note=f"of {plural(pace.streamed, 'stream')}" if pace and pace.streamed else "",
     )
-    yield _per_user(view)
 
 
 def _per_user(view: View) -> Figure:

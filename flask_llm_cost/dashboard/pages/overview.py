@@ -28,8 +28,10 @@ from ..breakdowns import tag_subject
 from ..charts import MAX_SERIES
 from ..filter_bar import Choice
 from ..formats import percent
+from ..framing import MOST_FILTERED
 from ..framing import Content
 from ..framing import View
+from ..framing import bounded
 from ..framing import show
 from ..notices import notices
 from ..responses import Place
@@ -96,11 +98,11 @@ def _content(view: View) -> Content:
 
 
 def _measured(view: View) -> Measured:
-    return Measured(view.totals, view.asked.query.latency())
+    return Measured(view.totals, view.asked.query.latency(MOST_FILTERED))
 
 
 def _before(view: View) -> Measured:
-    return Measured(view.asked.previous.totals(), view.asked.previous.latency())
+    return Measured(view.asked.previous.totals(), view.asked.previous.latency(MOST_FILTERED))
 
 
 def _full(asked: Asked) -> str | None:
@@ -148,7 +150,13 @@ def _breakdown(
         ranks = chart()[1] if subject.field == split and not view.asked.exporting else None
         return breakdown_table(found, subject, view.asked.filters, ranks)
 
-    return made
+    return lambda: bounded(view, table_name(subject), subject.caption, _affords(view, subject), made)
+
+
+def _affords(view: View, subject: Subject) -> bool:
+    # A tag's costs are in its own table: of few calls they are read at once, whatever the others are.
+    rare = {tag_subject(key.key) for key in view.keys if not key.at_least}
+    return view.affords(dimension_of(subject)) or (subject in rare and not view.asked.filters.values)
 
 
 def _subjects(keys: tuple[TagKey, ...], full: str | None) -> Iterator[Subject]:

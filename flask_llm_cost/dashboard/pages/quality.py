@@ -20,8 +20,10 @@ from ...wording import plural
 from .. import formats
 from ..asking import Asked
 from ..formats import Shown
+from ..framing import MOST_CALLS
 from ..framing import Content
 from ..framing import View
+from ..framing import bounded
 from ..framing import show
 from ..quality_tables import billed_table
 from ..quality_tables import coverage_table
@@ -40,8 +42,6 @@ from ..taking_away import TABLE
 
 _MODELS = 100
 _CALLS = 20
-#: With more calls in view their line items are not added up for a page, only for an export.
-_MOST_CALLS = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +66,11 @@ def quality() -> Response:
 
 def _content(view: View) -> Content:
     asked = view.asked
-    found = asked.query.data_quality()
+    found = asked.query.data_quality() if view.is_small else _counted_by_price(view)
     models = cache(
         lambda: asked.query.unpriced_models(limit=_MODELS) if found.unpriced or found.partial else ()
     )
     covered = cache(asked.query.coverage)
-    is_small = view.totals.calls <= _MOST_CALLS or asked.exporting
     return Content(
         template="quality.html",
         tables={
@@ -81,15 +80,21 @@ def _content(view: View) -> Content:
                 if found.disagreeing
                 else None
             ),
-            "coverage": lambda: coverage_table(covered(), asked.filters),
-            "streams": lambda: streams_table(covered(), asked.filters),
+            "coverage": lambda: bounded(
+                view,
+                "coverage",
+                "Coverage",
+                view.is_small,
+                lambda: coverage_table(covered(), asked.filters),
+            ),
+            "streams": lambda: streams_table(covered(), asked.filters) if view.is_small else None,
             "kinds": lambda: tokens_table(view),
-            "billed": lambda: billed_table(asked.query.components()) if is_small else None,
+            "billed": lambda: billed_table(asked.query.components()) if view.is_small else None,
         },
         context=lambda: {
-            "findings": tuple(_findings(found, asked)),
+            "findings": tuple(_findings(found, asked, whole=view.is_small)),
             "billed_url": view.place.link(asked.filters.arguments() | {TABLE: "billed", FORMAT: "csv"}),
-            "most_calls": "" if is_small else f"{_MOST_CALLS:,}",
+            "most_calls": "" if view.is_small else f"{MOST_CALLS:,}",
             "is_complete": not (found.unpriced or found.partial or found.untold),
             "commands": tuple(_commands(models())),
             "waiting": tuple(_waiting()) if sees_everything(asked.visible) else (),
@@ -97,7 +102,20 @@ def _content(view: View) -> Content:
     )
 
 
-def _findings(found: DataQuality, asked: Asked) -> Iterator[Finding]:
+def _counted_by_price(view: View) -> DataQuality:
+    """What an index of the calls and the sums tell of very many calls; the rest is not looked at."""
+    untold = view.asked.query.where(cost_status="unknown", usage_source="unknown").count()
+    return DataQuality(
+        calls=view.totals.calls,
+        unpriced=view.totals.unknown_cost_calls - untold,
+        partial=view.totals.partial_cost_calls,
+        untold=untold,
+        estimated=0,
+        disagreeing=0,
+    )
+
+
+def _findings(found: DataQuality, asked: Asked, *, whole: bool) -> Iterator[Finding]:
     def one(name: str, label: str, count: int, explains: str, href: str = "") -> Finding:
         share = str(formats.percent(count, found.calls)) if count else ""
         return Finding(
@@ -120,6 +138,8 @@ def _findings(found: DataQuality, asked: Asked) -> Iterator[Finding]:
         "They failed, were left early, or streamed without include_usage.",
         _calls(asked, price="unknown", usage="unknown"),
     )
+    if not whole:
+        return
     yield one("estimated", "estimated", found.estimated, "Their usage was estimated, not told.",
               _calls(asked, usage="estimated"))  # fmt: skip
     yield one(

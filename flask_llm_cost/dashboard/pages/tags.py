@@ -20,6 +20,7 @@ from ..breakdowns import USER
 from ..breakdowns import Subject
 from ..breakdowns import breakdown_table
 from ..breakdowns import dimension_of
+from ..breakdowns import table_name
 from ..breakdowns import tag_subject
 from ..figures import Figure
 from ..filter_reading import check_tag_key
@@ -27,9 +28,13 @@ from ..filters import TAG_PREFIX
 from ..formats import number
 from ..formats import percent
 from ..framing import MAX_TAG_KEYS
+from ..framing import MOST_CALLS
+from ..framing import MOST_FILTERED
 from ..framing import Content
 from ..framing import View
+from ..framing import bounded
 from ..framing import show
+from ..framing import too_many_to_split
 from ..listing import PARAMETERS
 from ..responses import Place
 from ..responses import link
@@ -69,14 +74,18 @@ def tag_value(key: str) -> Response:
 
 
 def _keys(view: View) -> Content:
+    tables = {"tags": lambda: _keys_table(view)}
+    if view.asked.filters.values and not view.is_small:
+        return too_many_to_split(view, tables)
     return Content(
         template="tags.html",
-        tables={"tags": lambda: _keys_table(view)},
+        tables=tables,
         context=lambda: {
             "title": "Tags",
             "calls": view.totals.calls,
             "any": bool(view.keys),
             "cut": len(view.keys) == MAX_TAG_KEYS,
+            "most_calls": f"{MOST_CALLS:,}" if any(key.at_least for key in view.keys) else "",
         },
     )
 
@@ -97,22 +106,29 @@ def _keys_table(view: View) -> Table:
     )
 
 
+_NOT_COUNTED = Cell(text="not counted", muted=True, absent=True)
+
+
 def _key_row(view: View, key: TagKey) -> Row:
     filters, calls = view.asked.filters, view.totals.calls
     values = link(".tag_key", filters.arguments(), key=key.key)
     without = filters.narrowed(TAG_PREFIX + key.key, None)
     return (
         Cell(text=key.key, href=values, title=f"The values of {key.key}"),
-        Cell.of(number(key.calls), values),
-        Cell.of(percent(key.calls, calls), share=charts.share(key.calls, calls)),
-        Cell.of(number(calls - key.calls), link(".calls", without.arguments())),
-        Cell.of(number(key.values), values),
+        Cell.of(number(key.calls), values, at_least=key.at_least),
+        Cell.of(percent(key.calls, calls), share=charts.share(key.calls, calls), at_least=key.at_least),
+        _NOT_COUNTED
+        if key.at_least
+        else Cell.of(number(calls - key.calls), link(".calls", without.arguments())),
+        Cell.of(number(key.values), values, at_least=key.at_least),
     )
 
 
 def _values(view: View, key: str) -> Content:
     subject = tag_subject(key)
     split = Split(view, subject, lambda here: link(".tag_value", here.arguments(), key=key))
+    if not split.affordable:
+        return too_many_to_split(view, split.tables, tag=True)
     return Content(
         template="split.html",
         tables=split.tables,
@@ -171,19 +187,22 @@ def _value(view: View, key: str) -> Content:
     )
 
 
-def _split(view: View, subject: Subject) -> Callable[[], Table]:
+def _split(view: View, subject: Subject) -> Callable[[], Table | None]:
     limit = None if view.asked.exporting else _ROWS
-    return lambda: breakdown_table(
-        view.asked.query.spend_by(dimension_of(subject), limit), subject, view.asked.filters
-    )
+    name, can = dimension_of(subject), view.affords(dimension_of(subject))
+
+    def make() -> Table:
+        return breakdown_table(view.asked.query.spend_by(name, limit), subject, view.asked.filters)
+
+    return lambda: bounded(view, table_name(subject), subject.caption, can, make)
 
 
 def _measured(view: View) -> Measured:
-    return Measured(view.totals, view.asked.query.latency())
+    return Measured(view.totals, view.asked.query.latency(MOST_FILTERED))
 
 
 def _before(view: View) -> Measured:
-    return Measured(view.asked.previous.totals(), view.asked.previous.latency())
+    return Measured(view.asked.previous.totals(), view.asked.previous.latency(MOST_FILTERED))
 
 
 def _chart(view: View) -> SpendChart:

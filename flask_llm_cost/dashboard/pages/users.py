@@ -24,6 +24,7 @@ from ..formats import percent
 from ..framing import Content
 from ..framing import View
 from ..framing import show
+from ..framing import too_many_to_split
 from ..listing import PARAMETERS
 from ..responses import Place
 from ..responses import link
@@ -39,6 +40,8 @@ def users() -> Response:
 
 def _content(view: View) -> Content:
     split = Split(view, USER, _overview)
+    if not split.affordable:
+        return too_many_to_split(view, split.tables)
     return Content(
         template="split.html",
         tables=split.tables,

@@ -27,6 +27,7 @@ from ..formats import signed
 from ..formats import tokens
 from ..framing import Content
 from ..framing import View
+from ..framing import bounded
 from ..framing import show
 from ..responses import Place
 from ..responses import link
@@ -68,7 +69,7 @@ def _content(view: View) -> Content:
     target = _read(view.asked.filters.extra.get(_TARGET, ""))
     return Content(
         template="what_if.html",
-        tables={"what-if": lambda: _table(view, target)} if target else {},
+        tables={"what-if": lambda: _bounded_table(view, target)} if target else {},
         context=lambda: {
             "title": "What if",
             "target": "/".join(target) if target else "",
@@ -181,6 +182,15 @@ def _table(view: View, target: tuple[str, str]) -> Table:
             rows=tuple(_row(each, filters) for each in found),
             total=(Cell(text="Total"), *_numbers(total, filters, missing=missing)),
         )
+    )
+
+
+def _bounded_table(view: View, target: tuple[str, str]) -> Table | None:
+    # Where the price depends on the size of a call, sums of many calls do not tell it.
+    by_size = bool(thresholds(runtime().catalog, *target, view.asked.query.now()))
+    can = view.is_small or (not by_size and view.affords("model"))
+    return bounded(
+        view, "what-if", f"The same tokens on {'/'.join(target)}", can, lambda: _table(view, target)
     )
 
 
