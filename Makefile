@@ -18,7 +18,7 @@ OTEL := opentelemetry-instrumentation-openai-v2==2.4b0 opentelemetry-util-genai=
   opentelemetry-api opentelemetry-instrumentation opentelemetry-semantic-conventions wrapt
 
 .DEFAULT_GOAL := help
-.PHONY: demo test-min package types-pyright examples test test-sdks test-oldest-sdks test-faults test-servers test-stacks check lint types docs fuzz bench bench-budgets bench-scale bench-storing bench-hosts prices screenshots help clean
+.PHONY: demo test-min package types-pyright examples test test-sdks test-oldest-sdks test-faults test-servers test-stacks check lint types docs fuzz bench bench-budgets bench-scale bench-pages bench-storing bench-hosts prices screenshots help clean
 
 demo: $(VENV)/.demo  ## Serve the example app with 60 days of made-up history (PORT=5000)
 	@cd examples && PORT=$(PORT) exec ../$(BIN)/python -m support_desk
@@ -111,6 +111,9 @@ bench-budgets: $(VENV)/.dev  ## Many processes at one limit: overshoot, throughp
 
 bench-scale: $(VENV)/.dev  ## Time the dashboard's questions on a year of made-up calls (ROWS=100000 BENCH_URLS="...")
 	$(BIN)/python -m tests.benchmarks.bench_scale --rows $(ROWS) $(BENCH_URLS)
+
+bench-pages: $(VENV)/.dev  ## Time whole pages of the dashboard in databases that bench-scale has filled (BENCH_URLS="...")
+	$(BIN)/python -m tests.benchmarks.bench_pages $(BENCH_URLS)
 
 bench-storing: $(VENV)/.dev  ## Measure how fast calls are stored, beside the same rows by hand (BENCH_URLS="...")
 	$(BIN)/python -m tests.benchmarks.bench_scale --storing $(BENCH_URLS)

@@ -20,7 +20,7 @@ GROUND = (
 FLOORS = (
     ("__init__",),
     ("extension",),
-    ("assembly", "testing"),
+    ("assembly",),
     ("cli", "dashboard"),
     ("doctor",),
     ("reconciliation",),
@@ -30,7 +30,6 @@ FLOORS = (
     ("capture",),
     ("runtime",),
     ("recorder",),
-    ("finished",),
     ("budgets",),
     ("analytics",),
     ("ingest",),

@@ -21,7 +21,6 @@ class Proxy:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._passes = True
-        self._swallows = False
         threading.Thread(target=self._serve, daemon=True).start()
 
     def cut(self) -> None:
@@ -32,15 +31,10 @@ class Proxy:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
 
-    def swallow(self) -> None:
-        """Take what comes and pass nothing on: connections stay open, and nobody ever answers."""
-        self._swallows = True
-
     def mend(self) -> None:
         """Let connections pass again."""
         with self._lock:
             self._passes = True
-            self._swallows = False
 
     def close(self) -> None:
         self.cut()
@@ -68,8 +62,7 @@ class Proxy:
     def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65_536):
-                if not self._swallows:
-                    target.sendall(data)
+                target.sendall(data)
         for connection in (source, target):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)

@@ -31,7 +31,6 @@ class Server:
     """A server with data of its own on a free port of this machine.
 
     :ivar address: where it listens.
-    :ivar connections: how many it takes at a time.
     """
 
     user = "nobody"
@@ -39,10 +38,9 @@ class Server:
     #: Signals that end it: as a restart does, and as a crash.
     restart, crash = signal.SIGTERM, signal.SIGKILL
 
-    def __init__(self, folder: Path, address: str = "127.0.0.1", connections: int = 100) -> None:
+    def __init__(self, folder: Path, address: str = "127.0.0.1") -> None:
         self.folder = folder
         self.address = address
-        self.connections = connections
         self.port = closed_port()
         self.process: subprocess.Popen[bytes] | None = None
         self._prepare()
@@ -108,7 +106,6 @@ class PostgreSQL(Server):
             "unix_socket_directories": "",
             "fsync": "off",  # nobody pulls the plug
             "shared_buffers": "16MB",
-            "max_connections": self.connections,
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return [f"{self._bin}/postgres", "-D", "data", *options]
@@ -141,7 +138,6 @@ class MariaDB(Server):
             f"--pid-file={self.folder}/pid",
             "--innodb-buffer-pool-size=16M",
             "--innodb-flush-log-at-trx-commit=2",  # survives the server, not the machine
-            f"--max-connections={self.connections}",
         ]
 
 
@@ -172,15 +168,13 @@ class PgBouncer(Server):
 
 
 @contextmanager
-def running(
-    make: type[PostgreSQL] | type[MariaDB], address: str = "127.0.0.1", connections: int = 100
-) -> Iterator[Any]:
+def running(make: type[PostgreSQL] | type[MariaDB], address: str = "127.0.0.1") -> Iterator[Any]:
     """A server with nothing in it, deleted afterwards.
 
     :raises ServerMissing: its program is not installed.
     """
     with _folder(make.user) as folder:
-        server = make(folder, address, connections)
+        server = make(folder, address)
         server.start()
         try:
             yield server
