@@ -83,6 +83,8 @@ def build_runtime(app: Flask, db: SQLAlchemy | None, options: Options) -> Runtim
     if stored is not None:
         stored.before_flush = recorder.catch_up
         stored.judge = recorder.judge
+        if keeper is not None:
+            keeper.hurry = stored.hurry
         context_ended = stored.context_ended
     # Flask runs teardown functions last to first: the first one runs when the host's session is gone,
     # whichever of the extensions was initialised first.

@@ -33,6 +33,8 @@ from .events import CallStart
 from .events import Event
 from .events import Observation
 from .events import OpenCall
+from .finished import finished_event
+from .finished import unpriced
 from .ingest import Ingest
 from .pricing import Catalog
 from .pricing import Price
@@ -41,22 +43,15 @@ from .providers import DATA_RESIDENCY
 from .providers import Sighting
 from .providers import join_modes
 from .providers import without_billed
-from .sanitize import clean_details
-from .sanitize import clean_text
 from .sanitize import one_line
 from .scope import Scope
 from .signals import call_recorded
-from .usage import TOKEN_FIELDS
 
 if TYPE_CHECKING:
     from .budgets.keeper import BudgetKeeper
 
-#: Usage fields that have a column in the ledger.
-_TOKEN_COLUMNS = tuple(name for name in TOKEN_FIELDS if name in Event.__dataclass_fields__)
-_NAME_LENGTH = 191
 #: So many models are warned about in one process: users may name them, and the log must not grow with that.
 _WARNED_MODELS = 200
-_PROVIDER_LENGTH = 64
 
 
 class Recorder:
@@ -88,6 +83,20 @@ class Recorder:
         #: What is told more than once, or later than the request was answered.
         self.charges = Charges(counters)
         self._warned_models: set[tuple[str, str]] = set()
+
+    def storing_in(self, ingest: Ingest) -> Recorder:
+        """One like this, which hands events to ``ingest``, asks no budget and remembers nothing of this one's
+        calls.
+        """
+        return Recorder(
+            self._app,
+            self._config,
+            self._catalog,
+            ingest,
+            self._counters,
+            default_tags=self._default_tags,
+            user_loader=self._user_loader,
+        )
 
     def scope_here(self) -> Scope:
         """What is said of calls here and now, without the app's default tags."""
@@ -162,7 +171,7 @@ class Recorder:
         price = self._price(call, observation, model, mode)
         if cost is not None:
             price = caller_price(cost)
-        return self._event(call, observation, model, mode, price, details)
+        return finished_event(call, observation, model=model, mode=mode, price=price, details=details)
 
     def record(self, event: Event, *, from_finalizer: bool = False) -> None:
         """Hand the event over and tell the receivers of ``call_recorded``.
@@ -248,7 +257,7 @@ class Recorder:
 
     def _price(self, call: OpenCall, observation: Observation, model: str, mode: str | None) -> Price:
         if observation.usage is None and not observation.iterations and observation.provider_cost is None:
-            return _unpriced(observation)
+            return unpriced(observation)
         return self._catalog.price(
             provider=call.start.provider,
             model=model,
@@ -258,50 +267,6 @@ class Recorder:
             iterations=observation.iterations,
             provider_cost=observation.provider_cost,
             provider_fields=observation.provider_fields,
-        )
-
-    def _event(
-        self,
-        call: OpenCall,
-        observation: Observation,
-        model: str,
-        mode: str | None,
-        price: Price,
-        details: Mapping[str, Any] | None,
-    ) -> Event:
-        who = call.attribution
-        return Event(
-            event_id=call.event_id,
-            occurred_at=call.occurred_at,
-            service=call.service,
-            provider=clean_text(call.start.provider, _PROVIDER_LENGTH),
-            provider_account=_name(observation.provider_account),
-            model=_name(model) or "unknown",
-            requested_model=_name(call.start.requested_model),
-            operation=call.start.operation,
-            status=observation.status,
-            http_status=observation.http_status,
-            error_type=_name(observation.error_type),
-            attempts=max(1, observation.attempts),
-            stream=call.start.stream,
-            usage_source=observation.usage_source,
-            provider_response_id=_name(observation.provider_response_id),
-            **_token_counts(observation),
-            pricing_mode=mode,
-            total_cost=price.total_cost,
-            cost_status=price.cost_status,
-            cost_source=price.cost_source,
-            pricing_snapshot=price.snapshot,
-            latency_ms=observation.latency_ms,
-            time_to_first_token_ms=observation.time_to_first_token_ms,
-            user_id=who.user_id,
-            request_type=who.request_type,
-            trackable_type=who.trackable_type,
-            trackable_id=who.trackable_id,
-            endpoint=who.endpoint,
-            tags=who.tags,
-            details=None if details is None else clean_details(details),
-            line_items=price.line_items,
         )
 
     def note_problem(self, provider: str, problem: str) -> None:
@@ -328,35 +293,9 @@ class Recorder:
             log.warning("%s", message)
 
 
-def _unpriced(observation: Observation) -> Price:
-    # A provider that refuses a request with an HTTP error bills nothing; what was cut off may be billed.
-    refused = observation.status == "error" and (observation.http_status or 0) >= 400
-    return Price(
-        total_cost=None,
-        line_items=(),
-        cost_status="free" if refused or observation.status == "blocked" else "unknown",
-        cost_source=None,
-        snapshot=None,
-    )
-
-
 def _as_told(call: OpenCall, observation: Observation) -> OpenCall:
     """A call that was begun elsewhere, in the provider's words where it has some."""
     told, start = observation.occurred_at or call.occurred_at, call.start
     if observation.operation is not None:
         start = start._replace(operation=observation.operation)
     return call._replace(occurred_at=min(told, call.occurred_at), start=start)
-
-
-def _token_counts(observation: Observation) -> dict[str, Any]:
-    """All tokens that were billed, those of further iterations included; nothing told stays ``None``."""
-    usage = observation.usage
-    for iteration in observation.iterations:
-        usage = iteration.usage if usage is None else usage + iteration.usage
-    if usage is None:
-        return {}
-    return {name: getattr(usage, name) for name in _TOKEN_COLUMNS}
-
-
-def _name(text: str | None) -> str | None:
-    return (clean_text(text, _NAME_LENGTH) or None) if text else None

@@ -20,7 +20,7 @@ GROUND = (
 FLOORS = (
     ("__init__",),
     ("extension",),
-    ("assembly",),
+    ("assembly", "testing"),
     ("cli", "dashboard"),
     ("doctor",),
     ("reconciliation",),
@@ -30,6 +30,7 @@ FLOORS = (
     ("capture",),
     ("runtime",),
     ("recorder",),
+    ("finished",),
     ("budgets",),
     ("analytics",),
     ("ingest",),

@@ -131,6 +131,7 @@ class Gate:
             assert status is not None, "a store that is full says where it stands"  # noqa: S101
             raise exceeded(status, full.demand.amount, "before") from None
         except (LedgerUnavailable, EventRefused, ConfigurationError) as error:
+            self.leases.unsure(event_id)  # a commit whose answer was lost may have set it aside
             self._unavailable(claims, error)
             return None
         return self.leases.hold(event_id, min(claim.budget.lease for claim in claims))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from datetime import datetime
@@ -87,6 +88,8 @@ class BudgetKeeper:
         )
         self._memory = MemoryStore(self.budgets, self.limits)
         self._heard = threading.local()
+        #: Has what was accepted written at once: other processes are stopped by it.
+        self.hurry: Callable[[], None] = _nothing
         #: Has people told of thresholds, where the app wants that.
         self.alerts: AlertReceivers | None = None
         self._forget()
@@ -131,7 +134,8 @@ class BudgetKeeper:
     def recorded(self, event: Event) -> None:
         """The event is accepted for storing. Runs on the hot path and asks no database."""
         self.leases.recorded(event.event_id)
-        self._pending.add(event)
+        if self._pending.add(event):
+            self.hurry()
         if self._source is None:  # nobody writes it who would tell
             row = {name: getattr(event, name) for name in event.__dataclass_fields__}
             for alert in self._memory.tell({}, [row]).alerts:
@@ -164,13 +168,13 @@ class BudgetKeeper:
     def inserted(self, connection: Connection, calls: Sequence[Mapping[str, Any]]) -> None:
         claims = self.store().inserted(connection, calls, self.leases.names)
         self._heard.last = (claims, calls)
-        self._pending.written(call["event_id"] for call in calls)
 
     def deleted(self, connection: Connection, calls: Sequence[Mapping[str, Any]]) -> None:
         self.store().deleted(connection, calls)
 
     def committed(self) -> None:
         claims, calls = self._heard.__dict__.pop("last", ({}, ()))
+        self._pending.written(call["event_id"] for call in calls)
         self.leases.settled([call["event_id"] for call in calls])
         self.leases.catch_up()
         if not calls:
@@ -324,6 +328,10 @@ class BudgetKeeper:
                 error.__cause__ or error,
             )
             return {}
+
+
+def _nothing() -> None:
+    return None
 
 
 def _event_loop_runs() -> bool:

@@ -108,6 +108,10 @@ class Leases:
             self._held.pop(event_id, None)
             self._left.append(event_id)
 
+    def unsure(self, event_id: str) -> None:
+        """Nobody knows whether a reservation was made: if so, it is to be given back."""
+        self._left.append(event_id)
+
     def catch_up(self) -> None:
         """Give back what was left. Never raises: what stays in the database expires."""
         left: list[str] = []

@@ -38,22 +38,24 @@ class Pending:
         self._sums: dict[WindowKey, Decimal] = {}
         self._seen: OrderedDict[WindowKey, BudgetStatus] = OrderedDict()
 
-    def add(self, event: Event) -> None:
-        """The event is accepted."""
+    def add(self, event: Event) -> bool:
+        """The event is accepted; whether others are stopped by no more than what they see of it."""
         if not self._budgets or not event.total_cost:
-            return
-        amounts = [(claim.key, event.total_cost) for claim in claims_of(self._budgets, Facts.of_event(event))]
+            return False
+        claims = list(claims_of(self._budgets, Facts.of_event(event)))
+        amounts = [(claim.key, event.total_cost) for claim in claims]
         if not amounts:
-            return
+            return False
         with self._lock:
             self._waiting[event.event_id] = amounts
             for key, amount in amounts:
                 self._sums[key] = self._sums.get(key, _ZERO) + amount
             if len(self._waiting) > REMEMBERED:
                 self._forget(next(iter(self._waiting)))
+        return any(claim.budget.enforcement != "reserve" for claim in claims)
 
     def written(self, event_ids: Iterable[str]) -> None:
-        """These events are about to be in the ledger: what is read of a window then has them."""
+        """These events are in the ledger: what is read of a window from now on has them."""
         if self._budgets:
             with self._lock:
                 for event_id in event_ids:

@@ -108,7 +108,11 @@ def limits_set(connection: Connection, pairs: Iterable[tuple[str, str]]) -> dict
 
 
 def add_reservation(connection: Connection, claim: Claim, amount: Decimal, event_id: str) -> bool:
-    """Note that an amount is set aside; whether the window's row is there."""
+    """Note that an amount is set aside; whether the window's row is there.
+
+    Its id is asked for before, and not in the same statement: the row may come up between that one and
+    :func:`take`, and an amount would be taken that nobody could ever claim.
+    """
     window_id = connection.execute(_ID, _bound(claim.key)).scalar()
     if window_id is None:
         return False
@@ -188,6 +192,16 @@ def claim_expired(connection: Connection, window_id: int) -> list[Released]:
     """Delete the reservations of a window whose time is over."""
     lease = RESERVATIONS.columns
     return _claim(connection, and_(lease.budget_id == window_id, lease.expires_at <= now_ms()))
+
+
+def has_expired(connection: Connection, key: WindowKey) -> bool:
+    """Whether there is a reservation in a window whose time is over."""
+    lease = RESERVATIONS.columns
+    expired = select(lease.event_id).where(
+        lease.budget_id == select(WINDOWS.columns.id).where(is_key(key)).scalar_subquery(),
+        lease.expires_at <= now_ms(),
+    )
+    return connection.execute(expired.limit(1)).first() is not None
 
 
 def _claim(connection: Connection, which: ColumnElement[bool]) -> list[Released]:

@@ -208,11 +208,23 @@ class LedgerStore:
         return self._ledger().transaction(work, self._lock_wait())
 
     def _make_room(self, claims: Sequence[Claim], key: WindowKey) -> BudgetStatus:
-        """Where a window stands that had no room, after what has expired is taken back."""
-        found = self._ledger().reading(partial(self._standing, claims=claims))
-        if len(found) < len(claims) or found[key].reserved:
+        """Where a window stands that had no room, after what has expired is taken back.
+
+        Its row is the one that all wait for: who is refused holds it only where that makes room.
+        """
+        found, has_expired = self._ledger().reading(
+            partial(self._standing_and_expired, claims=claims, key=key)
+        )
+        if len(found) < len(claims) or has_expired:
             found = self._write(partial(self._counted, claims=claims))
         return found[key]
+
+    def _standing_and_expired(
+        self, connection: Connection, claims: Sequence[Claim], key: WindowKey
+    ) -> tuple[dict[WindowKey, BudgetStatus], bool]:
+        found = self._standing(connection, claims)
+        has_room_to_make = key in found and found[key].reserved
+        return found, bool(has_room_to_make) and statements.has_expired(connection, key)
 
     def _reserve(self, connection: Connection, demands: Sequence[Demand], event_id: str) -> None:
         for demand in demands:

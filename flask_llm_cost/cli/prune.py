@@ -46,7 +46,8 @@ from .state import require_ledger
 def prune(
     age: int | None, days: int | None, batch_size: int, rollups: bool, dry_run: bool, yes: bool
 ) -> None:
-    """Delete calls older than an age, with their line items, tags and old prices.
+    """Delete calls older than an age, with their line items, tags and old prices, and the windows and alerts
+    of budgets that had ended by then.
 
     Sums per hour, provider and model stay unless --rollups is given. Calls of that time which arrive later
     are put aside in llm_cost_quarantine. Calls may arrive meanwhile; interrupted, it can simply be started
@@ -63,7 +64,13 @@ def prune(
         if dry_run:
             click.echo(f"Would delete {_told(planned)}. Nothing was changed.")
             return
-        if not (planned.calls or planned.quarantined or planned.rollups):
+        if not (
+            planned.calls
+            or planned.quarantined
+            or planned.rollups
+            or planned.budget_windows
+            or planned.alerts
+        ):
             click.echo(f"There is nothing from before {_moment(planned)}.")
             return
         if not yes:
@@ -94,6 +101,8 @@ def _told(result: PruneResult) -> str:
         plural(result.tags, "tag"),
         *([plural(result.rollups, "sum")] if result.rollups else []),
         *([plural(result.quarantined, "quarantined event")] if result.quarantined else []),
+        *([plural(result.budget_windows, "budget window")] if result.budget_windows else []),
+        *([plural(result.alerts, "alert")] if result.alerts else []),
     ]
     return f"{', '.join(parts)} from before {_moment(result)}"
 

@@ -99,6 +99,12 @@ class DatabaseIngest:
         chosen = self._made.get(_CHOSEN)
         return chosen is not None and chosen.postpone(sighting)
 
+    def hurry(self) -> None:
+        """Other processes want to see what was accepted. Where it waits in memory it waits for the app."""
+        chosen = self._made.get(_CHOSEN)
+        if isinstance(chosen, JournalIngest):
+            chosen.hurry()
+
     @property
     def is_crowded(self) -> bool:
         return self._chosen is not None and self._chosen.is_crowded

@@ -95,6 +95,10 @@ class JournalIngest:
         self._writer.wake()
         return True
 
+    def hurry(self) -> None:
+        """Other processes want to see what was accepted: write it now."""
+        self._writer.hurry()
+
     @property
     def is_crowded(self) -> bool:
         """Whether what the disk did not take fills the memory."""
@@ -104,12 +108,12 @@ class JournalIngest:
         self._overflow.make_room()
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Have everything written that was accepted so far.
+        """Have everything written that was accepted so far; what fails is tried again until the time is over.
 
         :raises StorageError: calls wait in memory, the database refuses them, and the host asked to be told.
         """
         began = time.monotonic()
-        written = self._writer.run(timeout)
+        written = self._writer.run_until(timeout)
         if self._overflow.pending:
             left = None if timeout is None else max(0.0, timeout - (time.monotonic() - began))
             return self._overflow.flush(left) and written
@@ -186,8 +190,13 @@ class JournalIngest:
             segment.close()
 
     def _store_all(self, segment: Segment) -> None:
-        """Commit, then move the checkpoint: what happens in between is stored twice, and counts once."""
-        while not segment.is_done:
+        """Commit, then move the checkpoint: what happens in between is stored twice, and counts once.
+
+        What is appended meanwhile gathers for the next round: else each transaction would hold the few calls
+        that have come during the one before, and cost as much as one of 500.
+        """
+        there = segment.end
+        while segment.checkpoint < there:
             found, events, unread = self._next(segment)
             refused = self._store(events)
             self._counters.add("written", len(events) - len(refused))

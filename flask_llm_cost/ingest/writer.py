@@ -17,6 +17,9 @@ IDLE_SECONDS = 5.0
 #: Seconds before the second attempt after a failed round; doubled, with jitter, up to the last.
 BACKOFF = 0.5
 LONGEST_BACKOFF = 15.0
+#: Seconds between two attempts while somebody waits for them: the first pause, doubled up to the last.
+RETRY_PAUSE = 0.05
+LONGEST_RETRY_PAUSE = 1.0
 
 
 class Writer:
@@ -62,6 +65,11 @@ class Writer:
         if self._gathered >= GATHERED_CALLS and not self._failures:
             self._hurry.set()
 
+    def hurry(self) -> None:
+        """Others want to see what waits: let nothing gather. While writing fails, that does not help them."""
+        if not self._failures:
+            self._hurry.set()
+
     def run(self, timeout: float | None) -> bool:
         """Have a round begin now and wait for its end; whether everything that waited is stored."""
         if self._thread is None:
@@ -77,6 +85,18 @@ class Writer:
             self._awake.set()
             over = self._rounds.wait_for(lambda: self._done >= wanted or not thread.is_alive(), timeout)
             return over and self._clean
+
+    def run_until(self, timeout: float | None) -> bool:
+        """As :meth:`run`, again after rounds that failed while there is time; without a limit once."""
+        deadline = time.monotonic() + (timeout or 0.0)
+        pause = RETRY_PAUSE
+        while not (clean := self.run(None if timeout is None else max(0.0, deadline - time.monotonic()))):
+            left = deadline - time.monotonic()
+            if left <= 0 or self._thread is threading.current_thread():
+                break
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, LONGEST_RETRY_PAUSE)
+        return clean
 
     def stop(self, timeout: float) -> bool:
         """Run a last round, for at most ``timeout`` seconds; whether nobody works any more."""

@@ -19,6 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.pool import QueuePool
 
 from ..errors import ConfigurationError
+from .patience import connecting_in_time
 from .shared import create_shared_engine
 from .shared import shared_connection
 from .types import compact_json
@@ -43,7 +44,8 @@ def create_ledger_engine(
 
     :param connections: at most so many at a time, one of which is kept.
     :param patience: seconds that whoever reads waits for SQLite's lock. Somebody waits for these connections,
-        so they are not tried before each use: a broken one is found by using it, and that is tried again.
+        so they are not tried before each use: a broken one is found by using it, and that is tried again. One
+        that cannot be made in a few seconds is given up.
 
     Connections are made exactly as the host's are: same URL, connect arguments, ``creator``, ``do_connect``
     handlers and pool listeners (a ``PRAGMA`` on connect, say). Listeners of the engine (statement logs) and
@@ -86,11 +88,12 @@ def _own_pool(host_engine: Engine, connections: int, *, pre_ping: bool) -> Queue
     ``Pool.recreate()`` copies creator and listeners in the same way, but also the host's pool size.
     """
     source = host_engine.pool
+    in_time = not pre_ping and host_engine.dialect.name != "sqlite"
     return QueuePool(
-        source._creator,
+        connecting_in_time(source._invoke_creator) if in_time else source._creator,
         pool_size=1,
         max_overflow=connections - 1,
-        timeout=POOL_TIMEOUT,
+        timeout=LOCK_WAIT if in_time else POOL_TIMEOUT,
         recycle=source._recycle,
         pre_ping=pre_ping,
         _dispatch=source.dispatch,

@@ -69,7 +69,7 @@ class LedgerSource:
             connections=connections,
             patience=lock_wait,
         )
-        return Ledger(engine, lock_wait=lock_wait)
+        return Ledger(engine, lock_wait=lock_wait, in_time=True)
 
     def host_is_busy(self) -> bool:
         """Whether the app, in this process, has a connection of its own in use: it may hold SQLite's lock."""

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from contextlib import nullcontext
 from datetime import UTC
 from datetime import datetime
 from functools import partial
@@ -34,6 +36,8 @@ from .failures import retrying
 from .listener import CallListener
 from .meta import pruned_before
 from .meta import tell_schema_version
+from .patience import ANSWER_SECONDS
+from .patience import answering_in_time
 from .quarantine import PRUNED
 from .quarantine import TOLD_DIFFERENTLY
 from .quarantine import quarantine_row
@@ -76,6 +80,7 @@ class Ledger:
     :param read_engine: of a replica of the database, from which questions are answered; ``None``: there is
         none, and ``engine`` answers them.
     :param listener: hears of the calls in the transactions that insert and delete them.
+    :param in_time: break a connection on which no answer comes: somebody waits for it.
     """
 
     def __init__(
@@ -86,12 +91,14 @@ class Ledger:
         rollups: RollupChoice = _ALL_CALLS,
         read_engine: Engine | None = None,
         listener: CallListener | None = None,
+        in_time: bool = False,
     ) -> None:
         self.engine = engine
         self.read_engine = engine if read_engine is None else read_engine
         self.rollups = rollups
         self._lock_wait = lock_wait
         self._listener = listener
+        self._in_time = in_time
         self._stamped = False
 
     def write(self, events: Sequence[Event], *, lock_wait: float | None = None) -> int:
@@ -160,7 +167,7 @@ class Ledger:
         def attempt() -> T:
             with self.engine.connect() as connection:
                 connection = connection.execution_options(**{WRITE_LOCK_WAIT: seconds})
-                with connection.begin():
+                with self._answering(connection, seconds), connection.begin():
                     return work(connection)
 
         return retrying(attempt, seconds)
@@ -175,9 +182,15 @@ class Ledger:
             with self.engine.connect() as connection:
                 if connection.dialect.name == "postgresql":  # without a transaction that is begun and ended
                     connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-                return work(connection)
+                with self._answering(connection, 0):
+                    return work(connection)
 
         return retrying(attempt, 0)
+
+    def _answering(self, connection: Connection, lock_wait: float) -> AbstractContextManager[None]:
+        if not self._in_time:
+            return nullcontext()
+        return answering_in_time(connection, lock_wait + ANSWER_SECONDS)
 
     @property
     def engines(self) -> tuple[Engine, ...]:

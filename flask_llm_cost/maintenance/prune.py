@@ -33,6 +33,8 @@ from ..ledger.rows import LINE_ITEMS
 from ..ledger.rows import QUARANTINE
 from ..ledger.rows import ROLLUPS
 from ..ledger.rows import TAGS
+from .old_budgets import count_old
+from .old_budgets import delete_old
 from .pace import LOCK_WAIT
 from .pace import PAUSE
 
@@ -44,6 +46,7 @@ class PruneResult:
     """What a prune deleted, or with ``dry_run`` would delete.
 
     :param before: everything older is gone; the full UTC hour of the moment asked for.
+    :param budget_windows: of budgets, that had ended by then; ``alerts`` those that were told of them.
     """
 
     before: datetime
@@ -53,6 +56,8 @@ class PruneResult:
     rollups: int
     quarantined: int
     dry_run: bool
+    budget_windows: int = 0
+    alerts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,8 @@ def prune(
     dry_run: bool = False,
     on_progress: Callable[[int, int], object] | None = None,
 ) -> PruneResult:
-    """Delete the calls older than ``before``, rounded down to the full UTC hour so that rollups stay whole.
+    """Delete the calls older than ``before``, rounded down to the full UTC hour so that rollups stay whole,
+    and what budgets keep of windows that had ended by then.
 
     Interrupted, it can simply be started again. Events of that time which arrive afterwards go to the
     quarantine, because nobody could tell a replay from a new call.
@@ -96,6 +102,7 @@ def prune(
         if on_progress is not None:
             on_progress(calls, max(calls, to_delete.calls))
         time.sleep(PAUSE)
+    windows, alerts = delete_old(ledger, horizon, batch_size)
     return PruneResult(
         before=horizon,
         calls=calls,
@@ -104,6 +111,8 @@ def prune(
         rollups=0 if keep_rollups else _delete_rollups(ledger, horizon),
         quarantined=_delete_quarantine(ledger, horizon, batch_size),
         dry_run=False,
+        budget_windows=windows,
+        alerts=alerts,
     )
 
 
@@ -125,6 +134,7 @@ def _count(ledger: Ledger, horizon: datetime, keep_rollups: bool) -> PruneResult
         def count(statement: Select[int]) -> int:
             return session.execute(statement).scalar_one()
 
+        windows, alerts = count_old(session.connection(), horizon)
         return PruneResult(
             before=horizon,
             calls=count(select(func.count()).select_from(doomed.subquery())),
@@ -133,6 +143,8 @@ def _count(ledger: Ledger, horizon: datetime, keep_rollups: bool) -> PruneResult
             rollups=0 if keep_rollups else count(summed),
             quarantined=count(select(func.count()).where(QUARANTINE.columns.created_at < horizon)),
             dry_run=True,
+            budget_windows=windows,
+            alerts=alerts,
         )
 
 

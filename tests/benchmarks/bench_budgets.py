@@ -1,23 +1,32 @@
-"""What budgets cost, and by how much they are crossed by many processes at one limit. ``make bench-budgets``.
+"""What budgets cost, and by how much they are crossed by many processes at one limit.
 
-Each worker is a process with an app of its own; all share one database and one budget, whose limit is what
-200 calls cost. A call goes through the tracker's own transport of httpx to a provider that takes 20 ms and
-bills every call alike; its estimate is 1.43 times that. A worker goes on until it is refused over and over.
-Overshoot is what was spent over the limit once everything is written, in calls; it must be 0 for ``reserve``.
+``make bench-budgets``. Each worker is a process with an app of its own that has made and stored one call
+before; all share one database and one budget, whose limit is what 200 further calls cost. A call goes
+through the tracker's own transport of httpx to a provider that takes 20 ms and bills every call alike; its
+estimate is 1.43 times that. A worker goes on until it is refused over and over. Overshoot is what was spent
+over the limit once everything is written, in calls; it must be 0 for ``reserve``. ``gone`` are calls that
+were refused because the database did not tell.
+
+Each server is one of the benchmark's own, which takes as many connections as are needed; with ``--shared``
+those of ``LLM_COST_TEST_POSTGRESQL_URL`` and ``..._MARIADB_URL`` are used.
 """
 
 from __future__ import annotations
 
 import argparse
+import logging
 import multiprocessing
 import os
+import re
 import shutil
 import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
@@ -39,6 +48,8 @@ from flask_llm_cost import BudgetUnavailableError
 from flask_llm_cost import LLMCostTracker
 from flask_llm_cost.budgets.reconciling import reconcile
 from flask_llm_cost.runtime import runtime_of
+from tests.faults.outage import SERVERS
+from tests.faults.servers import running
 
 CALLS = 200
 #: What a call costs: 1,000 tokens of input and 500 of output.
@@ -49,7 +60,15 @@ PROVIDER_SECONDS = 0.02
 #: A worker ends after so many refusals in a row, a moment apart.
 REFUSALS = 4
 PAUSE = 0.05
+#: Modes in which nobody is refused: each worker makes its share of 250 calls.
+UNLIMITED = ("none", "notify")
 MODES = ("none", "notify", "raise", "block", "reserve")
+#: That a worker may need at a time: its writer's, that of its budgets, and one of whoever looks after leases.
+CONNECTIONS = 4
+COLUMNS = ("mode", "workers", "overshoot", "sent", "refused", "gone", "per_second", "p50_ms", "p99_ms")
+COLUMNS += ("exact",)
+ROUTE = "https://api.openai.com/v1/chat/completions"
+QUESTION = {"model": "harbour-1", "messages": []}
 ANSWER = {
     "id": "chatcmpl-1",
     "object": "chat.completion",
@@ -73,11 +92,11 @@ class Worker:
 
     sent: int
     refused: int
-    unavailable: int
+    gone: Counter[str]
     added_ms: list[float]
 
 
-def make_app(url: str, mode: str, folder: str) -> tuple[Flask, SQLAlchemy, LLMCostTracker]:
+def make_app(url: str, mode: str, folder: str, workers: int) -> tuple[Flask, SQLAlchemy, LLMCostTracker]:
     app = Flask("harbour", instance_path=folder)
     app.config.update(
         SQLALCHEMY_DATABASE_URI=url,
@@ -89,27 +108,32 @@ def make_app(url: str, mode: str, folder: str) -> tuple[Flask, SQLAlchemy, LLMCo
     budgets = []
     if mode != "none":
         enforcement: Any = mode
-        limit = COST * CALLS
+        limit = COST * (CALLS + workers)
         budgets = [
             Budget("bench", limit, "total", enforcement=enforcement, estimate=lambda request: ESTIMATE)
         ]
     return app, db, LLMCostTracker(app, db, budgets=budgets)
 
 
-def work(url: str, mode: str, folder: str, calls: int, barrier: Any, results: Any) -> None:
-    """One process: ask until refused for good, or for so many calls where nobody refuses."""
-    app, _, tracker = make_app(url, mode, folder)
-    sent = refused = unavailable = in_a_row = 0
+def work(url: str, mode: str, folder: str, workers: int, barrier: Any, results: Any) -> None:
+    """One process: ask until refused for good, or for its share of calls where nobody refuses."""
+    app, _, tracker = make_app(url, mode, folder, workers)
+    calls = max(1, CALLS * 5 // 4 // workers)
+    sent = refused = in_a_row = 0
+    gone: Counter[str] = Counter()
     added: list[float] = []
     with app.app_context(), httpx.Client(transport=tracker.http_transport(Provider())) as client:
-        runtime_of(app).ledger  # type: ignore[union-attr]  # noqa: B018  # made before the clock starts
+        # Statements are compiled and connections made before the clock starts.
+        warm = False
+        while not warm:
+            with suppress(BudgetUnavailableError):
+                warm = client.post(ROUTE, json=QUESTION).is_success
+        assert tracker.flush(300)
         barrier.wait()
-        while in_a_row < REFUSALS and (sent < calls or mode not in ("none", "notify")):
+        while in_a_row < REFUSALS and (sent < calls or mode not in UNLIMITED):
             began = time.perf_counter()
             try:
-                client.post(
-                    "https://api.openai.com/v1/chat/completions", json={"model": "harbour-1", "messages": []}
-                )
+                client.post(ROUTE, json=QUESTION)
             except BudgetExceededError as error:
                 refused, in_a_row = refused + 1, in_a_row + 1
                 sent += error.stage == "after"
@@ -117,31 +141,30 @@ def work(url: str, mode: str, folder: str, calls: int, barrier: Any, results: An
                     break
                 time.sleep(PAUSE)
                 continue
-            except BudgetUnavailableError:
-                unavailable += 1
+            except BudgetUnavailableError as error:
+                gone.update(re.findall(r"\((.*?)\)", str(error))[:1])  # the error's class and code
                 continue
             sent, in_a_row = sent + 1, 0
             added.append((time.perf_counter() - began - PROVIDER_SECONDS) * 1000)
         ended = time.perf_counter()
         tracker.flush(60)
         tracker.shutdown(60)
-    results.put((Worker(sent, refused, unavailable, added), ended))
+    results.put((Worker(sent, refused, gone, added), ended))
 
 
 def run(url: str, mode: str, workers: int) -> dict[str, Any]:
     """One line of the table."""
     folder = tempfile.mkdtemp(prefix="llm-cost-bench-")
     try:
-        app, db, _ = make_app(url, mode, folder)
+        app, db, _ = make_app(url, mode, folder, workers)
         with app.app_context():
             db.drop_all()
             db.create_all()
             db.engine.dispose()
         context = multiprocessing.get_context("fork")
         barrier, results = context.Barrier(workers + 1), context.Queue()
-        each = max(1, CALLS * 5 // 4 // workers)
         processes = [
-            context.Process(target=work, args=(url, mode, folder, each, barrier, results))
+            context.Process(target=work, args=(url, mode, folder, workers, barrier, results))
             for _ in range(workers)
         ]
         for process in processes:
@@ -168,14 +191,16 @@ def summary(app: Flask, mode: str, workers: int, found: list[Worker], seconds: f
         "workers": workers,
         "sent": sum(worker.sent for worker in found),
         "refused": sum(worker.refused for worker in found),
-        "unavailable": sum(worker.unavailable for worker in found),
+        "gone": sum(worker.gone.total() for worker in found),
+        "why": sum((worker.gone for worker in found), Counter()),
         "per_second": round(sum(worker.sent for worker in found) / seconds),
         "p50_ms": round(statistics.median(added), 1),
         "p99_ms": round(added[int(len(added) * 0.99)], 1),
     }
     with app.app_context():
         spent = runtime.calls.total_cost() or Decimal(0)
-    line["overshoot"] = round(max(Decimal(0), spent - COST * CALLS) / COST) if mode != "none" else ""
+    limit = COST * (CALLS + workers)
+    line["overshoot"] = round(max(Decimal(0), spent - limit) / COST) if mode not in UNLIMITED else ""
     if runtime.budgets is not None:
         (status,) = runtime.budgets.statuses(datetime.now(UTC))
         drift = [
@@ -189,9 +214,21 @@ def summary(app: Flask, mode: str, workers: int, found: list[Worker], seconds: f
 
 
 @contextmanager
-def database(kind: str, address: str | None) -> Iterator[str]:
+def server(kind: str, shared: bool, connections: int) -> Iterator[str]:
+    """The address of a server, ``""`` of SQLite, which has none."""
+    if kind == "sqlite":
+        yield ""
+    elif shared:
+        yield os.environ[f"LLM_COST_TEST_{kind.upper()}_URL"]
+    else:
+        with running(SERVERS[kind], connections=connections) as own:
+            yield own.url
+
+
+@contextmanager
+def database(kind: str, address: str) -> Iterator[str]:
     """The URL of a database of our own."""
-    if address is None:
+    if kind == "sqlite":
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "bench.sqlite")
             engine = create_engine(f"sqlite:///{path}")
@@ -213,27 +250,28 @@ def database(kind: str, address: str | None) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workers", default="16,64,128", help="each needs two connections of the server")
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
+    parser.add_argument("--workers", default="16,64,128")
     parser.add_argument("--modes", default=",".join(MODES))
     parser.add_argument("--databases", default="sqlite,postgresql,mariadb")
+    parser.add_argument("--shared", action="store_true", help="use the servers that the tests use")
     asked = parser.parse_args()
-    columns = ("mode", "workers", "overshoot", "sent", "refused", "unavailable", "per_second", "p50_ms")
-    columns += ("p99_ms", "exact")
+    logging.getLogger("flask_llm_cost").disabled = True  # each of many processes would say the same
+    workers = [int(each) for each in asked.workers.split(",")]
     failed = False
     for kind in asked.databases.split(","):
-        address = os.environ.get(f"LLM_COST_TEST_{kind.upper()}_URL")
-        if kind != "sqlite" and not address:
-            print(f"{kind}: set LLM_COST_TEST_{kind.upper()}_URL")
-            continue
         print(f"\n{kind}, load {os.getloadavg()[0]:.1f}")
-        print("  ".join(f"{column:>11}" for column in columns))
-        for mode in asked.modes.split(","):
-            for workers in map(int, asked.workers.split(",")):
-                with database(kind, address if kind != "sqlite" else None) as url:
-                    line = run(url, mode, workers)
-                failed |= (mode == "reserve" and bool(line["overshoot"])) or line.get("exact") == "NO"
-                print("  ".join(f"{line.get(column, '')!s:>11}" for column in columns), flush=True)
+        print("".join(f"{column:>12}" for column in COLUMNS), flush=True)
+        with server(kind, asked.shared, max(workers) * CONNECTIONS + 20) as address:
+            for mode in asked.modes.split(","):
+                for number in workers:
+                    with database(kind, address) as url:
+                        line = run(url, mode, number)
+                    failed |= (mode == "reserve" and bool(line["overshoot"])) or line.get("exact") == "NO"
+                    print("".join(f"{line.get(column, '')!s:>12}" for column in COLUMNS), flush=True)
+                    if line["why"]:
+                        print(f"{'':12}gone: {dict(line['why'])}", flush=True)
     if failed:
         sys.exit("A hard budget was crossed, or a window does not equal its calls.")
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import make_url
 from sqlalchemy import text
 
 from flask_llm_cost import Budget
@@ -13,8 +15,11 @@ from flask_llm_cost import BudgetUnavailableError
 from tests.budgets.conftest import MakeBudgetApp
 from tests.budgets.conftest import reserve
 from tests.budgets.test_reserve import ask
+from tests.faults.proxy import proxied
 from tests.loopback import LoopbackProvider
 from tests.loopback import closed_port
+
+DEFAULT_PORTS = {"postgresql": 5432, "mariadb": 3306}
 
 
 def away() -> str:
@@ -96,10 +101,46 @@ def test_a_budget_that_blocks_does_so_while_its_database_is_away(
         app.close()
 
 
+@pytest.mark.parametrize("database_url", ["postgresql", "mariadb"], indirect=True)
+def test_a_database_that_falls_silent_is_given_up_in_the_middle_of_a_connection(
+    make_app: MakeBudgetApp, openai_client: Any, provider: LoopbackProvider, database_url: str
+) -> None:
+    """Nothing is refused and nothing closed: without a limit of our own the call would wait for ever."""
+    server = make_url(database_url)
+    with proxied(server.host or "", server.port or DEFAULT_PORTS[server.get_backend_name()]) as proxy:
+        url = server.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
+        app = make_app(Budget("soft", "1", "day", enforcement="block", on_unavailable="block"), url=url)
+        ask(openai_client)
+        proxy.swallow()
+        with pytest.raises(BudgetUnavailableError, match="its database does not answer"):
+            ask(openai_client)
+        proxy.cut()
+        proxy.mend()
+        ask(openai_client)
+
+        assert len(provider.requests) == 2
+        assert [call.status for call in app.calls] == ["ok", "blocked", "ok"]
+
+
+@pytest.mark.parametrize("scheme", ["postgresql+psycopg", "mariadb+pymysql"])
+def test_a_server_that_never_answers_a_connection_is_given_up(
+    openai_client: Any, provider: LoopbackProvider, tmp_path: Path, scheme: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        app = BudgetAppWithoutTables(reserve(), tmp_path, f"{scheme}://root@127.0.0.1:{port}/harbour")
+        try:
+            with pytest.raises(BudgetUnavailableError, match="its database does not answer"):
+                ask(openai_client)
+            assert not provider.requests
+        finally:
+            app.close()
+
+
 class BudgetAppWithoutTables:
     """An app whose database server is not there."""
 
-    def __init__(self, budget: Budget, folder: Path) -> None:
+    def __init__(self, budget: Budget, folder: Path, url: str | None = None) -> None:
         from flask import Flask
         from flask_sqlalchemy import SQLAlchemy
 
@@ -108,7 +149,9 @@ class BudgetAppWithoutTables:
 
         self.flask = Flask("harbour", instance_path=str(folder))
         self.flask.config.update(
-            SQLALCHEMY_DATABASE_URI=away(), LLM_COST_DASHBOARD=False, LLM_COST_JOURNAL_DIR=str(folder)
+            SQLALCHEMY_DATABASE_URI=url or away(),
+            LLM_COST_DASHBOARD=False,
+            LLM_COST_JOURNAL_DIR=str(folder),
         )
         self.tracker = LLMCostTracker(self.flask, SQLAlchemy(self.flask), budgets=[budget])
         self.runtime = runtime_of(self.flask)

@@ -20,7 +20,7 @@ def test_no_number_of_processes_crosses_a_hard_limit(kind: str) -> None:
         assert not REQUIRED
         pytest.skip(f"set LLM_COST_TEST_{kind.upper()}_URL to run this test on {kind}")
     benchmark = [sys.executable, "-m", "tests.benchmarks.bench_budgets"]
-    asked = ["--workers", "8", "--modes", "reserve", "--databases", kind]
+    asked = ["--workers", "8", "--modes", "reserve", "--databases", kind, "--shared"]
 
     done = subprocess.run([*benchmark, *asked], capture_output=True, text=True, timeout=300, check=False)
 

@@ -21,6 +21,7 @@ class Proxy:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._passes = True
+        self._swallows = False
         threading.Thread(target=self._serve, daemon=True).start()
 
     def cut(self) -> None:
@@ -31,10 +32,15 @@ class Proxy:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
 
+    def swallow(self) -> None:
+        """Take what comes and pass nothing on: connections stay open, and nobody ever answers."""
+        self._swallows = True
+
     def mend(self) -> None:
         """Let connections pass again."""
         with self._lock:
             self._passes = True
+            self._swallows = False
 
     def close(self) -> None:
         self.cut()
@@ -62,7 +68,8 @@ class Proxy:
     def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65_536):
-                target.sendall(data)
+                if not self._swallows:
+                    target.sendall(data)
         for connection in (source, target):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)

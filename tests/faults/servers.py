@@ -31,6 +31,7 @@ class Server:
     """A server with data of its own on a free port of this machine.
 
     :ivar address: where it listens.
+    :ivar connections: how many it takes at a time.
     """
 
     user = "nobody"
@@ -38,9 +39,10 @@ class Server:
     #: Signals that end it: as a restart does, and as a crash.
     restart, crash = signal.SIGTERM, signal.SIGKILL
 
-    def __init__(self, folder: Path, address: str = "127.0.0.1") -> None:
+    def __init__(self, folder: Path, address: str = "127.0.0.1", connections: int = 100) -> None:
         self.folder = folder
         self.address = address
+        self.connections = connections
         self.port = closed_port()
         self.process: subprocess.Popen[bytes] | None = None
         self._prepare()
@@ -106,6 +108,7 @@ class PostgreSQL(Server):
             "unix_socket_directories": "",
             "fsync": "off",  # nobody pulls the plug
             "shared_buffers": "16MB",
+            "max_connections": self.connections,
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return [f"{self._bin}/postgres", "-D", "data", *options]
@@ -138,6 +141,7 @@ class MariaDB(Server):
             f"--pid-file={self.folder}/pid",
             "--innodb-buffer-pool-size=16M",
             "--innodb-flush-log-at-trx-commit=2",  # survives the server, not the machine
+            f"--max-connections={self.connections}",
         ]
 
 
@@ -168,13 +172,15 @@ class PgBouncer(Server):
 
 
 @contextmanager
-def running(make: type[PostgreSQL] | type[MariaDB], address: str = "127.0.0.1") -> Iterator[Any]:
+def running(
+    make: type[PostgreSQL] | type[MariaDB], address: str = "127.0.0.1", connections: int = 100
+) -> Iterator[Any]:
     """A server with nothing in it, deleted afterwards.
 
     :raises ServerMissing: its program is not installed.
     """
     with _folder(make.user) as folder:
-        server = make(folder, address)
+        server = make(folder, address, connections)
         server.start()
         try:
             yield server

@@ -127,7 +127,7 @@ def test_failures_that_nobody_wants_to_hear_of_are_counted_all_the_same(
     with host.app.app_context():
         host.db.drop_all()
         host.call()
-        assert not host.tracker.flush(10)
+        assert not host.tracker.flush(2)
         assert eventually(lambda: host.counts["storage_errors"] > 0)
         assert caplog.text == ""
         host.db.create_all()

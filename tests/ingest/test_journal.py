@@ -128,12 +128,33 @@ def test_while_the_tables_are_missing_calls_wait_and_the_log_says_so_once(
         host.db.drop_all()
         for _ in range(3):
             host.call()
-        assert host.tracker.flush(10) is False
+        assert host.tracker.flush(2) is False
         assert (host.runtime.pending, host.counts["recorded"]) == (3, 3)
         assert caplog.text.count("Calls wait in the journal") == 1
         host.db.create_all()
         assert host.tracker.flush(10)
     assert host.stored() == 3
+
+
+def test_who_waits_for_a_write_that_fails_has_it_tried_again(
+    make: Callable[..., Host], tmp_path: Path
+) -> None:
+    host = make(f"sqlite:///{tmp_path / 'app.db'}")
+    with host.app.app_context():
+        host.db.drop_all()
+        host.call()
+        mended = threading.Thread(target=_mend, args=(host,))
+        mended.start()
+        assert host.tracker.flush(60)
+        mended.join()
+    assert host.counts["storage_errors"] >= 2
+
+
+def _mend(host: Host) -> None:
+    """Make the tables once writing has failed twice."""
+    assert eventually(lambda: host.counts["storage_errors"] >= 2)
+    with host.app.app_context():
+        host.db.create_all()
 
 
 def test_a_database_that_comes_back_is_found_without_being_asked(

@@ -159,7 +159,7 @@ def test_an_outage_is_no_reason_to_judge_twice(
         host.db.drop_all()
         ask()
         for _ in range(3):
-            assert not host.tracker.flush(10)
+            assert not host.tracker.flush(2)
         assert host.counts["answer_problems"] == 1
         host.db.create_all()
         assert host.tracker.flush(10)

@@ -21,11 +21,15 @@ from sqlalchemy.orm import mapped_column
 
 from flask_llm_cost.errors import ConfigurationError
 from flask_llm_cost.errors import LLMCostError
+from flask_llm_cost.ledger import AlertDelivery
+from flask_llm_cost.ledger import BudgetAlert
+from flask_llm_cost.ledger import BudgetWindow
 from flask_llm_cost.ledger import CallTag
 from flask_llm_cost.ledger import Ledger
 from flask_llm_cost.ledger import LineItem
 from flask_llm_cost.ledger import LlmCall
 from flask_llm_cost.ledger import Quarantine
+from flask_llm_cost.ledger import Reservation
 from flask_llm_cost.ledger import Rollup
 from flask_llm_cost.ledger import rollup_drift
 from flask_llm_cost.maintenance import PruneResult
@@ -217,3 +221,60 @@ def empty() -> Ledger:
     from sqlalchemy import create_engine
 
     return Ledger(create_engine("sqlite://"))
+
+
+def _window(ledger: Ledger, name: str, end: datetime | None, **amounts: Any) -> int:
+    values = {"spent": 1, "reserved": 0, "unpriced": 0, "excess": 0, "estimated": 0, "settled": 0, **amounts}
+    row = BudgetWindow(
+        budget=name, definition="d", scope="", window_start=HOUR - timedelta(days=9), window_end=end,
+        calls=1, blocked_calls=0, is_counted=True, **{key: Decimal(value) for key, value in values.items()},
+    )  # fmt: skip
+    with ledger.session() as session:
+        session.add(row)
+        session.commit()
+        return row.id
+
+
+def _alert(ledger: Ledger, name: str, end: datetime | None, reached_at: datetime) -> None:
+    alert = BudgetAlert(
+        budget=name, definition="d", scope="", window_key=name, threshold=Decimal(1), found_by="me",
+        limit_amount=Decimal(1), spent=Decimal(1), window_start=HOUR - timedelta(days=9), window_end=end,
+        reached_at=reached_at,
+    )  # fmt: skip
+    with ledger.session() as session:
+        session.add(alert)
+        session.flush()
+        session.add(
+            AlertDelivery(
+                alert_id=alert.id, channel="log", owner="me", attempts=1, claimed_until=0, is_given_up=False
+            )
+        )
+        session.commit()
+
+
+def test_windows_that_are_over_go_with_their_alerts_and_all_others_stay(ledger: Ledger) -> None:
+    """What ends at the horizon holds no call that is newer than it."""
+    for_ever, live = 2**52, Decimal("0.5")
+    _window(ledger, "over", HOUR)
+    left = _window(ledger, "left", HOUR, reserved="0.5")
+    held = _window(ledger, "held", HOUR, reserved="0.5")
+    _window(ledger, "open", HOUR + timedelta(days=1))
+    _window(ledger, "total", None)
+    with ledger.session() as session:
+        session.add(Reservation(event_id="dead", budget_id=left, amount=live, expires_at=1))
+        session.add(Reservation(event_id="alive", budget_id=held, amount=live, expires_at=for_ever))
+        session.commit()
+    _alert(ledger, "over", HOUR, HOUR - timedelta(days=1))
+    _alert(ledger, "open", HOUR + timedelta(days=1), HOUR - timedelta(days=1))
+    _alert(ledger, "total", None, HOUR - timedelta(days=1))
+
+    told = prune(ledger, BEFORE, dry_run=True)
+    done = prune(ledger, BEFORE, batch_size=1)
+
+    assert [(each.budget_windows, each.alerts) for each in (told, done)] == [(2, 1), (2, 1)]
+    with ledger.session() as session:
+        windows = session.scalars(select(BudgetWindow.budget).order_by(BudgetWindow.budget)).all()
+        alerts = session.scalars(select(BudgetAlert.budget).order_by(BudgetAlert.budget)).all()
+        assert (list(windows), list(alerts)) == (["held", "open", "total"], ["open", "total"])
+        assert session.scalars(select(Reservation.event_id)).all() == ["alive"]
+        assert session.scalar(select(func.count()).select_from(AlertDelivery)) == 2
