@@ -40,9 +40,10 @@ def distinct(session: Session, filters: Filters, column: str, limit: int) -> tup
     source = read(filters)
     if by.is_alone(filters.columns, filters.tags) and not read.rolled_up(filters):
         source = read_tags(filters, by.key)
-    value = source.value
-    statement = source.select(value.label("value")).where(value.is_not(None)).group_by(value)
-    found = session.scalars(statement.order_by(source.sums["calls"].desc(), value).limit(limit))
+    # By the name of the expression: MariaDB, in its strict mode, does not see that it is the same one twice.
+    value = source.value.label("split_value")
+    statement = source.select(value).where(source.value.is_not(None)).group_by("split_value")
+    found = session.scalars(statement.order_by(source.sums["calls"].desc(), "split_value").limit(limit))
     return tuple(sorted(found))
 
 

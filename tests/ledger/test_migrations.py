@@ -24,6 +24,7 @@ from flask_llm_cost.ledger import RollupChoice
 from flask_llm_cost.ledger import RollupCoverage
 from flask_llm_cost.ledger import create_ledger_engine
 from flask_llm_cost.ledger import rollup_drift
+from flask_llm_cost.ledger.coverage import UNCOUNTED
 from flask_llm_cost.ledger.revisions import missing_revisions
 from flask_llm_cost.ledger.revisions import template_directory
 from flask_llm_cost.maintenance import rebuild_rollups
@@ -191,14 +192,16 @@ def test_a_database_with_calls_is_upgraded_and_gets_its_daily_sums(tmp_path: Pat
     ledger = Ledger(ledger.engine, rollups=india)
     ledger.write([event(occurred_at=NOON, tags={"feature": "chat"})])
     with ledger.session() as session:
-        complete = session.scalars(select(RollupCoverage.complete_from)).all()
-    assert complete == [NOON.replace(hour=18, minute=30, second=0, microsecond=0)] * 2, (
+        counted = select(RollupCoverage.complete_from).where(RollupCoverage.tag_key != UNCOUNTED)
+        complete = session.scalars(counted).all()
+    # All, by the tag, and by each of five columns.
+    assert complete == [NOON.replace(hour=18, minute=30, second=0, microsecond=0)] * 7, (
         "the next midnight in India"
     )
-    assert rebuild_rollups(ledger).filled == 80
+    assert rebuild_rollups(ledger).filled == 7 * 40
     with ledger.session() as session:
         assert rollup_drift(session) == []
-        assert session.scalars(select(RollupCoverage.complete_from)).all() == [None, None]
+        assert session.scalars(counted).all() == [None] * 7
     ledger.engine.dispose()
     engine.dispose()
 
