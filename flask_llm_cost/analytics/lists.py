@@ -41,8 +41,8 @@ def distinct(session: Session, filters: Filters, column: str, limit: int) -> tup
     if by.is_alone(filters.columns, filters.tags) and not read.rolled_up(filters):
         source = read_tags(filters, by.key)
     # By the name of the expression: MariaDB, in its strict mode, does not see that it is the same one twice.
-    value = source.value.label("split_value")
-    statement = source.select(value).where(source.value.is_not(None)).group_by("split_value")
+    named = source.select(source.value.label("split_value")).group_by("split_value")
+    statement = named.where(source.value.is_not(None))
     found = session.scalars(statement.order_by(source.sums["calls"].desc(), "split_value").limit(limit))
     return tuple(sorted(found))
 
