@@ -210,8 +210,12 @@ class CapturedCall:
             self._first_token_ms,
         )
         recorder = self.runtime.recorder
-        if self._objection is None and not from_finalizer and recorder.postpone(sighting):
-            return
+        if self._objection is None and not from_finalizer:
+            try:
+                if recorder.postpone(sighting):
+                    return
+            except Exception as error:  # if it was kept after all: the same id counts once
+                log_failure(self.runtime.counters, "capture_errors", "A call could not be postponed", error)
         with ours(self.runtime.counters, "A call could not be recorded", silent=silent or from_finalizer):
             if self._objection is not None:
                 raise self._objection
