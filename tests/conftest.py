@@ -15,6 +15,9 @@ from sqlalchemy.engine import make_url
 
 from tests.mysql_dialect import SQL_MODE
 from tests.mysql_dialect import MySQLWatch
+from tests.old_click import keep_streams_apart
+
+keep_streams_apart()
 
 #: Where the server databases are; without them their tests are skipped, or fail where they are required.
 SERVER_URLS = {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from email.message import Message
 from email.parser import BytesParser
 from pathlib import Path
 from zipfile import ZipFile
@@ -39,10 +41,23 @@ def _sources() -> list[Path]:
     return list(Path(flask_llm_cost.__file__).parent.rglob("*.py"))
 
 
-def test_no_sdk_is_needed_without_extras(wheel: Path) -> None:
+def _metadata(wheel: Path) -> Message:
     with ZipFile(wheel) as archive:
         [name] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
-        metadata = BytesParser().parsebytes(archive.read(name))
+        return BytesParser().parsebytes(archive.read(name))
+
+
+def test_the_page_on_pypi_has_no_link_that_leads_nowhere(wheel: Path) -> None:
+    page = str(_metadata(wheel).get_payload())
+    links = re.findall(r"\]\(([^)]*)\)|(?:src|srcset|href)=\"([^\"]*)\"", page)
+    assert not [link for link in links if not "".join(link).startswith("https://")]
+    paths = re.findall(r"\(`([^`]+)`\)", page)
+    assert "docs/quickstart.md" in paths
+    assert not [path for path in paths if not (ROOT / path).exists()]
+
+
+def test_no_sdk_is_needed_without_extras(wheel: Path) -> None:
+    metadata = _metadata(wheel)
     needed = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
     assert {line.split(">")[0] for line in needed} == {
         "blinker", "click", "flask", "flask-sqlalchemy", "pyyaml", "rich", "sqlalchemy", "tzdata",

@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.apps import CommandApp
 from tests.cli.apps import MakeCommandApp
+from tests.old_click import sees_the_end_of_input
 
 
 def fill(app: CommandApp) -> None:
@@ -63,7 +64,10 @@ def test_a_dry_run_changes_nothing(app: CommandApp) -> None:
     assert users(app) == ["ann", "ann", "clerk", "bob"]
 
 
-@pytest.mark.parametrize(("answer", "left", "code"), [("y\n", 0, 0), ("n\n", 2, 1), ("", 2, 2)])
+@pytest.mark.parametrize(
+    ("answer", "left", "code"),
+    [("y\n", 0, 0), ("n\n", 2, 1), pytest.param("", 2, 2, marks=sees_the_end_of_input)],
+)
 def test_it_asks_before_it_forgets(app: CommandApp, answer: str, left: int, code: int) -> None:
     fill(app)
     result = app.run("forget", "--user", "ann", input=answer)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from flask_llm_cost.ledger import Rollup
 from tests.cli.apps import CommandApp
+from tests.old_click import sees_the_end_of_input
 
 NOW = datetime.now(UTC)
 
@@ -51,7 +52,10 @@ def test_a_dry_run_changes_nothing(stored: CommandApp) -> None:
     assert count(stored) == 5
 
 
-@pytest.mark.parametrize(("answer", "left", "code"), [("y\n", 2, 0), ("n\n", 5, 1), ("", 5, 2)])
+@pytest.mark.parametrize(
+    ("answer", "left", "code"),
+    [("y\n", 2, 0), ("n\n", 5, 1), pytest.param("", 5, 2, marks=sees_the_end_of_input)],
+)
 def test_it_asks_before_deleting(app: CommandApp, answer: str, left: int, code: int) -> None:
     fill(app)
     result = app.run("prune", "--days", "90", input=answer)

@@ -17,6 +17,7 @@ from flask_llm_cost.ledger import Repricing
 from tests.cli.apps import PRICES
 from tests.cli.apps import CommandApp
 from tests.cli.apps import MakeCommandApp
+from tests.old_click import sees_the_end_of_input
 
 MARCH = datetime(2026, 3, 14, 12, tzinfo=UTC)
 #: gpt-5 at 1,000 in and 100 out: 0.00225 USD; with these prices 0.0035.
@@ -95,7 +96,8 @@ def test_a_dry_run_shows_the_difference_and_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("answer", "code", "is_changed"), [("y\n", 0, True), ("n\n", 1, False), ("", 2, False)]
+    ("answer", "code", "is_changed"),
+    [("y\n", 0, True), ("n\n", 1, False), pytest.param("", 2, False, marks=sees_the_end_of_input)],
 )
 def test_it_shows_the_difference_and_asks(
     app: CommandApp, make_app: MakeCommandApp, answer: str, code: int, is_changed: bool
@@ -109,6 +111,7 @@ def test_it_shows_the_difference_and_asks(
     assert (costs(changed) != OLD) is is_changed
 
 
+@sees_the_end_of_input
 def test_without_a_terminal_it_says_how_to_answer(app: CommandApp, make_app: MakeCommandApp) -> None:
     changed = later(app, make_app)
     result = changed.run("reprice", *DAYS, input="")
