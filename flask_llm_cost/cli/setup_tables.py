@@ -11,7 +11,7 @@ from flask import current_app
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..doctor import mend
+from ..doctor import cure
 from ..doctor import place
 from ..doctor import problems
 from ..ledger import Ledger
@@ -45,7 +45,7 @@ def table_steps(runtime: Runtime, directory: Path | None, upgrade: bool, migrate
         return [Step(f"No tables are needed: {runtime.ingest.reason}.")]
     report = ledger.check_schema()
     if not report.reachable:
-        raise _refused(ledger, f"{problems(report)} Mend it with: {mend(report)}")
+        raise _refused(ledger, f"{problems(report)} {cure(report)}")
     if _is_in_memory(ledger.engine):
         told = "is in memory: its tables are gone with the process. Let the app begin with db.create_all()."
         return [Step(f"{place(ledger.engine)} {told}")]
@@ -187,9 +187,7 @@ def _created(ledger: Ledger, report: SchemaReport) -> Step:
     if report.ok:
         return _indexed(ledger)
     if len(report.problems) > len(report.missing_tables):
-        raise _refused(
-            ledger, f"Its tables are of another version. {problems(report)} Mend it with: {mend(report)}"
-        )
+        raise _refused(ledger, f"Its tables are of another version. {problems(report)} {cure(report)}")
     what = f"{plural(len(report.missing_tables), 'table')}: {', '.join(report.missing_tables)}"
     return Step(f"Created {what}.", f"create {what}", partial(create_missing, ledger))
 

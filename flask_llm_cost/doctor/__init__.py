@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from .advice import cure
 from .advice import database_advice
-from .advice import mend
 from .advice import place
 from .advice import problems
 from .check import Check
@@ -20,10 +20,10 @@ __all__ = [
     "Check",
     "Step",
     "cannot_start",
+    "cure",
     "database_advice",
     "examine",
     "healthy",
-    "mend",
     "not_tracked",
     "place",
     "prices_check",

@@ -8,7 +8,9 @@ from ..ledger import Ledger
 from ..ledger import LedgerUnavailable
 from ..ledger import SchemaReport
 
-CHECK_ADDRESS = "check SQLALCHEMY_DATABASE_URI or SQLALCHEMY_BINDS, and that the server is running."
+CHECK_ADDRESS = (
+    "Check SQLALCHEMY_DATABASE_URI or SQLALCHEMY_BINDS, that the server is running and has this database."
+)
 
 
 def database_advice(ledger: Ledger, error: BaseException) -> str:
@@ -18,7 +20,7 @@ def database_advice(ledger: Ledger, error: BaseException) -> str:
     """
     report = ledger.check_schema()
     if not report.ok:
-        return f"{place(ledger.engine)}: {problems(report)} Mend it with: {mend(report)}"
+        return f"{place(ledger.engine)}: {problems(report)} {cure(report)}"
     return (
         f"{place(ledger.engine)} refused ({cause(error)}), although its tables are as expected. "
         "Try again; if it stays so, see the server's log and the rights of its user."
@@ -31,6 +33,8 @@ def problems(report: SchemaReport) -> str:
     if not missing:
         return " ".join(report.problems)
     others = report.problems[len(missing) :]  # one sentence per missing table comes first
+    if report.is_empty:
+        return f"None of the ledger's {len(missing)} tables is there."
     told = f"{'Table' if len(missing) == 1 else 'Tables'} {', '.join(missing)} not found."
     return " ".join((told, *others))
 
@@ -38,6 +42,11 @@ def problems(report: SchemaReport) -> str:
 def mend(report: SchemaReport) -> str:
     """The command that mends it, or where to look first."""
     return report.fix or CHECK_ADDRESS
+
+
+def cure(report: SchemaReport) -> str:
+    """The same as a sentence."""
+    return f"Mend it with: {report.fix}" if report.fix else CHECK_ADDRESS
 
 
 def place(engine: Engine) -> str:

@@ -137,7 +137,10 @@ def _script_directory(directory: Path) -> ScriptDirectory:
             "flask llm-cost setup --no-migrations."
         ) from error
     if not (directory / "env.py").is_file():
-        raise ConfigurationError(f"There are no migrations in {directory}: run `flask db init` first.")
+        raise ConfigurationError(
+            f"There are no migrations in {directory}: run flask db init first. "
+            "Without Flask-Migrate there is nothing to copy: flask llm-cost setup creates the tables."
+        )
     settings = Config(str(directory / "alembic.ini"))
     settings.set_main_option("script_location", str(directory).replace("%", "%%"))
     return ScriptDirectory.from_config(settings)

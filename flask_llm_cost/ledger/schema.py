@@ -60,6 +60,11 @@ class SchemaReport:
     is_migrated: bool = False
 
     @property
+    def is_empty(self) -> bool:
+        """Whether not one of the tables is there, as in a database that has just been made."""
+        return len(self.missing_tables) == len(Base.metadata.tables)
+
+    @property
     def ok(self) -> bool:
         """Whether calls can be written and read."""
         return not self.problems

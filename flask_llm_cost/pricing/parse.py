@@ -1,6 +1,6 @@
 """Strict reading of price entries: one grammar for overrides, prices files and the bundled table.
 
-A parser, so longer than other files; single values are read by ``document_values``. Every refusal is a
+What stands around them is read by ``table_body``, single values by ``document_values``. Every refusal is a
 :class:`ConfigurationError` that names the table, the entry, the key and the accepted form; nothing is guessed
 and nothing is ignored.
 """
@@ -11,8 +11,6 @@ import difflib
 import re
 from collections.abc import Iterable
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 
 from ..components import components
@@ -89,7 +87,7 @@ def parse_entry(table: str, key: object, raw: object) -> PriceEntry:
     if len(key) > KEY_LENGTH:
         raise place.refuse(f"the key is longer than {KEY_LENGTH} characters")
     body = mapping(place, raw)
-    _known_keys(place, body, _ENTRY_KEYS)
+    known_keys(place, body, _ENTRY_KEYS)
     usd_only(place, body.get("currency", "USD"))
     name = price_key(key)
     same_as = _same_as(place, body)
@@ -177,7 +175,7 @@ def _mode_name(place: Place, name: object) -> ModeKey:
 
 def _mode(place: Place, raw: object) -> Mode:
     body = mapping(place, raw)
-    _known_keys(place, body, ("tiers", "multiplier"), flat_modes=False)
+    known_keys(place, body, ("tiers", "multiplier"), flat_modes=False)
     rates = _rates(place, body)
     tiers = _tiers(place / "tiers", body["tiers"]) if "tiers" in body else None
     if "multiplier" not in body:
@@ -209,7 +207,7 @@ def _tiers(place: Place, raw: object) -> tuple[Tier, ...]:
     for index, item in enumerate(sequence(place, raw)):
         spot = place / index
         body = mapping(spot, item)
-        _known_keys(spot, body, ("over", "inclusive"), flat_modes=False)
+        known_keys(spot, body, ("over", "inclusive"), flat_modes=False)
         over = body.get("over")
         if not isinstance(over, int) or isinstance(over, bool) or not 0 < over <= 10**9:
             raise (spot / "over").refuse(f"must be a number of input tokens such as 200000, got {over!r}")
@@ -228,7 +226,7 @@ def _periods(place: Place, raw: object) -> tuple[Period, ...]:
     for index, item in enumerate(sequence(place, raw)):
         spot = place / index
         body = mapping(spot, item)
-        _known_keys(spot, body, _PERIOD_KEYS)
+        known_keys(spot, body, _PERIOD_KEYS)
         if "from" not in body:
             raise (spot / "from").refuse('is missing: the first day of the change, such as "2026-12-01"')
         start = moment(spot / "from", body["from"])
@@ -246,7 +244,7 @@ def _windows(place: Place, raw: object) -> tuple[Window, ...]:
     for index, item in enumerate(sequence(place, raw)):
         spot = place / index
         body = mapping(spot, item)
-        _known_keys(spot, body, (*_SHEET_KEYS, "from", "until", "days"))
+        known_keys(spot, body, (*_SHEET_KEYS, "from", "until", "days"))
         start = minute_of_day(spot / "from", body.get("from"))
         end = minute_of_day(spot / "until", body.get("until"))
         if start == end:
@@ -282,9 +280,14 @@ def _same_as(place: Place, body: Mapping[str, object]) -> str | None:
     return price_key(value)
 
 
-def _known_keys(
+def known_keys(
     place: Place, body: Mapping[str, object], keys: Iterable[str], *, flat_modes: bool = True
 ) -> None:
+    """Refuse what is neither a component nor among ``keys``.
+
+    :param flat_modes: whether ``batch_input`` and its like are rates, too.
+    :raises ConfigurationError: the first key that is not known, with the nearest that is.
+    """
     known = [*components(), *keys]
     for key in body:
         if key in known or (flat_modes and isinstance(key, str) and _split_flat(key) is not None):
@@ -297,66 +300,3 @@ def _known_keys(
 
 def _flat_keys() -> list[str]:
     return [f"{mode}_{component}" for mode in KNOWN_MODES for component in components()]
-
-
-#: Of price documents; another number means that this package would misread them.
-SCHEMA_VERSION = 1
-_DOCUMENT_KEYS = (
-    "schema_version",
-    "version",
-    "generated_at",
-    "currency",
-    "sources",
-    "defaults",
-    "models",
-    "notes",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class TableBody:
-    """The entries of a price document, not yet read, and what it says of itself."""
-
-    entries: Mapping[str, object]
-    version: str | None = None
-    generated_at: date | None = None
-
-
-def table_body(table: str, document: object) -> TableBody:
-    """What a price document holds.
-
-    A document is either a mapping of entries, or has them under ``models`` beside ``schema_version``,
-    ``version``, ``currency`` and what else describes the table. What stands under ``defaults`` (where entries
-    come from, mostly) holds for every entry that does not say otherwise.
-
-    :raises ConfigurationError: it is neither, its schema is another one, or its money is not USD.
-    """
-    place = Place(table, "(top level)")
-    body = mapping(place, document)
-    about = {key: value for key, value in body.items() if key in _DOCUMENT_KEYS and key != "models"}
-    usd_only(place, about.get("currency", "USD"))
-    schema = about.get("schema_version", SCHEMA_VERSION)
-    if schema != SCHEMA_VERSION:
-        raise place.refuse(f"schema_version {schema!r} is not {SCHEMA_VERSION}, the one this package reads")
-    if "models" not in body:
-        if about:
-            raise place.refuse(f"beside {next(iter(about))!r} the entries must stand under models")
-        return TableBody(body)
-    for key in body:
-        if key not in _DOCUMENT_KEYS:
-            raise place.refuse(f"unknown key {key!r} beside models; entries stand under models")
-    version = about.get("version")
-    defaults = mapping(place / "defaults", about.get("defaults", {}))
-    _known_keys(Place(table, "defaults"), defaults, PROVENANCE_KEYS, flat_modes=False)
-    models = mapping(place / "models", body["models"])
-    return TableBody(
-        entries={key: {**defaults, **raw} if isinstance(raw, Mapping) else raw for key, raw in models.items()}
-        if defaults
-        else models,
-        version=None if version is None else str(version),
-        generated_at=_generated_at(Place(table, "generated_at"), about),
-    )
-
-
-def _generated_at(place: Place, about: Mapping[str, object]) -> date | None:
-    return moment(place, about["generated_at"]).date() if "generated_at" in about else None

@@ -20,7 +20,7 @@ from .entry import Sheet
 from .entry import Tier
 from .entry import Window
 from .modes import mode_name
-from .parse import SCHEMA_VERSION
+from .table_body import SCHEMA_VERSION
 
 _NONE: Mapping[str, str] = {}
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

@@ -19,7 +19,7 @@ from .entry import PriceEntry
 from .names import price_key
 from .parse import parse_entries
 from .parse import parse_entry
-from .parse import table_body
+from .table_body import table_body
 
 Source = Literal["overrides", "file", "bundled"]
 OVERRIDES = "LLM_COST_PRICING_OVERRIDES"

@@ -166,8 +166,8 @@ def test_missing_tables_are_one_sentence_with_the_command(
     result = make_app(database_url).run(*arguments.split())
 
     assert result.exit_code == 1, result.output
-    assert "llm_cost_calls" in result.output
-    assert "not found" in result.output
+    assert "None of the ledger's" in result.output
+    assert "flask llm-cost setup" in result.output
     assert "db.create_all()" in result.output
     assert isinstance(result.exception, SystemExit)
 
@@ -189,7 +189,7 @@ def test_a_database_that_is_not_there_is_one_sentence(
 
     assert result.exit_code == 1, result.output
     assert "cannot be read" in result.output
-    assert "SQLALCHEMY_DATABASE_URI" in result.output
+    assert "Check SQLALCHEMY_DATABASE_URI" in result.output
     assert "hunter2" not in result.output
     assert isinstance(result.exception, SystemExit)
 

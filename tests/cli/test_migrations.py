@@ -92,6 +92,7 @@ def test_a_directory_without_migrations_is_one_sentence(app: CommandApp, tmp_pat
 
     assert result.exit_code == 1
     assert "flask db init" in result.stderr
+    assert "flask llm-cost setup" in result.stderr
 
 
 def test_another_directory_can_be_named(make_app: MakeCommandApp, tmp_path: Path) -> None:

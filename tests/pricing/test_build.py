@@ -18,7 +18,6 @@ from flask_llm_cost.pricing.build.report import report
 from flask_llm_cost.pricing.build.sources import GENAI_PRICES
 from flask_llm_cost.pricing.parse import parse_entries
 from flask_llm_cost.pricing.parse import parse_entry
-from flask_llm_cost.pricing.parse import table_body
 from flask_llm_cost.pricing.published.genai import read_genai
 from flask_llm_cost.pricing.published.litellm import candidates
 from flask_llm_cost.pricing.published.litellm import read_litellm
@@ -27,6 +26,7 @@ from flask_llm_cost.pricing.published.litellm import retirements
 from flask_llm_cost.pricing.render import entry_body
 from flask_llm_cost.pricing.render import render
 from flask_llm_cost.pricing.sanity import broken_rules
+from flask_llm_cost.pricing.table_body import table_body
 
 D = Decimal
 RATES = {"input_mtok": "2", "output_mtok": "8"}

@@ -15,9 +15,9 @@ import pytest
 from flask_llm_cost.pricing import Catalog
 from flask_llm_cost.pricing.entry import PriceEntry
 from flask_llm_cost.pricing.parse import parse_entries
-from flask_llm_cost.pricing.parse import table_body
 from flask_llm_cost.pricing.sanity import ALLOWED
 from flask_llm_cost.pricing.sanity import broken_rules
+from flask_llm_cost.pricing.table_body import table_body
 from flask_llm_cost.usage import Usage
 from tests.pricing.asking import AT
 from tests.pricing.asking import ask

@@ -11,7 +11,7 @@ import pytest
 from flask_llm_cost.errors import ConfigurationError
 from flask_llm_cost.pricing.parse import parse_entries
 from flask_llm_cost.pricing.parse import parse_entry
-from flask_llm_cost.pricing.parse import table_body
+from flask_llm_cost.pricing.table_body import table_body
 
 FULL: dict[str, Any] = {
     "input": "1.25",

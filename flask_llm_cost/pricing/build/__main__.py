@@ -10,7 +10,6 @@ from pathlib import Path
 import click
 
 from ..parse import parse_entries
-from ..parse import table_body
 from ..published.genai import PROVIDERS as GENAI_PROVIDERS
 from ..published.genai import read_genai
 from ..published.litellm import candidates
@@ -20,6 +19,7 @@ from ..published.litellm import retirements
 from ..render import entry_body
 from ..render import render
 from ..sanity import broken_rules
+from ..table_body import table_body
 from .merge import Merged
 from .merge import Second
 from .merge import merge

@@ -20,7 +20,7 @@ from ..documents import read_document
 from ..entry import PriceEntry
 from ..names import price_key
 from ..parse import parse_entries
-from ..parse import table_body
+from ..table_body import table_body
 from .errors import RefreshError
 
 #: Beside the prices file: what stood there before the last refresh.

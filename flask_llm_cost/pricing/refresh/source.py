@@ -19,11 +19,11 @@ from ...errors import ConfigurationError
 from ..documents import read_document
 from ..entry import PriceEntry
 from ..parse import parse_entries
-from ..parse import table_body
 from ..published.genai import read_genai
 from ..published.genai_json import plain_data
 from ..published.litellm import read_litellm
 from ..published.openrouter import read_openrouter
+from ..table_body import table_body
 from .errors import RefreshError
 from .fetch import SIZE_LIMIT
 from .fetch import fetch
