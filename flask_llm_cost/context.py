@@ -6,6 +6,7 @@ immutable values in a context variable, so they follow threads and tasks exactly
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import functools
 import inspect
@@ -293,3 +294,12 @@ def _login_user_id() -> str | None:
     # Read past the proxy, which would mark the session as accessed and add "Vary: Cookie" to the response.
     session = getattr(request_ctx, "_session", None)
     return identity(dict.get(session, "_user_id")) if isinstance(session, dict) else None
+
+
+def event_loop_runs() -> bool:
+    """Whether this thread is an event loop's: nothing of ours may wait for a database in it."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

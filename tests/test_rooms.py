@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
@@ -182,3 +183,13 @@ def test_sdks_http_clients_and_job_queues_are_never_imported_by_us() -> None:
 def test_annotations_are_not_evaluated(path: Path) -> None:
     first = [node for node in ast.parse(path.read_text("utf-8")).body if not isinstance(node, ast.Expr)]
     assert not first or (isinstance(first[0], ast.ImportFrom) and first[0].module == "__future__")
+
+
+def test_the_architecture_page_names_every_room_from_the_top_down() -> None:
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text("utf-8")
+    table = page[page.index("| Room |") : page.index("\n\nFlask's `current_app`")]
+    rooms = [room for floor in FLOORS for room in floor if floor != GROUND]
+    told = [name for row in table.splitlines() for name in re.findall(r"`(\w+)/?`", row.split("|")[1])]
+    assert sorted(told) == sorted(rooms)
+    assert [FLOOR_OF[room] for room in told] == sorted(FLOOR_OF[room] for room in told)
+    assert not [name for name in GROUND if f"`{name}`" not in table]

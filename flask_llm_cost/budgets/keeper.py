@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import Connection
 
+from ..context import event_loop_runs
 from ..counters import Counters
 from ..counters import log_failure
 from ..errors import ConfigurationError
@@ -153,7 +153,7 @@ class BudgetKeeper:
             for claim in claims
             if claim.budget.period != "call" and not self._pending.has_seen(claim.key)
         ]
-        if unseen and not _event_loop_runs():
+        if unseen and not event_loop_runs():
             self._pending.saw(self._standing_if_told(unseen))
         for claim in claims:
             if claim.budget.period == "call":
@@ -332,11 +332,3 @@ class BudgetKeeper:
 
 def _nothing() -> None:
     return None
-
-
-def _event_loop_runs() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

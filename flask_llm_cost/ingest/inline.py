@@ -7,7 +7,6 @@ connection that is shared with the host (in-memory SQLite), there is no thread.
 
 from __future__ import annotations
 
-import asyncio
 import math
 import threading
 import time
@@ -18,6 +17,7 @@ from collections.abc import Callable
 from flask import Flask
 
 from ..config import Config
+from ..context import event_loop_runs
 from ..counters import Counters
 from ..counters import count_failure
 from ..counters import log
@@ -108,7 +108,7 @@ class InlineIngest:
 
     def make_room(self) -> None:
         """Write here, but not in an event loop's thread, nor on a connection that is shared with the host."""
-        if _event_loop_runs():
+        if event_loop_runs():
             return
         before = self.pending
         try:
@@ -141,7 +141,7 @@ class InlineIngest:
 
     def context_ended(self) -> None:
         """Write now, if that disturbs nobody. Never raises: it is one of the host's teardown functions."""
-        if _event_loop_runs():
+        if event_loop_runs():
             self._primitives.wake.set()
             return
         try:
@@ -248,14 +248,6 @@ class InlineIngest:
         self._writing = []
         self._reset_threads()
         self._source.forked()
-
-
-def _event_loop_runs() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _write_forever(reference: weakref.ref[InlineIngest]) -> None:

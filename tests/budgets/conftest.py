@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from collections.abc import Iterator
 from decimal import Decimal
@@ -93,15 +94,13 @@ class BudgetApp:
 MakeBudgetApp = Callable[..., BudgetApp]
 
 
-@pytest.fixture
-def make_app(database_url: str) -> Iterator[MakeBudgetApp]:
-    """``make_app(*budgets, config={...}, **init_app_options)``; on each kind of database."""
+def _making(next_url: Callable[[], str]) -> Iterator[MakeBudgetApp]:
     made: list[BudgetApp] = []
 
     def make(
         *budgets: Budget, config: dict[str, Any] | None = None, url: str | None = None, **options: Any
     ) -> BudgetApp:
-        made.append(BudgetApp(url or database_url, budgets, config or {}, options))
+        made.append(BudgetApp(url or next_url(), budgets, config or {}, options))
         return made[-1]
 
     yield make
@@ -109,25 +108,19 @@ def make_app(database_url: str) -> Iterator[MakeBudgetApp]:
         counted = app.runtime.counters.snapshot()
         app.close()
         assert "capture_errors" not in counted, counted
+
+
+@pytest.fixture
+def make_app(database_url: str) -> Iterator[MakeBudgetApp]:
+    """``make_app(*budgets, config={...}, **init_app_options)``; on each kind of database."""
+    yield from _making(lambda: database_url)
 
 
 @pytest.fixture
 def make_sqlite_app(tmp_path: Any) -> Iterator[MakeBudgetApp]:
     """As ``make_app``, for what does not depend on the database."""
-    made: list[BudgetApp] = []
-
-    def make(
-        *budgets: Budget, config: dict[str, Any] | None = None, url: str | None = None, **options: Any
-    ) -> BudgetApp:
-        path = f"sqlite:///{tmp_path / f'{len(made)}.sqlite'}"
-        made.append(BudgetApp(url or path, budgets, config or {}, options))
-        return made[-1]
-
-    yield make
-    for app in made:
-        counted = app.runtime.counters.snapshot()
-        app.close()
-        assert "capture_errors" not in counted, counted
+    numbers = itertools.count()
+    yield from _making(lambda: f"sqlite:///{tmp_path / f'{next(numbers)}.sqlite'}")
 
 
 def cent(request: Any = None) -> Decimal:

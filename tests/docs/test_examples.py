@@ -38,6 +38,7 @@ from tests.stacks.__main__ import REQUIREMENTS
 
 #: Blocks that are not run, by their page and the beginning of their first line, and why.
 NOT_RUN = {
+    ("docs/architecture.md", "            extension, assembly"): "a picture",
     ("docs/architecture.md", "your code -> SDK"): "a picture",
     ("docs/quickstart.md", "flask --app yourapp run"): "serves until it is stopped",
 }
