@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings
 from sqlalchemy import create_engine
 from sqlalchemy import text
 from sqlalchemy.engine import URL
@@ -18,6 +20,10 @@ from tests.mysql_dialect import MySQLWatch
 from tests.old_click import keep_streams_apart
 
 keep_streams_apart()
+
+#: What is slow on a busy machine is not wrong.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 #: Where the server databases are; without them their tests are skipped, or fail where they are required.
 SERVER_URLS = {
