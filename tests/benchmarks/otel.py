@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
 
-class Instrumented:
-    """Spans go to a batch processor and an exporter in memory; nothing of a conversation is captured."""
+@contextmanager
+def opentelemetry() -> Iterator[Callable[[], None]]:
+    """Instrument the SDK: spans go to a batch processor and an exporter in memory, nothing of a conversation
+    is captured. What it gives has the spans exported, and forgets them.
 
-    name = "otel"
+    :raises ImportError: it is not installed.
+    """
+    sdk: Any = import_module("opentelemetry.sdk.trace")
+    export: Any = import_module("opentelemetry.sdk.trace.export")
+    in_memory: Any = import_module("opentelemetry.sdk.trace.export.in_memory_span_exporter")
+    instrumentation: Any = import_module("opentelemetry.instrumentation.openai_v2")
+    exporter = in_memory.InMemorySpanExporter()
+    provider = sdk.TracerProvider()
+    provider.add_span_processor(export.BatchSpanProcessor(exporter))
+    instrumentation.OpenAIInstrumentor().instrument(tracer_provider=provider)
 
-    def __init__(self) -> None:
-        sdk: Any = import_module("opentelemetry.sdk.trace")
-        export: Any = import_module("opentelemetry.sdk.trace.export")
-        in_memory: Any = import_module("opentelemetry.sdk.trace.export.in_memory_span_exporter")
-        instrumentation: Any = import_module("opentelemetry.instrumentation.openai_v2")
-        self._exporter = in_memory.InMemorySpanExporter()
-        self._provider = sdk.TracerProvider()
-        self._provider.add_span_processor(export.BatchSpanProcessor(self._exporter))
-        self._instrumentor = instrumentation.OpenAIInstrumentor()
-        self.begin()
-        self.end()
+    def settle() -> None:
+        provider.force_flush()
+        exporter.clear()
 
-    def begin(self) -> None:
-        self._instrumentor.instrument(tracer_provider=self._provider)
-
-    def end(self) -> None:
-        self._instrumentor.uninstrument()
-        self._provider.force_flush()
-        self._exporter.clear()
-
-
-def opentelemetry() -> list[Instrumented]:
-    """The yardstick, or nothing and a word why."""
-    try:
-        return [Instrumented()]
-    except Exception as error:
-        print(f"No yardstick: OpenTelemetry's openai-v2 instrumentation cannot be used ({error!r}).\n")
-        return []
+    yield settle
