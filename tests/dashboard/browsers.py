@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 CHROMIUM = Path(os.environ.get("LLM_COST_TEST_CHROMIUM", "/usr/bin/chromium"))
 REQUIRED = os.environ.get("LLM_COST_TEST_REQUIRE_BROWSER") == "1"
 PHONE, DESK = 390, 1280
+#: How many pixels of a page stand out of the screen.
+WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 #: Every page with something of its own to draw, for a ledger of :func:`tests.dashboard.ledgers.month`.
 PAGES = (

@@ -141,6 +141,7 @@ class MariaDB(Server):
             f"--pid-file={self.folder}/pid",
             "--innodb-buffer-pool-size=16M",
             "--innodb-flush-log-at-trx-commit=2",  # survives the server, not the machine
+            "--character-set-server=utf8mb4",  # as Debian has it
             f"--max-connections={self.connections}",
         ]
 
