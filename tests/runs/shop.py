@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import signal
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
@@ -141,6 +142,12 @@ def leave_a_stream_open() -> None:
         next(iter(chat(stream=True)))
 
 
+@shared_task  # type: ignore[untyped-decorator]
+def ask_and_be_killed() -> None:
+    chat()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 @shared_task(bind=True, max_retries=1)  # type: ignore[untyped-decorator]
 def ask_twice(self: Any) -> None:
     if self.request.retries:
@@ -162,6 +169,7 @@ def ask_and_send() -> None:
 WORK: dict[str, Any] = {
     "ask": lambda number: ask.delay(),
     "outside": lambda number: ask_outside_of_the_app.delay(),
+    "killed": lambda number: ask_and_be_killed.delay(),
     "open": lambda number: leave_a_stream_open.delay(),
     "twice": lambda number: ask_twice.delay(),
     "nested": lambda number: ask_and_send.delay(),

@@ -149,6 +149,22 @@ def test_prefork_workers_write_every_call_before_they_are_gone(
     assert "not written before shutdown" not in worker.said
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_children_that_are_killed_right_after_a_call_lose_none(
+    config: dict[str, Any], sender: Flask, start: Start, ledger: LedgerReader, provider: LoopbackProvider
+) -> None:
+    for number in range(4):
+        send(sender, "killed", number)
+    worker = start(*WORKER, *QUIET, "--pool=prefork", "--concurrency=2", config=config)
+    worker.wait_until(lambda: worker.said.count("exited with 'signal 9") >= 4)
+    assert worker.stop(signal.SIGTERM) == 0, worker.said
+    with sender.app_context():
+        assert shop.tracker.flush(10)  # takes up what the dead have left
+    assert len(provider.requests) == 4
+    assert sorted(row["tags"]["number"] for row in ledger.rows()) == list("0123"), worker.said
+    assert ledger.sums_are_those_of_the_calls()
+
+
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_an_eager_task_belongs_to_its_sender_and_leaves_nothing_behind(
     ledger: LedgerReader, make_shop: Callable[..., Flask]
