@@ -11,6 +11,7 @@ from flask.cli import with_appcontext
 
 from ..analytics import CallQuery
 from ..analytics import build_report
+from ..errors import InvalidFilterError
 from ..wording import plural
 from .answer import Answer
 from .answer_data import echo_answer_csv
@@ -95,7 +96,12 @@ def _echo_nothing(recorded: int) -> None:
 
 def _answer(query: CallQuery, dimensions: Sequence[str], limit: int | None, compare: bool) -> Answer:
     if dimensions:
-        found = build_report(query, group_by=dimensions, limit=limit, compare=compare)
+        try:
+            found = build_report(query, group_by=dimensions, limit=limit, compare=compare)
+        except InvalidFilterError as error:
+            # The ledger names its columns; a report knows two more words.
+            more = " A report also takes day and user." if error.field == "dimension" else ""
+            raise click.BadParameter(f"{error.message}{more}", param_hint="'--by'") from error
     else:
         keys = [found.key for found in query.tag_keys(_TAG_KEYS)]
         found = build_report(query, tag_keys=keys, limit=limit or _ROWS, compare=compare)

@@ -76,6 +76,8 @@ EXPLAIN = "prices explain --provider openai --model gpt-5"
         ("report --days 3 --month 2026-11", "Choose one range"),
         ("report --month 2026-11 --from 2026-11-01", "Choose one range"),
         ("report --by modle", "Did you mean 'model'?"),
+        ("report --by date", "'--by': got 'date'"),
+        ("report --by date", "also takes day and user"),
         ("report --by tag:", "tag"),
         ("report --by", "requires an argument"),
         ("report --tag feature", "feature=chat"),
