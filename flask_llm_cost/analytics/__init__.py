@@ -23,6 +23,7 @@ from .pace import Pace
 from .periods import BUCKETS
 from .periods import named_zone
 from .query import CallQuery
+from .query import at_once
 from .ranking import ORDERS
 from .report import Report
 from .report import TagReport
@@ -91,5 +92,6 @@ __all__ = [
     "DIMENSIONS",
     "ORDERS",
     "add_costs",
+    "at_once",
     "named_zone",
 ]

@@ -139,7 +139,7 @@ def _outliers(
     value: str | None,
 ) -> Iterator[Anomaly]:
     for at, bucket in enumerate(buckets):
-        if bucket.end <= start:
+        if bucket.end <= start or not _could_matter(bucket, matters):
             continue
         before = [each.total_cost for each in buckets[max(0, at - WINDOW_DAYS) : at]]
         if (one := _judged(bucket, before, matters, "day", dimension, value)) is not None:
@@ -151,18 +151,24 @@ def _hours(query: CallQuery, began: datetime, matters: Decimal) -> Iterator[Anom
     assert query.range is not None  # noqa: S101  (the caller asked)
     first, end = query.range
     last = min(end, query.now().astimezone(query.zone))
-    start = max(first, last - HOUR_DAYS * _DAY)
+    # Whole hours: a part of one is no measure, and would be read from the calls.
+    start = max(first, (last - HOUR_DAYS * _DAY).replace(minute=0, second=0, microsecond=0))
     if start >= last or began >= last:
         return
     buckets = _since(query.between(start - HOUR_WINDOW * _DAY, end).series("hour").buckets, began)
     by_hour: dict[int, list[Bucket]] = {}
     for bucket in buckets:
         mine = by_hour.setdefault(bucket.start.hour, [])
-        if bucket.end > start:
+        if bucket.end > start and _could_matter(bucket, matters):
             before = [each.total_cost for each in mine[-HOUR_WINDOW:]]
             if (one := _judged(bucket, before, matters, "hour", None, None)) is not None:
                 yield one
         mine.append(bucket)
+
+
+def _could_matter(bucket: Bucket, matters: Decimal) -> bool:
+    """Whether it costs enough to look at what is usual, which is never less than nothing."""
+    return bucket.total_cost is not None and bucket.total_cost >= matters
 
 
 def _judged(

@@ -11,7 +11,7 @@ from .planner import plan
 from .ranking import DEAREST_FIRST
 from .ranking import Order
 from .ranking import check_limit
-from .ranking import rank
+from .ranking import ranked
 from .ranking import share
 from .values import Breakdown
 from .values import BreakdownRow
@@ -24,7 +24,7 @@ def breakdown(
     """Split the calls by a dimension; at most ``limit`` values of their own, then "other"."""
     by = dimension(name)
     check_limit(limit)
-    found = rank(session, plan(session, filters, by=by)(filters), limit, order)
+    found = ranked(session, plan(session, filters, by=by), filters, limit, order=order)
     total = totals_of([*found.kept, *found.rest])
     return Breakdown(
         dimension=name,

@@ -14,6 +14,8 @@ from .measures import COSTS
 from .measures import costs_of
 from .measures import labelled
 from .planner import plan
+from .sheet import by_value
+from .sheet import rows_of
 from .values import Costs
 
 
@@ -22,7 +24,10 @@ def spend_of(
 ) -> dict[str | None, Costs]:
     """The costs of each of ``values`` that has calls, ``None`` for the calls without a value."""
     by = dimension(name)
-    source = plan(session, filters, by=by)(filters, values).only(COSTS)
+    read = plan(session, filters, by=by)
+    if (rows := rows_of(session, read, filters)) is not None:
+        return {value: costs_of(found) for value, found in by_value(rows, name).items() if value in values}
+    source = read(filters, values).only(COSTS)
     value = func.coalesce(source.value, null())  # an expression: no index of the column is walked through
     statement = source.select(value.label("split_value"), *labelled(source.sums)).group_by("split_value")
     return {row["split_value"]: costs_of([row]) for row in session.execute(statement).mappings()}

@@ -12,7 +12,6 @@ from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import ColumnElement
-from sqlalchemy import RowMapping
 from sqlalchemy import Select
 from sqlalchemy import case
 from sqlalchemy import func
@@ -26,6 +25,7 @@ from .dimensions import Dimension
 from .dimensions import dimension
 from .filters import Filters
 from .measures import COSTS
+from .measures import Row
 from .measures import costs_of
 from .measures import labelled
 from .measures import totals_of
@@ -37,7 +37,7 @@ from .ranking import DEAREST_FIRST
 from .ranking import check_limit
 from .ranking import fold
 from .ranking import kept_and_rest
-from .ranking import rank
+from .ranking import ranked
 from .ranking import share
 from .values import TOTALS
 from .values import Costs
@@ -84,7 +84,7 @@ def cross(session: Session, filters: Filters, rows: tuple[str, int], columns: tu
     for name, limit in (rows, columns):
         check_limit(limit)
         by = dimension(name)
-        found = rank(session, plan(session, filters, by=by)(filters).only(COSTS), limit)
+        found = ranked(session, plan(session, filters, by=by), filters, limit, COSTS)
         sides.append((by, tuple(row["value"] for row in found.kept), found.rest_values))
     (by_row, row_values, more_rows), (by_column, column_values, more_columns) = sides
     statement = _cells(session, filters, (by_row, row_values), (by_column, column_values))
@@ -134,7 +134,7 @@ def pairs(session: Session, filters: Filters, names: tuple[str, str], limit: int
     )
 
 
-def _pair(values: tuple[str | None, str | None], sums: RowMapping, total: Totals) -> CrossingRow:
+def _pair(values: tuple[str | None, str | None], sums: Row, total: Totals) -> CrossingRow:
     own = totals_of([sums])
     return CrossingRow(
         values=values,

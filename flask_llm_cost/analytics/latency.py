@@ -12,7 +12,9 @@ from sqlalchemy.orm import Session
 
 from ..ledger import LlmCall
 from .filters import Filters
+from .filters import in_span
 from .planner import plan
+from .totals import totals
 from .values import Latency
 
 #: Of more calls than this, percentiles are those of a sample; average and count stay exact.
@@ -32,20 +34,16 @@ def latency(session: Session, filters: Filters, at_most: int | None = None) -> L
     is_filtered = bool(filters.columns or filters.tags)
     if (is_filtered and at_most is None) or not read.rolled_up(filters):
         return _percentiles(session, select(LlmCall.latency_ms).where(*filters.conditions()))
-    source = read(filters)
-    count, milliseconds = session.execute(
-        source.select(source.sums["timed_calls"], source.sums["latency_ms"])
-    ).one()
-    if is_filtered and at_most is not None and (count or 0) > at_most:
-        average = int(milliseconds) / int(count)
-        return Latency(count=int(count), average_ms=average, p50_ms=None, p95_ms=None)
-    if is_filtered or not count or count <= EXACT_UP_TO:
+    found = totals(session, filters)
+    count, average = found.timed_calls, found.average_latency_ms
+    if is_filtered and at_most is not None and count > at_most:
+        return Latency(count=count, average_ms=average, p50_ms=None, p95_ms=None)
+    if is_filtered or count <= EXACT_UP_TO:
         return _percentiles(session, select(LlmCall.latency_ms).where(*filters.conditions()))
     sample = _percentiles(session, _sample(session, filters))
     if sample.count < _LEAST:
         return _percentiles(session, select(LlmCall.latency_ms).where(*filters.conditions()))
-    average = int(milliseconds) / int(count)
-    return replace(sample, count=int(count), average_ms=average, sampled=True)
+    return replace(sample, count=count, average_ms=average, sampled=True)
 
 
 def _sample(session: Session, filters: Filters) -> Select[int | None]:
@@ -62,17 +60,22 @@ def _sample(session: Session, filters: Filters) -> Select[int | None]:
     last = session.scalar(select(func.max(ends[1].c.id))) or 0
     starts = [first + (last - first) * number // _SPANS for number in range(_SPANS)]
     spans = [LlmCall.id.between(start, start + _IDS_IN_SPAN - 1) for start in starts]
-    return select(LlmCall.latency_ms).where(or_(*spans), *filters.conditions())
+    found = select(LlmCall.latency_ms, LlmCall.occurred_at).where(or_(*spans))
+    # The limit leaves nothing out. It keeps PostgreSQL from looking all calls of the range up, to see which
+    # of these are among them.
+    some = found.limit(_SPANS * _IDS_IN_SPAN).subquery()
+    return select(some.c.latency_ms).where(*in_span(some.c.occurred_at, filters.range or (None, None)))
 
 
 def _percentiles(session: Session, latencies: Select[int | None]) -> Latency:
     """The calls are counted per millisecond first, so only distinct latencies are sorted. A percentile is the
     value at which the running count reaches its share of all (nearest rank), told without a division.
     """
+    found = latencies.subquery()
     counted = (
-        latencies.add_columns(func.count().label("calls"))
-        .where(LlmCall.latency_ms.is_not(None))
-        .group_by(LlmCall.latency_ms)
+        select(found.c.latency_ms, func.count().label("calls"))
+        .where(found.c.latency_ms.is_not(None))
+        .group_by(found.c.latency_ms)
         .subquery()
     )
     running = select(

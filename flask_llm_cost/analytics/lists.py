@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import ColumnElement
@@ -26,6 +27,10 @@ from .measures import labelled
 from .planner import plan
 from .planner import read_tags
 from .ranking import check_limit
+from .sheet import by_value
+from .sheet import costs_by_tag
+from .sheet import rows_of
+from .snapshot import kept
 from .values import OUTPUT_FIELDS
 from .values import ComponentCost
 from .values import TagKey
@@ -37,6 +42,9 @@ def distinct(session: Session, filters: Filters, column: str, limit: int) -> tup
     by = dimension(column, "column")
     check_limit(limit)
     read = plan(session, filters, by=by)
+    if (rows := rows_of(session, read, filters)) is not None:
+        calls = {value: sum(row["calls"] for row in mine) for value, mine in by_value(rows, by.name).items()}
+        return tuple(sorted(sorted(calls, key=lambda value: (-calls[value], value))[:limit]))
     source = read(filters)
     if by.is_alone(filters.columns, filters.tags) and not read.rolled_up(filters):
         source = read_tags(filters, by.key)
@@ -56,22 +64,28 @@ def tag_keys(
     """
     check_limit(limit)
     one_snapshot(session)
-    found = [_tag_key(session, filters, key, at_most) for key in _all_tag_keys(session)]
+    found = [_tag_key(session, filters, key, at_most) for key in _names_of_tags(session)]
     ranked = sorted((key for key in found if key.calls), key=lambda key: (-key.calls, key.key))
     return tuple(ranked[:limit])
 
 
-def _all_tag_keys(session: Session) -> Iterator[str]:
-    """The keys that any call has, each by one look into an index: few keys have millions of rows."""
-    key = session.scalar(select(func.min(CallTag.key)))
-    while key is not None:
-        yield key
-        key = session.scalar(select(func.min(CallTag.key)).where(CallTag.key > key))
+def _names_of_tags(session: Session) -> Iterator[str]:
+    """The keys that any call has, in their order, each by one look into an index, once in a session."""
+    names: list[str] = kept(session, _names_of_tags, list)
+    yield from names
+    while name := session.scalar(
+        select(func.min(CallTag.key)).where(*([CallTag.key > names[-1]] if names else []))
+    ):
+        names.append(name)
+        yield name
 
 
 def _tag_key(session: Session, filters: Filters, key: str, at_most: int | None) -> TagKey:
     by = dimension(f"tag:{key}")
     read = plan(session, filters, by=by)
+    if (found := costs_by_tag(session, read, filters)) is not None:
+        each = [int(row["calls"]) for row in found if row["value"] is not None]
+        return TagKey(key=key, calls=sum(each), values=len(each))
     if read.rolled_up(filters):
         source = read(filters).only(("calls",))
         tagged = source.base.where(source.value.is_not(None)).group_by("split_value")
@@ -104,14 +118,7 @@ def tag_names(session: Session, filters: Filters, limit: int) -> tuple[str, ...]
     check_limit(limit)
     if filters.columns or filters.tags:
         return tuple(sorted(found.key for found in tag_keys(session, filters, limit)))
-    names: list[str] = []
-    while len(names) < limit:
-        after = [CallTag.key > names[-1]] if names else []
-        name = session.scalar(select(func.min(CallTag.key)).where(*after))
-        if name is None:
-            break
-        names.append(name)
-    return tuple(names)
+    return tuple(islice(_names_of_tags(session), limit))
 
 
 def components(session: Session, filters: Filters) -> tuple[ComponentCost, ...]:

@@ -38,6 +38,8 @@ MEASURES = (*_COUNTS, "total_cost", *TOKENS)
 COSTS = ("calls", "unknown_cost_calls", "partial_cost_calls", "priced_calls", "total_cost")
 
 Sums = Mapping[str, ColumnElement[Any]]
+#: Measures by name: of a row that the database found, or added up here.
+Row = Mapping[str, Any] | RowMapping
 
 
 def sums_of_calls() -> Sums:
@@ -118,6 +120,15 @@ def count_where(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return func.count(case((condition, 1)))
 
 
+def added(rows: Iterable[Row]) -> dict[str, Any]:
+    """The sums over rollups, as the database adds them up: of those measures that the first one has."""
+    found = list(rows)
+    names = [name for name in MEASURES if name in found[0] and name != "total_cost"]
+    sums: dict[str, Any] = {name: sum(int(row[name]) for row in found) for name in names}
+    cost = add_costs(row["total_cost"] for row in found) if sums["priced_calls"] else None
+    return {**sums, "total_cost": cost}
+
+
 def known_cost(calls: int, priced_calls: int, cost: Decimal | None) -> Decimal | None:
     """Zero where there are no calls, ``None`` where there are calls and none has a cost."""
     if priced_calls:
@@ -125,7 +136,7 @@ def known_cost(calls: int, priced_calls: int, cost: Decimal | None) -> Decimal |
     return None if calls else Decimal(0)
 
 
-def costs_of(rows: Iterable[Mapping[str, Any] | RowMapping]) -> Costs:
+def costs_of(rows: Iterable[Row]) -> Costs:
     """The costs over rows that carry :data:`COSTS`; a count that is missing is zero."""
     found = list(rows)
     calls, unknown, partial, priced = (
@@ -142,7 +153,7 @@ def costs_of(rows: Iterable[Mapping[str, Any] | RowMapping]) -> Costs:
     )
 
 
-def totals_of(rows: Iterable[Mapping[str, Any] | RowMapping]) -> Totals:
+def totals_of(rows: Iterable[Row]) -> Totals:
     """The totals over result rows that carry :data:`MEASURES`; over none, the totals of no calls."""
     found = list(rows)
     costs = costs_of(found)

@@ -33,6 +33,7 @@ from ..ledger import LlmCall
 from ..ledger import Rollup
 from ..ledger.coverage import DAY
 from ..ledger.coverage import Kind
+from ..ledger.coverage import last_uncounted
 from ..ledger.coverage import read_kinds
 from ..ledger.coverage import rollups_of_kind
 from ..ledger.coverage import trusted
@@ -53,6 +54,7 @@ from .measures import sums_of_calls
 from .measures import sums_of_columns
 from .measures import sums_of_rollups
 from .measures import sums_of_tags
+from .snapshot import once
 
 #: What a rollup is kept apart by, besides its tag or column.
 _ROLLED_UP = ("provider", "model")
@@ -129,6 +131,17 @@ class Plan:
         """The spans that make up the range, in order."""
         return self._cut(filters.range or (None, None), self.kinds)
 
+    def only_kind(self, filters: Filters) -> Kind | None:
+        """The rollups that answer by themselves; ``None`` where calls or other rollups are read, too."""
+        parts = self.parts(filters)
+        return parts[0].kind if len(parts) == 1 else None
+
+    def kind_by_model(self, filters: Filters) -> Kind | None:
+        """The same where nothing is split by but what every row of rollups is kept apart by."""
+        if self.beside is not None or (self.by is not None and self.by.name not in _ROLLED_UP):
+            return None
+        return self.only_kind(filters)
+
     @property
     def has_many_values(self) -> bool:
         """Whether the sums are kept by a tag or a column, of which there may be thousands of values."""
@@ -198,12 +211,12 @@ def plan(
     :param edges: in order; the first and the last are where the range begins and ends.
     """
     one_snapshot(session)
-    connection = session.connection()
-    kinds = [kind for kind in read_kinds(connection) if _knows(kind, filters, by)]
+    kinds = [kind for kind in once(session, read_kinds) if _knows(kind, filters, by)]
     kinds = [kind for kind in kinds if beside is None or kind.by_model]
     kinds = [kind for kind in kinds if all(kind.bucket_of(edge) == edge for edge in edges[1:-1])]
-    kinds = sorted(trusted(connection, kinds), key=_coarsest_first)
-    return Plan(kinds, by, pruned_before(connection), beside)
+    if any(kind.column for kind in kinds):
+        kinds = trusted(kinds, once(session, last_uncounted))
+    return Plan(sorted(kinds, key=_coarsest_first), by, once(session, pruned_before), beside)
 
 
 def splits_beside(by: Dimension) -> bool:

@@ -7,7 +7,9 @@ from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from dataclasses import replace
 from decimal import Decimal
 from typing import Literal
 from typing import TypeVar
@@ -17,6 +19,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm import selectinload
 
 from ..ledger import LlmCall
+from ..ledger.drift import one_snapshot
 from . import breakdown
 from . import comparison
 from . import coverage
@@ -36,15 +39,12 @@ from . import waste
 from .coverage import Coverage
 from .cross import Cross
 from .dimensions import choice
-from .filters import Filters
-from .measures import labelled
-from .measures import totals_of
 from .models_used import ModelUse
 from .models_used import NewModel
 from .pace import Pace
-from .planner import plan
 from .ranking import Order
 from .selection import CallSelection
+from .totals import totals
 from .values import Breakdown
 from .values import ComponentCost
 from .values import Costs
@@ -84,7 +84,7 @@ class CallQuery(CallSelection):
 
     def totals(self) -> Totals:
         """Counts, tokens, cost and latency of all calls."""
-        return self._read(lambda session: _totals(session, self.filters))
+        return self._read(lambda session: totals(session, self.filters))
 
     def total_cost(self) -> Decimal | None:
         """USD; ``None`` where there are calls and none has a known cost."""
@@ -282,11 +282,21 @@ class CallQuery(CallSelection):
                 return
 
     def _read(self, ask: Callable[[Session], T]) -> T:
+        if self.session is not None:
+            return ask(self.session)
         self.before_read()
         with self.ledger.read_session() as session:
             return ask(session)
 
 
-def _totals(session: Session, filters: Filters) -> Totals:
-    source = plan(session, filters)(filters)
-    return totals_of(session.execute(source.select(*labelled(source.sums))).mappings())
+@contextmanager
+def at_once(*queries: CallQuery) -> Iterator[tuple[CallQuery, ...]]:
+    """The same queries of one ledger, and what is made of them, as of one moment while the block lasts.
+
+    Their answers add up whatever is recorded meanwhile, and what several of them need is read once. A
+    connection is held as long, so this is no place to wait in.
+    """
+    queries[0].before_read()
+    with queries[0].ledger.read_session() as session:
+        one_snapshot(session)
+        yield tuple(replace(query, session=session) for query in queries)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -24,10 +25,19 @@ from ..money import EXACT
 from ..money import to_scale
 from ..usage import INPUT_FIELDS
 from .dimensions import choice
+from .filters import Filters
+from .measures import COSTS
+from .measures import MEASURES
+from .measures import Row
 from .measures import Sums
+from .measures import added
 from .measures import labelled
 from .measures import sums_of_groups
+from .planner import Plan
 from .planner import Source
+from .sheet import by_value
+from .sheet import costs_by_tag
+from .sheet import rows_of
 from .values import OUTPUT_FIELDS
 
 _SHARE_SCALE = 6
@@ -40,8 +50,8 @@ class Ranked:
     :param rest_values: how many values are in ``rest``.
     """
 
-    kept: Sequence[RowMapping]
-    rest: Sequence[RowMapping]
+    kept: Sequence[Row]
+    rest: Sequence[Row]
     rest_values: int
 
 
@@ -91,6 +101,39 @@ def rank(session: Session, source: Source, limit: int | None, order: Order = DEA
     """The values of a split ``source`` with its sums, in ``order``."""
     rows = session.execute(fold(_ranked(source, order), limit, ("value",), source.sums)).mappings().all()
     return kept_and_rest(rows, limit)
+
+
+def ranked(
+    session: Session,
+    read: Plan,
+    filters: Filters,
+    limit: int | None,
+    names: Iterable[str] = MEASURES,
+    order: Order = DEAREST_FIRST,
+) -> Ranked:
+    """The values of a planned split, with the measures called ``names`` or more, in ``order``."""
+    values = _values(session, read, filters, names) if order == DEAREST_FIRST else None
+    if values is None:
+        return rank(session, read(filters).only(names), limit, order)
+    found = sorted(values, key=_dearest_first)
+    if limit is None or len(found) <= limit:
+        return Ranked(found, (), 0)
+    return Ranked(found[:limit], [added(found[limit:])], len(found) - limit)
+
+
+def _values(session: Session, read: Plan, filters: Filters, names: Iterable[str]) -> Sequence[Row] | None:
+    """Every value with its sums, where they are few and need no further statement."""
+    if read.by is None:
+        return None
+    if (rows := rows_of(session, read, filters)) is not None:
+        values = by_value(rows, read.by.name)
+        return [{"value": value, **added(values[value])} for value in values]
+    return costs_by_tag(session, read, filters) if set(names) <= set(COSTS) else None
+
+
+def _dearest_first(sums: Row) -> tuple[bool, Decimal, int, str]:
+    cost: Decimal | None = sums["total_cost"]
+    return cost is None, -(cost or Decimal(0)), -sums["calls"], sums["value"] or ""
 
 
 def kept_and_rest(rows: Sequence[RowMapping], limit: int | None) -> Ranked:

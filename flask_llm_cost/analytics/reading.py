@@ -14,6 +14,7 @@ from .dimensions import dimension
 from .filters import Filters
 from .planner import plan
 from .planner import splits_beside
+from .totals import costs
 
 #: Filters that lead to few calls by an index, or, as of models, by one that also has the time.
 _INDEXED = ("user_id", "trackable_type", "trackable_id", "cost_status")
@@ -34,6 +35,8 @@ def reads_more_than(session: Session, filters: Filters, calls: int) -> bool:
     if any(name == "provider" for name, _ in filters.columns):
         columns += tuple(each for each in filters.columns if each[0] in ("provider", "model"))
     indexed = replace(filters, columns=columns)
+    if plan(session, indexed).only_kind(indexed) is not None:
+        return costs(session, indexed).calls > calls
     some = select(LlmCall.id).where(*indexed.conditions()).limit(calls + 1).subquery()
     found = session.scalar(select(func.count()).select_from(some)) or 0
     return found > calls

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Select
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from ..errors import InvalidFilterError
 from ..ledger import Ledger
@@ -35,6 +36,7 @@ class CallSelection:
     :param zone: where days begin and end.
     :param before_read: called before each answer, to store calls that are still waiting in this process.
     :param now: the current moment, aware.
+    :param session: what answers are read with, see :func:`~.query.at_once`; ``None``: each with its own.
     """
 
     ledger: Ledger = field(repr=False)
@@ -42,6 +44,7 @@ class CallSelection:
     before_read: Callable[[], object] = field(repr=False)
     now: Callable[[], datetime] = field(repr=False)
     filters: Filters = field(default=NO_FILTERS)
+    session: Session | None = field(default=None, repr=False, compare=False)
 
     # When
 

@@ -8,6 +8,7 @@ thousand branches.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from datetime import datetime
 from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -36,11 +38,16 @@ from .dimensions import Dimension
 from .dimensions import dimension
 from .filters import DateRange
 from .filters import Filters
+from .measures import Row
 from .measures import known_cost
+from .measures import labelled
 from .periods import bucket_edges
-from .planner import Read
+from .planner import Plan
 from .planner import Source
+from .planner import Values
 from .planner import plan
+from .sheet import by_bucket
+from .sheet import rows_of
 from .spend import spend
 from .values import Bucket
 from .values import Series
@@ -48,6 +55,8 @@ from .values import SeriesPart
 from .values import add_costs
 
 PIECE = 64
+#: So many buckets of rollups are told apart here, by their own time: a CASE is dear in both places.
+_MOST_BUCKETS = 1_000
 _MEASURES = ("calls", "unknown_cost_calls", "priced_calls", "total_cost")
 _TICK = timedelta(microseconds=1)
 
@@ -75,6 +84,10 @@ class _Split:
 
     by: Dimension
     values: tuple[str | None, ...]
+
+    def place(self, value: str | None) -> int:
+        """The number of a value's part."""
+        return self.values.index(value) if value in self.values else len(self.values)
 
     def part(self, source: Source) -> ColumnElement[int]:
         """The number of a row's part."""
@@ -117,12 +130,13 @@ def series(session: Session, filters: Filters, question: Question, now: datetime
 def _sums(
     session: Session, filters: Filters, edges: Sequence[datetime], split: _Split | None
 ) -> dict[_Place, _Sums]:
+    whole = replace(filters, range=(edges[0], edges[-1]))
     read = plan(session, filters, edges, None if split is None else split.by)
     if split is None or not read.has_many_values:
-        return dict(_read(session, filters, edges, read, split))
+        return _read(session, whole, edges, read, split)
     # Of many values only those that are shown are looked up; the others are what is left of all calls.
-    found = dict(_read(session, filters, edges, lambda piece: read(piece, split.values), split))
-    rest = dict(_read(session, filters, edges, plan(session, filters, edges), None))
+    found = _read(session, whole, edges, read, split, split.values)
+    rest = _read(session, whole, edges, plan(session, filters, edges), None)
     for (number, _), part in found.items():
         rest[number, 0] = rest[number, 0].minus(part)
     others = {(number, len(split.values)): sums for (number, _), sums in rest.items() if sums.calls}
@@ -130,11 +144,52 @@ def _sums(
 
 
 def _read(
-    session: Session, filters: Filters, edges: Sequence[datetime], read: Read, split: _Split | None
+    session: Session,
+    filters: Filters,
+    edges: Sequence[datetime],
+    read: Plan,
+    split: _Split | None,
+    only: Values | None = None,
+) -> dict[_Place, _Sums]:
+    """The sums by bucket and part, of ``only`` those values: their rollups put into the buckets here where
+    that is possible, else in the database.
+    """
+    if (rows := rows_of(session, read, filters)) is not None:
+        return _placed(rows, edges, lambda row: 0 if split is None else split.place(row[split.by.name]))
+    kind = read.only_kind(filters)
+    if kind is not None and kind.buckets_within(edges[0], edges[-1]) <= _MOST_BUCKETS:
+        found = session.execute(_by_time(read(filters, only), split)).mappings()
+        return _placed(found, edges, itemgetter("part_number"))
+    return dict(_by_pieces(session, filters, edges, read, split, only))
+
+
+def _placed(
+    rows: Iterable[Row], edges: Sequence[datetime], part: Callable[[Row], int]
+) -> dict[_Place, _Sums]:
+    cells: dict[_Place, list[Row]] = defaultdict(list)
+    for number, mine in by_bucket(rows, edges).items():
+        for row in mine:
+            cells[number, part(row)].append(row)
+    return {place: _added(found) for place, found in cells.items()}
+
+
+def _added(rows: Sequence[Row]) -> _Sums:
+    # PostgreSQL and MySQL answer SUM(BIGINT) with a NUMERIC.
+    calls, unknown, priced = (int(sum(row[name] for row in rows)) for name in _MEASURES[:-1])
+    return _Sums(calls, unknown, priced, add_costs(row["total_cost"] for row in rows) if priced else None)
+
+
+def _by_pieces(
+    session: Session,
+    filters: Filters,
+    edges: Sequence[datetime],
+    read: Plan,
+    split: _Split | None,
+    only: Values | None,
 ) -> Iterator[tuple[_Place, _Sums]]:
     for first in range(0, len(edges) - 1, PIECE):
         piece = edges[first : first + PIECE + 1]
-        source = read(replace(filters, range=(piece[0], piece[-1])))
+        source = read(replace(filters, range=(piece[0], piece[-1])), only)
         for row in session.execute(_statement(source, piece, split)):
             place = first + int(row.bucket_number), int(row.part_number)
             counts = (int(row.calls), int(row.unknown_cost_calls), int(row.priced_calls))
@@ -192,6 +247,14 @@ def _statement(source: Source, edges: Sequence[datetime], split: _Split | None) 
     return source.select(*columns).group_by("bucket_number", "part_number")
 
 
+def _by_time(source: Source, split: _Split | None) -> Select[Any]:
+    """The sums by the buckets of the rollups, which are some hundreds."""
+    part = literal_column("0") if split is None else split.part(source)
+    sums = labelled(source.only(_MEASURES).sums)
+    statement = source.select(source.moment.label("bucket"), part.label("part_number"), *sums)
+    return statement.group_by(source.moment, "part_number")
+
+
 def _fold(
     question: Question, frames: Sequence[Bucket], sums: dict[_Place, _Sums], split: _Split | None
 ) -> Series:
@@ -217,12 +280,16 @@ def _fold(
     )
 
 
-def _filled(frame: Bucket, cells: Iterable[_Sums]) -> Bucket:
-    found = list(cells)
-    calls, priced = sum(cell.calls for cell in found), sum(cell.priced for cell in found)
-    return replace(
-        frame,
+def _filled(frame: Bucket, cells: Sequence[_Sums]) -> Bucket:
+    if not cells:
+        return frame
+    calls, priced = sum(cell.calls for cell in cells), sum(cell.priced for cell in cells)
+    return Bucket(
+        start=frame.start,
+        end=frame.end,
+        label=frame.label,
         calls=calls,
-        unknown_cost_calls=sum(cell.unknown for cell in found),
-        total_cost=known_cost(calls, priced, add_costs(cell.cost for cell in found)),
+        unknown_cost_calls=sum(cell.unknown for cell in cells),
+        total_cost=known_cost(calls, priced, add_costs(cell.cost for cell in cells)),
+        complete=frame.complete,
     )

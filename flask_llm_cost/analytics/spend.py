@@ -32,7 +32,9 @@ from .planner import read_calls
 from .planner import read_tags
 from .ranking import check_limit
 from .ranking import rank
+from .ranking import ranked
 from .ranking import share
+from .totals import costs
 from .values import Costs
 from .values import Spend
 from .values import SpendRow
@@ -56,7 +58,7 @@ def spend(session: Session, filters: Filters, name: str, limit: int | None) -> S
     if by.is_alone(filters.columns, filters.tags) and not read.rolled_up(filters):
         parts, rest = _tag_parts(session, filters, by, limit)
     else:
-        found = rank(session, read(filters).only(COSTS), limit)
+        found = ranked(session, read, filters, limit, COSTS)
         parts = [_Part(row["value"], 1, costs_of([row])) for row in found.kept]
         rest = [_Part(None, found.rest_values, costs_of(found.rest))] if found.rest else []
     total = _sum([*parts, *rest])
@@ -79,9 +81,7 @@ def _tag_parts(
         _Part(row["value"], 1, costs_of([{**row, **doubts.pop(row["value"], {})}])) for row in found.kept
     ]
     rest = [_Part(None, found.rest_values, costs_of([{**row, **doubts.pop(None, {})}])) for row in found.rest]
-    everything = plan(session, filters)(filters).only(COSTS)
-    total = costs_of(session.execute(everything.select(*labelled(everything.sums))).mappings())
-    untagged = minus(total, _sum([*parts, *rest]))
+    untagged = minus(costs(session, filters), _sum([*parts, *rest]))
     if untagged.calls:
         parts = sorted([*parts, _Part(None, 1, untagged)], key=_place)
     if limit is not None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from dataclasses import replace
 from datetime import date
 from typing import Literal
 from typing import cast
@@ -12,6 +15,7 @@ from flask import request
 
 from ..analytics import CallQuery
 from ..analytics import Series
+from ..analytics import at_once
 from ..errors import InvalidFilterError
 from .filter_reading import read_filters
 from .filter_reading import read_zone
@@ -45,6 +49,12 @@ class Asked:
     def exporting(self) -> bool:
         """Whether a table is to be taken away, whole, instead of a page to be shown."""
         return FORMAT in self.filters.extra
+
+    @contextmanager
+    def at_once(self) -> Iterator[Asked]:
+        """The same view as of one moment: what a page says adds up, and is read once."""
+        with at_once(self.query, self.in_period, self.visible) as (query, in_period, visible):
+            yield replace(self, query=query, in_period=in_period, visible=visible)
 
     @property
     def previous(self) -> CallQuery:

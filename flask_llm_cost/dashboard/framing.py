@@ -106,6 +106,13 @@ def show(
     asked = ask(extra=(*extra, *PARAMETERS))
     if address := canonical(place, asked.filters):
         return send_to(address)
+    with asked.at_once() as now:
+        return _shown(place, now, current, build, charts=charts)
+
+
+def _shown(
+    place: Place, asked: Asked, current: str, build: Callable[[View], Content], *, charts: bool
+) -> Response:
     if not answerable(asked):
         return too_many(place, asked, current, charts=charts)
     view = View(place=place, asked=asked, totals=asked.query.totals())

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Iterator
-from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
 from datetime import UTC
@@ -54,7 +53,7 @@ UNCOUNTED = f"{COLUMN_MARK}uncounted"
 #: The row of ``llm_cost_meta`` that is locked: shared by who counts calls, alone by who changes the kinds.
 KEPT_KEY = "rollups_kept"
 
-_HOUR = timedelta(hours=1)
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _UTC = ZoneInfo("UTC")
 
 
@@ -86,6 +85,10 @@ class Kind:
         """The first bucket that does not begin before ``moment``."""
         start, end = self.bucket_around(moment)
         return start if start == moment else end
+
+    def buckets_within(self, start: datetime, end: datetime) -> int:
+        """About how many buckets there are from ``start`` to ``end``."""
+        return round((end - start) / (_DAY if self.grain == DAY else _HOUR))
 
     @property
     def key(self) -> tuple[str, str]:
@@ -151,17 +154,18 @@ def read_kinds(connection: Connection) -> tuple[Kind, ...]:
     )
 
 
-def trusted(connection: Connection, kinds: Sequence[Kind]) -> tuple[Kind, ...]:
-    """``kinds``, those by column complete only behind the last day on which an older version counted."""
-    if not any(kind.column for kind in kinds):
-        return tuple(kinds)
-    last = connection.execute(
-        select(func.max(ROLLUPS.c.bucket)).where(*rollups_of_kind(_UNCOUNTED_DAYS))
-    ).scalar()
-    if last is None:
-        return tuple(kinds)
-    _, end = _UNCOUNTED_DAYS.bucket_around(last)
-    return tuple(_from(kind, end) if kind.column else kind for kind in kinds)
+def last_uncounted(connection: Connection) -> datetime | None:
+    """The last day on which a version counted that knows no sums by column; ``None`` where none did."""
+    of_kind = rollups_of_kind(_UNCOUNTED_DAYS)
+    return connection.execute(select(func.max(ROLLUPS.c.bucket)).where(*of_kind)).scalar()
+
+
+def trusted(kinds: Iterable[Kind], uncounted: datetime | None) -> list[Kind]:
+    """``kinds``, those by column complete only behind the last day that is ``uncounted``."""
+    if uncounted is None:
+        return list(kinds)
+    _, end = _UNCOUNTED_DAYS.bucket_around(uncounted)
+    return [_from(kind, end) if kind.column else kind for kind in kinds]
 
 
 def _from(kind: Kind, moment: datetime) -> Kind:

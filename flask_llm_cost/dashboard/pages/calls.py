@@ -56,6 +56,11 @@ def calls() -> Response:
     asked = ask(extra=(*_ORDER, "size", "cursor"))
     if address := canonical(_PLACE, asked.filters):
         return send_to(address)
+    with asked.at_once() as now:
+        return _list(now)
+
+
+def _list(asked: Asked) -> Response:
     sort, direction = _order(asked)
     size = asked.option("size", SIZES[0], SIZES)
     cursor = asked.filters.extra.get("cursor")

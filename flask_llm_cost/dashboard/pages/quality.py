@@ -61,10 +61,15 @@ class Finding:
 
 def quality() -> Response:
     """``GET /quality``."""
-    return show(Place(".quality"), "quality", _content, charts=False)
+    # Asked before the page holds its connection: there are two, and another page may hold the other.
+    waiting = tuple(_waiting())
+    return show(Place(".quality"), "quality", lambda view: _content(view, waiting), charts=False)
 
 
-def _content(view: View) -> Content:
+_Waiting = tuple[str, str, bool]
+
+
+def _content(view: View, waiting: tuple[_Waiting, ...]) -> Content:
     asked = view.asked
     found = asked.query.data_quality() if view.is_small else _counted_by_price(view)
     models = cache(
@@ -97,7 +102,7 @@ def _content(view: View) -> Content:
             "most_calls": "" if view.is_small else f"{MOST_CALLS:,}",
             "is_complete": not (found.unpriced or found.partial or found.untold),
             "commands": tuple(_commands(models())),
-            "waiting": tuple(_waiting()) if sees_everything(asked.visible) else (),
+            "waiting": waiting if sees_everything(asked.visible) else (),
         },
     )
 
@@ -240,7 +245,7 @@ def _disagreeing_table(calls: tuple[LlmCall, ...], asked: Asked) -> Table:
     )
 
 
-def _waiting() -> Iterator[tuple[str, str, bool]]:
+def _waiting() -> Iterator[_Waiting]:
     """What is not in the numbers at all: name, words, and whether it is bad."""
     state = runtime()
     yield "Waiting to be written", plural(state.pending, "call"), False
