@@ -44,6 +44,7 @@ from .models_used import NewModel
 from .pace import Pace
 from .ranking import Order
 from .selection import CallSelection
+from .snapshot import share
 from .totals import totals
 from .values import Breakdown
 from .values import ComponentCost
@@ -299,4 +300,5 @@ def at_once(*queries: CallQuery) -> Iterator[tuple[CallQuery, ...]]:
     queries[0].before_read()
     with queries[0].ledger.read_session() as session:
         one_snapshot(session)
+        share(session)
         yield tuple(replace(query, session=session) for query in queries)

@@ -1,8 +1,8 @@
-"""Row that are read once and added up here.
+"""Sums that are read once and added up here.
 
 A page asks a dozen questions about the same days: totals of the period and of the one before, days by model,
-models, providers, what is usual, where the month leads to. Where one kind of rollups answers, these are few
-rows, one for each bucket, provider and model. They are kept as long as the session, so that each is read once
+models, providers, what is usual, where the month leads to. Where the sums of days answer, these are few rows,
+one for each day, provider and model. They are kept as long as the session, so that each is read once
 and every answer is added up from them. Where they are many, the database adds up.
 """
 
@@ -26,20 +26,24 @@ from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
 from ..ledger import Rollup
+from ..ledger.coverage import DAY
 from ..ledger.coverage import Kind
 from .filters import DateRange
 from .filters import Filters
 from .measures import COSTS
+from .measures import MEASURES
 from .measures import Row
 from .measures import labelled
-from .measures import numbers_of_rollups
 from .planner import Plan
 from .planner import read_rollups
+from .snapshot import is_shared
 from .snapshot import kept
 
 #: Beyond so many rows, or values of a tag, the database is quicker.
 MOST_ROWS = 5_000
 MOST_VALUES = 1_000
+
+_NAMES = ("bucket", "provider", "model", *MEASURES)
 
 
 @dataclass(slots=True)
@@ -80,31 +84,32 @@ class _Sheet:
 
 
 def rows_of(session: Session, read: Plan, filters: Filters) -> Sequence[Row] | None:
-    """The rollups that answer a question about all calls of ``filters``, or a split of them by provider or
-    model, each with its ``bucket``, ``provider`` and ``model``, in order of time; ``None`` where other rows
-    are needed, or where they are many.
+    """The sums of days that answer a question about all calls of ``filters``, or by provider or model, in
+    order of time, each with its ``bucket``, ``provider`` and ``model``. ``None`` where other rows are needed,
+    where they are many, or where nothing else is asked in this session.
     """
     kind, span = read.kind_by_model(filters), filters.range
-    if kind is None or span is None:
+    if kind is None or kind.grain != DAY or span is None or not is_shared(session):
         return None
     sheet = kept(session, (_Sheet, kind, filters.columns, filters.tags), _Sheet)
     if sheet.refuses(span):
         return None
     for part in sheet.missing(span):
-        found = session.connection().execute(_statement(replace(filters, range=part), kind)).all()
-        if len(found) > MOST_ROWS:
+        found = session.connection().execute(_statement(replace(filters, range=part), kind))
+        # Looked into many times: a dict is quicker than a row.
+        rows = [dict(zip(_NAMES, row, strict=True)) for row in found]
+        if len(rows) > MOST_ROWS:
             sheet.refused.append(part)
             return None
-        # Looked into many times: a dict is quicker than a row.
-        sheet.add(part, [row._asdict() for row in found])
+        sheet.add(part, rows)
     return sheet.between(span)
 
 
 def costs_by_tag(session: Session, read: Plan, filters: Filters) -> Sequence[Row] | None:
     """The costs by the values of a tag that is planned to be split by, each with its ``value``; ``None``
-    where there are many, or not all is in the sums of that tag.
+    where there are many, not all is in the sums of that tag, or nothing else is asked in this session.
     """
-    if read.by is None or read.by.tag is None or read.only_kind(filters) is None:
+    if read.by is None or read.by.tag is None or read.only_kind(filters) is None or not is_shared(session):
         return None
     source = read(filters).only(COSTS)
     statement = source.select(source.value.label("value"), *labelled(source.sums)).group_by("value")
@@ -135,6 +140,5 @@ def by_bucket(rows: Iterable[Row], edges: Sequence[datetime]) -> Mapping[int, Se
 
 
 def _statement(filters: Filters, kind: Kind) -> Select[Any]:
-    names = (Rollup.bucket, Rollup.provider, Rollup.model)
-    rows = read_rollups(filters, kind).select(*names, *labelled(numbers_of_rollups()))
+    rows = read_rollups(filters, kind).select(*(getattr(Rollup, name) for name in _NAMES))
     return rows.order_by(Rollup.bucket).limit(MOST_ROWS + 1)

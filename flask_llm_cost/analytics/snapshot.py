@@ -12,6 +12,18 @@ from sqlalchemy.orm import Session
 
 T = TypeVar("T")
 
+_SHARED = "shared"
+
+
+def share(session: Session) -> None:
+    """Tell a session that several questions are answered in it: then more is worth keeping."""
+    session.info[_SHARED] = True
+
+
+def is_shared(session: Session) -> bool:
+    """Whether it was told so."""
+    return _SHARED in session.info
+
 
 def once(session: Session, read: Callable[[Connection], T]) -> T:
     """What ``read`` tells, a function of the ledger's that is asked once."""

@@ -18,6 +18,7 @@ from sqlalchemy import event as sql_event
 from sqlalchemy.orm import Session
 
 from flask_llm_cost.analytics import CallQuery
+from flask_llm_cost.analytics import at_once
 from flask_llm_cost.analytics.dimensions import dimension
 from flask_llm_cost.analytics.measures import labelled
 from flask_llm_cost.analytics.measures import totals_of
@@ -145,6 +146,20 @@ def test_rollups_and_calls_give_the_same_answers(
         assert asked.spend_by(by) == raw.spend_by(by)
         assert asked.series(bucket, by=by, limit=2) == raw.series(bucket, by=by, limit=2)  # type: ignore[arg-type]
         assert asked.distinct(by) == raw.distinct(by)
+        with at_once(asked, query(ledger, asked_in)) as (page, everything):
+            # What is read for one question the next one is answered from.
+            assert everything.totals() == from_calls(everything).totals()
+            assert [page.cost_by(by, limit) for limit in (1, 20)] == [raw.cost_by(by, 1), raw.cost_by(by, 20)]
+            assert [page.spend_by(by, limit) for limit in (1, 20)] == [
+                raw.spend_by(by, 1),
+                raw.spend_by(by, 20),
+            ]
+            assert page.series(bucket, by=by, limit=2) == raw.series(bucket, by=by, limit=2)  # type: ignore[arg-type]
+            assert page.daily() == raw.daily()
+            assert page.distinct(by) == raw.distinct(by)
+            assert page.models_used() == raw.models_used()
+            assert page.totals() == raw.totals()
+            assert page.spend_of(by, [None, *ODD]) == raw.spend_of(by, [None, *ODD])
 
 
 @pytest.mark.parametrize("zone", [UTC_ZONE, KOLKATA], ids=["utc", "kolkata"])
@@ -161,7 +176,13 @@ def test_rollups_and_calls_give_the_same_answers_on_every_database(database_url:
                 assert asked.totals() == raw.totals()
                 for by in SPLITS:
                     assert asked.cost_by(by, 2) == raw.cost_by(by, 2)
-                assert asked.series("day", by="model") == raw.series("day", by="model")
+                days = raw.series("day", by="model")
+                assert asked.series("day", by="model") == days
+                with at_once(asked) as (page,):
+                    assert [page.cost_by(by, 2) for by in SPLITS] == [asked.cost_by(by, 2) for by in SPLITS]
+                    assert page.spend_by("tag:feature", 2) == asked.spend_by("tag:feature", 2)
+                    assert page.series("day", by="model") == days
+                    assert page.totals() == raw.totals()
         assert parts_of(ledger, ragged.tagged(feature=None)) == ["calls", "d", "calls"]
     finally:
         engine.dispose()

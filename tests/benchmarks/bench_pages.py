@@ -17,19 +17,18 @@ import time
 from collections.abc import Iterator
 from collections.abc import Mapping
 from datetime import timedelta
-from pathlib import Path
 
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import func
 from sqlalchemy import select
-from sqlalchemy import text
 
 from flask_llm_cost.extension import LLMCostTracker
 from flask_llm_cost.ledger import Ledger
 from flask_llm_cost.ledger.rows import CALLS
 from tests.benchmarks.bench_scale import opened
+from tests.benchmarks.processor import database_seconds
 from tests.benchmarks.scale_ledger import END
 from tests.benchmarks.scale_ledger import ROLLUPS_KEPT
 from tests.benchmarks.scale_ledger import ZONE
@@ -100,31 +99,14 @@ def measure(url: str, times: int) -> None:
     for name, path, arguments in pages(call_id):
         for _ in range(_WARM_UP):
             _milliseconds(client, path, arguments)
-        app, database = time.process_time(), _database_seconds(ledger)
+        app, database = time.process_time(), database_seconds(ledger.engine)
         found = sorted(_milliseconds(client, path, arguments) for _ in range(times))
         app = (time.process_time() - app) / times * 1_000
-        database = (_database_seconds(ledger) - database) / times * 1_000
+        database = (database_seconds(ledger.engine) - database) / times * 1_000
         p50, p95 = found[len(found) // 2], found[-(-len(found) * 95 // 100) - 1]
         load = os.getloadavg()[0]
         print(f"  {name:36}{p50:8.0f}{p95:8.0f}{app:8.0f}{database:10.0f}{load:8.1f}", flush=True)
     ledger.engine.dispose()
-
-
-def _database_seconds(ledger: Ledger) -> float:
-    """What the server processes of this database have computed so far; 0 where that cannot be told."""
-    if ledger.engine.dialect.name != "postgresql":
-        return 0
-    with ledger.engine.connect() as connection:
-        here = text("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
-        pids = connection.execute(here).scalars().all()
-    ticks = 0
-    for pid in pids:
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _calls(ledger: Ledger) -> tuple[int, int]:
