@@ -55,6 +55,14 @@ def distinct(session: Session, filters: Filters, column: str, limit: int) -> tup
     return tuple(sorted(found))
 
 
+def value_count(session: Session, filters: Filters, name: str) -> int:
+    """How many values of a dimension the calls have; nothing is added up for it."""
+    source = plan(session, filters, by=dimension(name))(filters)
+    values = source.select(source.value.label("split_value")).where(source.value.is_not(None))
+    each = values.group_by("split_value").subquery()
+    return session.scalar(select(func.count()).select_from(each)) or 0
+
+
 def tag_keys(
     session: Session, filters: Filters, limit: int, at_most: int | None = None
 ) -> tuple[TagKey, ...]:

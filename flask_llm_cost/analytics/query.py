@@ -207,6 +207,10 @@ class CallQuery(CallSelection):
         """The most frequent values of a column or tag, in alphabetical order, for a filter's options."""
         return self._read(lambda session: lists.distinct(session, self.filters, column, limit))
 
+    def value_count(self, dimension: str) -> int:
+        """How many values of a column or tag there are; having none is no value."""
+        return self._read(lambda session: lists.value_count(session, self.filters, dimension))
+
     def tag_keys(self, limit: int = 100, at_most: int | None = None) -> tuple[TagKey, ...]:
         """The tag keys of the calls, the most frequent first.
 

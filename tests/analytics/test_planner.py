@@ -146,6 +146,7 @@ def test_rollups_and_calls_give_the_same_answers(
         assert asked.spend_by(by) == raw.spend_by(by)
         assert asked.series(bucket, by=by, limit=2) == raw.series(bucket, by=by, limit=2)  # type: ignore[arg-type]
         assert asked.distinct(by) == raw.distinct(by)
+        assert asked.value_count(by) == raw.value_count(by) == len(raw.distinct(by))
         with at_once(asked, query(ledger, asked_in)) as (page, everything):
             # What is read for one question the next one is answered from.
             assert everything.totals() == from_calls(everything).totals()
@@ -176,13 +177,7 @@ def test_rollups_and_calls_give_the_same_answers_on_every_database(database_url:
                 assert asked.totals() == raw.totals()
                 for by in SPLITS:
                     assert asked.cost_by(by, 2) == raw.cost_by(by, 2)
-                days = raw.series("day", by="model")
-                assert asked.series("day", by="model") == days
-                with at_once(asked) as (page,):
-                    assert [page.cost_by(by, 2) for by in SPLITS] == [asked.cost_by(by, 2) for by in SPLITS]
-                    assert page.spend_by("tag:feature", 2) == asked.spend_by("tag:feature", 2)
-                    assert page.series("day", by="model") == days
-                    assert page.totals() == raw.totals()
+                assert asked.series("day", by="model") == raw.series("day", by="model")
         assert parts_of(ledger, ragged.tagged(feature=None)) == ["calls", "d", "calls"]
     finally:
         engine.dispose()

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine
 from sqlalchemy import event
 
 from flask_llm_cost.analytics import CallQuery
@@ -17,6 +18,7 @@ from flask_llm_cost.ledger import RollupChoice
 from tests.analytics.ledgers import START
 from tests.analytics.ledgers import UTC_ZONE
 from tests.analytics.ledgers import call
+from tests.analytics.ledgers import filled
 from tests.analytics.ledgers import memory_ledger
 from tests.analytics.ledgers import query
 
@@ -100,3 +102,14 @@ def test_filters_do_not_mix() -> None:
         tagged = [page.tagged(feature=f"feature {number}") for number in range(4)]
         assert sum(each.count() for each in narrow) == page.count() == len(EVENTS)
         assert sum(each.count() for each in tagged) == len(EVENTS)
+
+
+def test_every_database_gives_the_same_answers(database_url: str) -> None:
+    engine = create_engine(database_url)
+    try:
+        alone = days(query(filled(engine, EVENTS, KEPT), UTC_ZONE), 2, 9)
+        with at_once(alone) as (page,):
+            for ask in (*QUESTIONS, *OF_TAGS):
+                assert ask(page) == ask(alone)
+    finally:
+        engine.dispose()

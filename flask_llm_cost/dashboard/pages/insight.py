@@ -148,9 +148,8 @@ def _paces(view: View, slowest: str) -> Iterator[Figure]:
 
 
 def _per_user(view: View) -> Figure:
-    users = view.asked.query.spend_by("user_id", limit=1)
+    count = view.asked.query.value_count("user_id")
     nobody = view.asked.query.spend_of("user_id", [None]).get(None)
-    count = len(users.rows) + users.other_values - (nobody is not None)
     theirs = None
     if view.totals.total_cost is not None and count:
         theirs = (view.totals.total_cost - ((nobody and nobody.total_cost) or Decimal(0))) / count
