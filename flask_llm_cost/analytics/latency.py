@@ -36,6 +36,8 @@ def latency(session: Session, filters: Filters, at_most: int | None = None) -> L
         return _percentiles(session, select(LlmCall.latency_ms).where(*filters.conditions()))
     found = totals(session, filters)
     count, average = found.timed_calls, found.average_latency_ms
+    if not count:
+        return Latency(count=0, average_ms=None, p50_ms=None, p95_ms=None)
     if is_filtered and at_most is not None and count > at_most:
         return Latency(count=count, average_ms=average, p50_ms=None, p95_ms=None)
     if is_filtered or count <= EXACT_UP_TO:

@@ -9,6 +9,8 @@ from functools import cached_property
 
 from werkzeug.wrappers import Response
 
+from ..analytics import CallQuery
+from ..analytics import Latency
 from ..analytics import TagKey
 from ..analytics import Totals
 from .asking import Asked
@@ -63,6 +65,12 @@ class View:
     def is_small(self) -> bool:
         """Whether all calls that have to be looked at may be read for this: few, or for an export."""
         return self.asked.exporting or not self._reads_many
+
+    def latency(self, query: CallQuery) -> Latency:
+        """How long the calls of this period or of the one before took; of many that only a walk through all
+        calls would find, such as the failed ones, the average alone.
+        """
+        return query.latency(MOST_FILTERED if self.is_small else 0)
 
     def affords(self, *dimensions: str) -> bool:
         """Whether a split is read from sums, or from calls that are few enough."""

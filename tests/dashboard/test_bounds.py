@@ -106,6 +106,16 @@ def test_calls_that_a_filter_leaves_have_a_bound_of_their_own(
     assert SAID_OF_A_PAGE not in page
 
 
+def test_percentiles_of_calls_that_no_index_finds_are_left_out(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an operation there are sums, and so an average, but its calls are found among all others only."""
+    allow(monkeypatch, CALLS)
+    assert "not read of so many calls" not in shown(client, "/?operation=chat")
+    allow(monkeypatch, CALLS - 1)
+    assert "not read of so many calls" in shown(client, "/?operation=chat")
+
+
 def test_an_export_has_what_its_page_left_out(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     allow(monkeypatch, 1, 1)
     lines = shown(client, "/?stream=yes&table=by-tag.feature&format=csv").splitlines()

@@ -19,7 +19,6 @@ from ..formats import duration
 from ..formats import money
 from ..formats import month
 from ..framing import MOST_CALLS
-from ..framing import MOST_FILTERED
 from ..framing import Content
 from ..framing import View
 from ..framing import bounded
@@ -125,7 +124,7 @@ def _figures(view: View, found: Forecast | None) -> Iterator[Figure]:
 
 def _sampled(view: View, slowest: str) -> Iterator[Figure]:
     """Of very many calls: how long a sample of them took."""
-    found = view.asked.query.latency(MOST_FILTERED)
+    found = view.latency(view.asked.query)
     note = f"of {'a sample of ' if found.sampled else ''}{plural(found.count, 'timed call')}"
     yield Figure(label="Median latency", value=duration(found.p50_ms), href=slowest, note=note)
     yield Figure(label="95th percentile latency", value=duration(found.p95_ms), href=slowest, note=note)

@@ -28,7 +28,6 @@ from ..breakdowns import tag_subject
 from ..charts import MAX_SERIES
 from ..filter_bar import Choice
 from ..formats import percent
-from ..framing import MOST_FILTERED
 from ..framing import Content
 from ..framing import View
 from ..framing import bounded
@@ -98,11 +97,11 @@ def _content(view: View) -> Content:
 
 
 def _measured(view: View) -> Measured:
-    return Measured(view.totals, view.asked.query.latency(MOST_FILTERED))
+    return Measured(view.totals, view.latency(view.asked.query))
 
 
 def _before(view: View) -> Measured:
-    return Measured(view.asked.previous.totals(), view.asked.previous.latency(MOST_FILTERED))
+    return Measured(view.asked.previous.totals(), view.latency(view.asked.previous))
 
 
 def _full(asked: Asked) -> str | None:

@@ -29,7 +29,6 @@ from ..formats import number
 from ..formats import percent
 from ..framing import MAX_TAG_KEYS
 from ..framing import MOST_CALLS
-from ..framing import MOST_FILTERED
 from ..framing import Content
 from ..framing import View
 from ..framing import bounded
@@ -198,11 +197,11 @@ def _split(view: View, subject: Subject) -> Callable[[], Table | None]:
 
 
 def _measured(view: View) -> Measured:
-    return Measured(view.totals, view.asked.query.latency(MOST_FILTERED))
+    return Measured(view.totals, view.latency(view.asked.query))
 
 
 def _before(view: View) -> Measured:
-    return Measured(view.asked.previous.totals(), view.asked.previous.latency(MOST_FILTERED))
+    return Measured(view.asked.previous.totals(), view.latency(view.asked.previous))
 
 
 def _chart(view: View) -> SpendChart:
