@@ -23,7 +23,7 @@ def test_what_another_process_left_is_written(make_app: MakeCommandApp, tmp_path
     gone.tracker.shutdown()  # there are no tables yet
 
     early = journaling(make_app, tmp_path)
-    failed = early.run("flush")
+    failed = early.run("flush", "--timeout", "0.2")
     assert failed.exit_code == 1
     assert failed.output.splitlines()[-1].startswith(
         "Error: Some calls still wait. Run flask llm-cost doctor"
