@@ -20,6 +20,7 @@ from sqlalchemy import create_engine
 from sqlalchemy import text
 
 from flask_llm_cost import LLMCostTracker
+from flask_llm_cost.runtime import runtime_of
 from tests.loopback import LoopbackProvider
 from tests.loopback import loopback_provider
 from tests.runs import shop
@@ -169,3 +170,6 @@ def make_shop(provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch) -> It
         with app.app_context():
             shop.tracker.shutdown()
             shop.db.engine.dispose()
+        runtime = runtime_of(app)
+        if runtime is not None and runtime.ledger is not None:
+            runtime.ledger.engine.dispose()
