@@ -170,13 +170,12 @@ def test_rollups_and_calls_give_the_same_answers_on_every_database(database_url:
         ledger = filled(engine, seeded_calls(300), RollupChoice(zone, ("feature",)))
         asked_in = query(ledger, zone)
         ragged = asked_in.between(START + timedelta(minutes=17), START + timedelta(days=3, minutes=44))
-        # Each filter meets each split in one of the three spans.
-        for place, span in enumerate((asked_in, asked_in.days(START.date(), START.date()), ragged)):
-            for number, narrow in enumerate(FILTERS.values()):
+        for span in (asked_in, asked_in.days(START.date(), START.date()), ragged):
+            for narrow in FILTERS.values():
                 asked = narrow(span)
                 raw = from_calls(asked)
                 assert asked.totals() == raw.totals()
-                for by in SPLITS[(place + number) % 3 :: 3]:
+                for by in SPLITS:
                     assert asked.cost_by(by, 2) == raw.cost_by(by, 2)
                 assert asked.series("day", by="model") == raw.series("day", by="model")
         assert parts_of(ledger, ragged.tagged(feature=None)) == ["calls", "d", "calls"]

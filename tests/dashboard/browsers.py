@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Literal
 
 import pytest
 from flask import Flask
@@ -17,9 +18,13 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
     from playwright.sync_api import Page
 
+Scheme = Literal["light", "dark"]
+
 CHROMIUM = Path(os.environ.get("LLM_COST_TEST_CHROMIUM", "/usr/bin/chromium"))
 REQUIRED = os.environ.get("LLM_COST_TEST_REQUIRE_BROWSER") == "1"
 PHONE, DESK = 390, 1280
+#: The colours a reader may have asked for, and the widths of screens.
+LOOKS: tuple[tuple[Scheme, int], ...] = (("light", DESK), ("dark", DESK), ("light", PHONE), ("dark", PHONE))
 #: How many pixels of a page stand out of the screen.
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 

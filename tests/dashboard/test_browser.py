@@ -16,6 +16,7 @@ from flask_talisman import Talisman
 
 from flask_llm_cost.events import Event
 from tests.dashboard.browsers import DESK
+from tests.dashboard.browsers import LOOKS
 from tests.dashboard.browsers import PHONE
 from tests.dashboard.browsers import WIDER
 from tests.dashboard.browsers import opened
@@ -88,7 +89,8 @@ def test_pages_are_drawn_without_a_violation_and_fit_every_screen(
             response = page.goto(root + path)
             assert response is not None
             assert response.status == 200
-            for width in (DESK, PHONE):
+            for scheme, width in LOOKS:
+                page.emulate_media(color_scheme=scheme)
                 page.set_viewport_size({"width": width, "height": 900})
                 assert page.evaluate(WIDER) == 0, f"{path} is wider than {width} pixels"
         assert said == []

@@ -23,7 +23,7 @@ from flask_llm_cost.budgets.projection import projected
 from flask_llm_cost.budgets.status import BudgetStatus
 from flask_llm_cost.dashboard.budget_meter import gauge
 from tests.dashboard.browsers import DESK
-from tests.dashboard.browsers import PHONE
+from tests.dashboard.browsers import LOOKS
 from tests.dashboard.browsers import WIDER
 from tests.dashboard.browsers import opened
 from tests.dashboard.browsers import served
@@ -317,7 +317,8 @@ def test_the_page_is_drawn_without_a_violation_and_fits_every_screen(
         response = page.goto(f"{root}/budgets")
         assert response is not None
         assert response.status == 200
-        for width in (DESK, PHONE):
+        for scheme, width in LOOKS:
+            page.emulate_media(color_scheme=scheme)
             page.set_viewport_size({"width": width, "height": 900})
             assert page.evaluate(WIDER) == 0, width
         assert said == []
