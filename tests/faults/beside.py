@@ -23,6 +23,8 @@ SERVERS: dict[str, type[PostgreSQL] | type[MariaDB]] = {
 
 
 def main(command: list[str]) -> int:
+    if not command:
+        sys.exit("Which command? python -m tests.faults.beside make check")
     environment = dict(os.environ)
     with ExitStack() as stack:
         for name, server in SERVERS.items():
