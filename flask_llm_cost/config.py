@@ -124,7 +124,9 @@ def _check_mail(config: Config) -> None:
 
 def asks_for(instrument: Literal["auto"] | Iterable[str], name: str) -> bool:
     """Whether a value of ``LLM_COST_INSTRUMENT`` means this SDK, or :data:`HTTP`."""
-    named = ("auto",) if instrument == "auto" else tuple(instrument)
+    if instrument == "auto":
+        return name != HTTP
+    named = tuple(instrument)
     return name in named or ("auto" in named and name != HTTP)
 
 

@@ -12,10 +12,6 @@ import time
 # One of our own, because the host may seed the module's; and no system call for each id.
 _random = random.Random()  # noqa: S311  # ids must differ, nobody has to guess them
 
-#: Version and variant, and the bits of the last ten bytes that are not theirs.
-_MARKS = 7 << 76 | 0b10 << 62
-_CHANCE = (1 << 80) - 1 & ~(0xF << 76 | 0b11 << 62)
-
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_random.seed)
 
@@ -23,6 +19,8 @@ if hasattr(os, "register_at_fork"):
 def new_event_id() -> str:
     """The id of an event whose call begins now."""
     # 48 bits of time, the version, 12 bits of chance, the variant (0b10), 62 bits of chance.
-    chance = _random.getrandbits(80) & _CHANCE
-    text = f"{time.time_ns() // 1_000_000 << 80 | _MARKS | chance:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    now, chance = time.time_ns() // 1_000_000, _random.getrandbits(74)
+    return (
+        f"{now >> 16:08x}-{now & 0xFFFF:04x}-7{chance >> 62:03x}"
+        f"-{chance >> 48 & 0x3FFF | 0x8000:04x}-{chance & 0xFFFFFFFFFFFF:012x}"
+    )

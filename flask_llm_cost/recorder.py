@@ -104,17 +104,18 @@ class Recorder:
 
     def begin(self, start: CallStart) -> OpenCall:
         """Freeze what a call belongs to and when it began."""
+        config = self._config
         return OpenCall(
-            event_id=new_event_id(),
-            service=self._service,
-            occurred_at=datetime.now(UTC),
-            started_ns=time.monotonic_ns(),
-            start=start,
-            attribution=attribution(
+            new_event_id(),
+            self._service,
+            datetime.now(UTC),
+            time.monotonic_ns(),
+            start,
+            attribution(
                 self._default_tags,
                 self._user_loader,
-                max_tags=self._config.max_tags,
-                redacted_keys=self._config.redacted_tag_keys,
+                max_tags=config.max_tags,
+                redacted_keys=config.redacted_tag_keys,
             ),
         )
 

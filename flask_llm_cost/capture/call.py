@@ -326,13 +326,10 @@ def _headers(headers: Any) -> tuple[str, str | None]:
     raw = getattr(headers, "raw", None)
     if raw and isinstance(raw, list):  # of httpx, whose own look-up is slow
         names, values = zip(*raw, strict=True)
-        told = dict(zip(map(bytes.lower, names), values, strict=True))
-        content_type = told.get(b"content-type", b"").decode("ascii", "replace")
-        account = None
-        for name in _RAW_ACCOUNT_HEADERS:
-            if value := told.get(name):
-                account = value.decode("latin-1")
-                break
-        return content_type.lower(), account
+        told = dict(zip(map(bytes.lower, names), values, strict=True)).get
+        project, organization, anthropic = map(told, _RAW_ACCOUNT_HEADERS)
+        account = project or organization or anthropic
+        content_type = told(b"content-type", b"").decode("ascii", "replace").lower()
+        return content_type, account.decode("latin-1") if account else None
     account = next((found for name in _ACCOUNT_HEADERS if (found := headers.get(name))), None)
     return str(headers.get("content-type", "")).lower(), None if account is None else str(account)

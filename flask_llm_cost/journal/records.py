@@ -8,6 +8,8 @@ made, stands under the name ``seen``.
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import datetime
@@ -64,7 +66,11 @@ _SEEN = (
     "latency_ms",
     "time_to_first_token_ms",
 )
-_seen_values = attrgetter(*_SEEN)
+#: The names of what was kept of an answer, and what stands beside it.
+_KEPT = {"excerpt", "kept"}
+_BESIDE = {"seen", "at", "tags"}
+#: In JSON, a text that is longer than a name is.
+_LONG = re.compile(r'"[^"]{65}')
 
 
 class BadRecord(ValueError):
@@ -94,19 +100,31 @@ def encode(event: Event) -> bytes:
 def encode_sighting(sighting: Sighting) -> bytes | None:
     """What was seen of a call as ASCII JSON; ``None`` where it has to be judged now.
 
-    :raises ValueError: a value cannot be told in JSON.
+    :raises TypeError: :raises ValueError: a value cannot be told in JSON.
     """
-    answer = sighting.answer
-    kept = answer.reader.kept() if isinstance(answer, Answer) else None
-    if kept is None:
+    answer, call = sighting.answer, sighting.call
+    if not isinstance(answer, Answer) or (kept := answer.kept()) is None:
         return None
-    told = {
-        "seen": _seen_values(sighting),
-        "at": sighting.call.occurred_at.isoformat(),
-        "tags": dict(sighting.call.attribution.tags),
-        "kept": kept,
-    }
-    return _strict(told).encode("ascii")
+    what, values = kept
+    text = _counts(values)
+    if "\\" in text or _LONG.search(text):
+        return None  # somebody's words, perhaps: an escaped quote would end the text that it stands in
+    who = call.attribution
+    seen = (
+        call.event_id,
+        call.service,
+        *call.start,
+        *who[1:],
+        sighting.route.protocol,
+        answer.source,
+        sighting.http_status,
+        sighting.provider_account,
+        sighting.attempts,
+        sighting.latency_ms,
+        sighting.time_to_first_token_ms,
+    )
+    told = _strict({"seen": seen, "at": call.occurred_at.isoformat(), "tags": dict(who.tags)})
+    return f'{told[:-1]},"{what}":{text}}}'.encode("ascii")
 
 
 def decode(record: bytes) -> Event | Sighting:
@@ -139,8 +157,8 @@ def decode(record: bytes) -> Event | Sighting:
 
 def _sighting(told: dict[str, Any]) -> Sighting:
     try:
-        if len(told["seen"]) > len(_SEEN):
-            raise NewerRecord(f"a sighting of {len(told['seen'])} values")
+        if len(told["seen"]) > len(_SEEN) or not told.keys() <= _KEPT | _BESIDE:
+            raise NewerRecord(f"a sighting of {len(told['seen'])} values, {', '.join(sorted(told))}")
         seen = dict(zip(_SEEN, told["seen"], strict=True))
         start = CallStart(**_part(seen, "call.start."))
         call = OpenCall(
@@ -152,11 +170,12 @@ def _sighting(told: dict[str, Any]) -> Sighting:
             attribution=Attribution(tags=dict(told["tags"]), **_part(seen, "call.attribution.")),
         )
         route = Route(start.provider, start.operation, seen["route.protocol"], "usage")
+        (what,) = told.keys() & _KEPT
         return Sighting(
             call=call,
             route=route,
             asked=RequestFacts(start.requested_model, start.stream, start.requested_mode),
-            answer=_answer(route, told["kept"], seen["answer.source"]),
+            answer=_answer(route, what, dict(told[what]), seen["answer.source"]),
             **{name: value for name, value in seen.items() if "." not in name},
         )
     except NewerRecord:
@@ -169,9 +188,9 @@ def _part(seen: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {name.removeprefix(prefix): value for name, value in seen.items() if name.startswith(prefix)}
 
 
-def _answer(route: Route, kept: Mapping[str, Any], source: UsageSource) -> Answer:
+def _answer(route: Route, what: str, kept: dict[str, Any], source: UsageSource) -> Answer:
     try:
-        return recalled(route, kept, source)
+        return recalled(route, what, kept, source)
     except KeyError as error:
         raise NewerRecord(f"an answer that is read by {route.provider}/{route.protocol} only") from error
 
@@ -197,10 +216,23 @@ def _plain(value: object) -> object:
     return type(value).__name__
 
 
-#: Events are trees, made by us: nobody need look for circles.
-_strict = json.JSONEncoder(
-    allow_nan=False, check_circular=False, separators=(",", ":"), default=_plain
-).encode
+def _encoder(default: Callable[[object], object] | None) -> Callable[[object], str]:
+    """What makes JSON of trees, made by us: nobody need look for circles.
+
+    As ``json.JSONEncoder.encode``, which makes the encoder that is written in C anew for each text.
+    """
+    whole = json.JSONEncoder(allow_nan=False, check_circular=False, separators=(",", ":"), default=default)
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return whole.encode
+    quoted = json.encoder.encode_basestring_ascii
+    pieces = make(None, whole.default, quoted, None, ":", ",", False, False, False)
+    return lambda tree: "".join(pieces(tree, 0))
+
+
+_strict = _encoder(_plain)
+#: Of an answer: nothing is known of amounts that are not to be rounded.
+_counts = _encoder(None)
 _lenient = json.JSONEncoder(separators=(",", ":"), default=_plain, skipkeys=True).encode
 
 

@@ -49,10 +49,6 @@ _KEPT = frozenset(
         "problems",
     }
 )
-#: What nearly all counts are.
-_NUMBERS = frozenset({int, float, bool, type(None)})
-#: Longer texts are no names: an answer that has such ones among its counts is judged at once.
-_WORD_LENGTH = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,17 +173,13 @@ class AnswerReader(ABC):
         self.model = name(document.get("model")) or self.model
 
     def kept(self) -> dict[str, Any] | None:
-        """What :meth:`observation` needs, as JSON without anybody's words; ``None`` where it has to be asked
-        now.
-        """
+        """What :meth:`observation` needs, if it is JSON; ``None`` where it has to be asked now."""
         if self.keeps is None or self.charge_id is not None:
             return None
         told = vars(self)  # what differs from the class
         kept = {attribute: told[attribute] for attribute in told.keys() & _KEPT}
         for own in self.keeps:
             if value := getattr(self, own):
-                if not _is_plain(value):
-                    return None
                 kept[own] = value
         return kept
 
@@ -249,19 +241,6 @@ class UsageReader(AnswerReader):
         """
         :raises InvalidUsage: the numbers cannot be true.
         """
-
-
-def _is_plain(value: object) -> bool:
-    """Whether JSON holds numbers and names only."""
-    if isinstance(value, dict):
-        if value and max(map(len, value)) > _WORD_LENGTH:
-            return False
-        if _NUMBERS.issuperset(map(type, value.values())):
-            return True
-        return all([type(item) in _NUMBERS or _is_plain(item) for item in value.values()])
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    return len(value) <= _WORD_LENGTH if isinstance(value, str) else not isinstance(value, Decimal)
 
 
 def names_only_null(raw: bytes, key: bytes) -> bool:

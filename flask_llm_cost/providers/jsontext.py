@@ -11,6 +11,8 @@ from decimal import Decimal
 # not cost a call its usage.
 _PLAIN = json.JSONDecoder(strict=False)
 _EXACT = json.JSONDecoder(strict=False, parse_float=Decimal)
+#: JSON's white space (RFC 8259, section 2), and the mark that some put before a text.
+_AROUND = " \t\n\r\ufeff"
 
 
 class Unreadable(ValueError):
@@ -48,11 +50,13 @@ def read_objects(data: bytes, *, exact: bool) -> list[Mapping[str, object]]:
 
 
 def _read(data: bytes, *, exact: bool) -> object:
-    text = data.decode("utf-8", "replace").lstrip("\ufeff")
+    text = data.decode("utf-8", "replace").strip(_AROUND)
     try:
-        document: object = (_EXACT if exact else _PLAIN).decode(text)
+        document, end = (_EXACT if exact else _PLAIN).raw_decode(text)
     except RecursionError:
         raise Unreadable("nested too deep") from None
     except (ValueError, ArithmeticError):
         raise Unreadable("not JSON") from None
+    if end != len(text):
+        raise Unreadable("not JSON")
     return document

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC
+from abc import abstractmethod
 from collections.abc import Callable
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -12,6 +14,8 @@ from ..events import UsageSource
 from .amazon_frames import CONTENT_TYPE as AMAZON_FRAMES
 from .amazon_frames import FrameDecoder
 from .answer_reader import AnswerReader
+from .excerpts import excerpt
+from .excerpts import is_excerpt
 from .fields import Document
 from .jsontext import Unreadable
 from .jsontext import read_object
@@ -34,8 +38,26 @@ def is_event_stream(content_type: str) -> bool:
     return "text/event-stream" in content_type or AMAZON_FRAMES in content_type
 
 
-class Answer:
-    """All that a reader kept of one answer. Its numbers are judged by :meth:`observation`, now or later."""
+class Answer(ABC):
+    """All that matters of one answer. Its numbers are judged by :meth:`observation`, now or later."""
+
+    __slots__ = ()
+
+    source: UsageSource
+
+    @abstractmethod
+    def kept(self) -> tuple[str, dict[str, Any]] | None:
+        """What :func:`recalled` makes this of again, by its name there; ``None`` where it has to be judged
+        now.
+        """
+
+    @abstractmethod
+    def observation(self) -> Observation:
+        """What the answer says. It never raises: what cannot be read is in ``problems``."""
+
+
+class ReadAnswer(Answer):
+    """What a reader kept of an answer."""
 
     __slots__ = ("reader", "source")
 
@@ -43,19 +65,46 @@ class Answer:
         self.reader = reader
         self.source = source
 
+    def kept(self) -> tuple[str, dict[str, Any]] | None:
+        kept = self.reader.kept()
+        return None if kept is None else ("kept", kept)
+
     def observation(self) -> Observation:
-        """What the answer says. It never raises: what cannot be read is in ``problems``."""
         return _observation(self.reader, self.source)
 
 
-def recalled(route: Route, kept: Mapping[str, Any], source: UsageSource) -> Answer:
-    """The answer of whose reader this was :meth:`~.AnswerReader.kept`.
+class Excerpt(Answer):
+    """The few fields of an ordinary whole answer that its reader will look at."""
 
+    __slots__ = ("_fields", "_route")
+
+    source = "response"
+
+    def __init__(self, route: Route, fields: dict[str, Any]) -> None:
+        self._route = route
+        self._fields = fields
+
+    def kept(self) -> tuple[str, dict[str, Any]]:
+        return "excerpt", self._fields
+
+    def observation(self) -> Observation:
+        return read_document(self._route, self._fields, "response")
+
+
+def recalled(route: Route, what: str, kept: dict[str, Any], source: UsageSource) -> Answer:
+    """The answer of which this was kept.
+
+    :param what: how :meth:`Answer.kept` calls it.
     :raises KeyError: a later version has kept it.
     """
-    reader = reader_class(route.provider, route.protocol)(route.provider, route.operation)
+    reader_of_route = reader_class(route.provider, route.protocol)
+    if what == "excerpt":
+        if not is_excerpt(reader_of_route, kept):
+            raise KeyError(what)
+        return Excerpt(route, kept)
+    reader = reader_of_route(route.provider, route.operation)
     reader.recall(kept)
-    return Answer(reader, source)
+    return ReadAnswer(reader, source)
 
 
 def read_body(route: Route, body: bytes, headers: Mapping[str, str] = _NO_HEADERS) -> Observation:
@@ -68,27 +117,28 @@ def read_body(route: Route, body: bytes, headers: Mapping[str, str] = _NO_HEADER
 
 def take_body(route: Route, body: bytes, headers: Mapping[str, str] = _NO_HEADERS) -> Answer:
     """As :func:`read_body`, not judged yet."""
-    reader = _reader(route, headers)
-    exact = route.provider in _TELLS_COST
+    reader_of_route = _reader_class(route)
+    read = read_objects if reader_of_route.is_chunked else _read_one
     try:
         # Without ``alt=sse`` Google streams an array of chunks, and sends an error as an array too.
-        chunks: list[Document] = []
-        if reader.is_chunked:
-            *chunks, last = read_objects(body, exact=exact)
-        else:
-            last = read_object(body, exact=exact)
+        *chunks, last = read(body, exact=route.provider in _TELLS_COST)
     except Unreadable as error:
+        reader = _reader(route, headers)
         # Speech, subtitles and unknown downloads are no JSON by right.
         if route.protocol is not None:
             reader.note(f"body: {error}")
-    else:
-        for chunk in chunks:
-            _attempt(reader, reader.event, "", chunk)
-        try:
-            reader.whole(last)
-        except Exception as error:  # another package's may raise
-            _note_failure(reader, error)
-    return Answer(reader, "response")
+        return ReadAnswer(reader, "response")
+    if route.model is None and (fields := excerpt(reader_of_route, last)) is not None:
+        return Excerpt(route, fields)
+    reader = _reader(route, headers)
+    for chunk in chunks:
+        _attempt(reader, reader.event, "", chunk)
+    _attempt(reader, reader.whole, last)
+    return ReadAnswer(reader, "response")
+
+
+def _read_one(body: bytes, *, exact: bool) -> tuple[Document]:
+    return (read_object(body, exact=exact),)
 
 
 def read_document(route: Route, document: Document, source: UsageSource) -> Observation:
@@ -175,7 +225,7 @@ class StreamReader:
             self._reader.note("stream: an event was too long to be read")
         if self._decoder.corrupt:
             self._reader.note("stream: a frame is corrupt")
-        return Answer(self._reader, "stream")
+        return ReadAnswer(self._reader, "stream")
 
     def broke_off(self) -> None:
         """The stream ended without the word that ends it."""
@@ -199,6 +249,13 @@ class StreamReader:
                     self._reader.note(f"stream: an event is {error}")
                 return
             _attempt(self._reader, self._reader.event, event_name.decode("ascii", "replace"), document)
+
+
+def _reader_class(route: Route) -> type[AnswerReader]:
+    try:
+        return reader_class(route.provider, route.protocol)
+    except Exception:
+        return OtherReader  # and :func:`_reader` says why
 
 
 def _reader(route: Route, headers: Mapping[str, str]) -> AnswerReader:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from dataclasses import replace
+from typing import NamedTuple
 
 from ..events import Observation
 from ..events import OpenCall
@@ -13,8 +13,7 @@ from .requested import completed
 from .routes import Route
 
 
-@dataclass(slots=True)
-class Sighting:
+class Sighting(NamedTuple):
     """A call, what it asked for, its answer, and how that arrived.
 
     :param answer: an observation where there was nothing to read, as of a request that failed.

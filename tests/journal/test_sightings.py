@@ -124,7 +124,8 @@ def test_queries_are_counted_and_not_kept() -> None:
 def test_money_that_a_provider_names_is_judged_at_once_to_the_last_digit() -> None:
     usage = {"prompt_tokens": 1, "completion_tokens": 1, "cost": 0.1}
 
-    assert encode_sighting(seen(OPENROUTER, {"model": "m", "usage": usage})) is None
+    with pytest.raises(TypeError):
+        encode_sighting(seen(OPENROUTER, {"model": "m", "usage": usage}))
 
 
 def test_a_usage_with_words_in_it_is_judged_at_once() -> None:
@@ -147,7 +148,8 @@ def test_a_background_response_is_judged_at_once() -> None:
 
 def later(told: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield {**told, "seen": [*told["seen"], "new"]}
-    yield {**told, "kept": {**told["kept"], "_new": 1}}
+    yield {**told, "excerpt": {**told["excerpt"], "new": 1}}
+    yield {**{key: value for key, value in told.items() if key != "excerpt"}, "new_kept": {}}
     yield {**told, "seen": [*told["seen"][:13], "new_format", *told["seen"][14:]]}
 
 

@@ -7,24 +7,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flask_llm_cost.events import Attribution
+from flask_llm_cost.events import CallStart
 from flask_llm_cost.events import Observation
+from flask_llm_cost.events import OpenCall
+from flask_llm_cost.journal import decode
+from flask_llm_cost.journal import encode_sighting
+from flask_llm_cost.providers import Answer
 from flask_llm_cost.providers import Route
+from flask_llm_cost.providers import Sighting
 from flask_llm_cost.providers import StreamReader
 from flask_llm_cost.providers import completed
 from flask_llm_cost.providers import find_route
 from flask_llm_cost.providers import normalise_mode
 from flask_llm_cost.providers import read_body
 from flask_llm_cost.providers import read_request
-from flask_llm_cost.providers import recalled
 from flask_llm_cost.providers import take_body
 from flask_llm_cost.providers import without_billed
 from flask_llm_cost.providers.bedrock import HEADERS
+from flask_llm_cost.providers.jsontext import read_object
+from flask_llm_cost.providers.reading import Excerpt
+from flask_llm_cost.providers.reading import read_document
 from flask_llm_cost.providers.registry import BUILT_IN
 from flask_llm_cost.providers.registry import READERS
 from flask_llm_cost.providers.registry import reader_class
@@ -163,13 +174,6 @@ def counts(usage: Usage) -> Iterator[int | None]:
     return (getattr(usage, name) for name in TOKEN_FIELDS)
 
 
-def texts(value: object) -> Iterator[str]:
-    if isinstance(value, dict):
-        yield from value
-    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from [item] if isinstance(item, str) else texts(item)
-
-
 def integers(value: object) -> Iterator[int]:
     if isinstance(value, dict | list):
         for item in value.values() if isinstance(value, dict) else value:
@@ -219,34 +223,69 @@ def test_an_answer_that_is_kept_says_later_what_it_says_now(
     reader.feed(b"data: " + json.dumps({**document, "response": {"usage": usage}}).encode() + b"\n\n")
 
     for answer in (take_body(route, body), reader.answer()):
-        kept = answer.reader.kept()
-        if kept is not None:
-            assert all(len(text) <= 255 for text in texts(kept))
-            again = recalled(route, json.loads(json.dumps(kept)), answer.source)
-            assert again.observation() == answer.observation()
+        if told := record(route, answer):
+            again = decode(told.encode())
+            assert isinstance(again, Sighting)
+            assert isinstance(again.answer, Answer)
+            assert again.answer.observation() == answer.observation()
+
+
+@fuzz(60)
+@given(document=documents, usage=usages | values, rest=st.dictionaries(st.sampled_from(KEYS), values))
+@on_each(ROUTES)
+def test_an_excerpt_says_what_the_whole_answer_says(
+    route: Route, document: dict[str, Any], usage: Any, rest: dict[str, Any]
+) -> None:
+    ordinary = {"id": "a", "model": "m", "status": "completed", "output": [{"type": "message"}]}
+    for told in (document, {**rest, **ordinary, **document}, {**ordinary, **rest}):
+        body = json.dumps({**told, "usage": usage}).encode()
+        answer = take_body(route, body)
+        if isinstance(answer, Excerpt):
+            whole = read_object(body, exact=route.provider in ("openrouter", "perplexity"))
+            assert answer.observation() == read_document(route, whole, "response")
 
 
 SECRET = "The harbour master's password is hunter2, and nobody may ever keep these words anywhere at all."
 
 
 @fuzz(60)
-@given(usage=usages, place=st.sampled_from(["usage", "usageMetadata"]), key=st.sampled_from(KEYS))
+@given(
+    usage=usages,
+    place=st.sampled_from(["usage", "usageMetadata"]),
+    key=st.sampled_from(KEYS),
+    error=st.sampled_from([None, {"message": SECRET}]),
+)
 @on_each(ROUTES)
-def test_nobodys_words_are_kept(route: Route, usage: dict[str, Any], place: str, key: str) -> None:
+def test_nobodys_words_are_kept(
+    route: Route, usage: dict[str, Any], place: str, key: str, error: Any
+) -> None:
     grounding = {"webSearchQueries": [SECRET], "groundingChunks": [{"web": {"title": SECRET}}]}
     told = {
         "id": "answer_1",
+        "status": "completed",
         "choices": [{"message": {"content": SECRET}, "finish_reason": "stop"}],
         "content": [{"type": "text", "text": SECRET}],
         "output": [{"type": "message", "content": [{"text": SECRET}]}],
         "candidates": [{"content": {"parts": [{"text": SECRET}]}, "groundingMetadata": grounding}],
-        "error": {"message": SECRET},
+        "error": error,
     }
-    plain = take_body(route, json.dumps({**told, place: usage}).encode()).reader.kept()
-    spoiled = take_body(route, json.dumps({**told, place: {**usage, key: SECRET}}).encode()).reader.kept()
 
-    assert SECRET not in json.dumps(plain)
-    assert SECRET not in json.dumps(spoiled)
+    def kept(usage: dict[str, Any]) -> str:
+        return record(route, take_body(route, json.dumps({**told, place: usage}).encode()))
+
+    assert SECRET not in kept(usage)
+    for text in (SECRET, SECRET.replace("'", '"'), SECRET.replace("a", "\n"), SECRET.replace("a", "á")):
+        assert "hunter2" not in kept({**usage, key: text})
+
+
+def record(route: Route, answer: Answer) -> str:
+    """What stands in the journal of an answer that is judged later; nothing where it is judged at once."""
+    start = CallStart(route.provider, route.operation)
+    call = OpenCall("id", "shop", datetime(2026, 3, 1, tzinfo=UTC), 0, start, Attribution())
+    try:
+        return (encode_sighting(Sighting(call, route, read_request(route, {}), answer)) or b"").decode()
+    except (TypeError, ValueError):  # an amount, an endless number
+        return ""
 
 
 @fuzz(100)
