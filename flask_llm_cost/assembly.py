@@ -84,7 +84,7 @@ def build_runtime(app: Flask, db: SQLAlchemy | None, options: Options) -> Runtim
         stored.before_flush = recorder.catch_up
         stored.judge = recorder.judge
         if keeper is not None:
-            keeper.hurry = stored.hurry
+            keeper.ingest = stored
         context_ended = stored.context_ended
     # Flask runs teardown functions last to first: the first one runs when the host's session is gone,
     # whichever of the extensions was initialised first.

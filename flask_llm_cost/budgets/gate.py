@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
@@ -27,7 +26,9 @@ from .limits import Limits
 from .matching import Claim
 from .matching import Demand
 from .matching import WindowKey
+from .pending import Pending
 from .refusals import exceeded
+from .refusals import not_seen
 from .refusals import unavailable
 from .refusals import without_bound
 from .status import BudgetStatus
@@ -44,10 +45,10 @@ class Store(Protocol):
     def reserve(self, demands: Sequence[Demand], event_id: str) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Gate:
-    """:param pending: what this process has recorded in a window and not written yet.
-    :param seen: is told what the database has answered.
+    """:param pending: what this process has recorded and not written yet, and has seen of the windows.
+    :param others_see: waits a while until other processes see what this one has recorded; whether they do.
     """
 
     store: Callable[[], Store]
@@ -55,8 +56,10 @@ class Gate:
     limits: Limits
     catalog: Catalog
     counters: Counters
-    pending: Callable[[WindowKey], Decimal]
-    seen: Callable[[Mapping[WindowKey, BudgetStatus]], None]
+    pending: Pending
+    others_see: Callable[[], bool]
+    #: Whether the database did not tell when it was last asked: then nothing is waited for before.
+    _is_silent: bool = False
 
     def pass_through(self, claims: Sequence[Claim], request: EstimateRequest, event_id: str) -> Lease | None:
         """Let a call pass, and set aside what it may cost.
@@ -108,19 +111,27 @@ class Gate:
     def _standing(self, claims: Sequence[Claim]) -> list[tuple[Claim, BudgetStatus]]:
         """Where these windows stand with what waits in this process; nothing where the database does not tell
         and calls are to pass.
+
+        What this process has recorded is written first: else each would send as many calls as it likes that
+        no other one sees.
         """
         if not claims:
             return []
         try:
+            are_seen = self._is_silent or self.others_see()
             found = self.store().standing(claims)
+            self._is_silent = False
         except (LedgerUnavailable, EventRefused, ConfigurationError) as error:
+            self._is_silent = True
             self._unavailable(claims, error)
             return []
-        self.seen(found)
-        return [
-            (claim, replace(found[claim.key], spent=found[claim.key].spent + self.pending(claim.key)))
-            for claim in claims
-        ]
+        if not are_seen:
+            self._not_seen(claims)
+        self.pending.saw(found)
+        return [(claim, self._with_pending(found[claim.key], claim.key)) for claim in claims]
+
+    def _with_pending(self, status: BudgetStatus, key: WindowKey) -> BudgetStatus:
+        return replace(status, spent=status.spent + self.pending.of(key))
 
     def _reserve(self, claims: Sequence[Claim], estimates: _Estimates, event_id: str) -> Lease | None:
         demands = [self._demand(claim, estimates) for claim in claims]
@@ -157,6 +168,15 @@ class Gate:
                 raise unavailable(claim.budget, reason) from None
         what = "Calls pass although their budgets cannot be checked"
         log_failure(self.counters, "budgets_passed_unchecked", what, error.__cause__ or error)
+
+    def _not_seen(self, claims: Sequence[Claim]) -> None:
+        """:raises BudgetUnavailableError: a budget is to block then."""
+        for claim in claims:
+            if claim.budget.on_unavailable == "block":
+                self.counters.add("budgets_unavailable")
+                raise not_seen(claim.budget)
+        what = "Calls pass although those that this process made before are not written yet"
+        log_failure(self.counters, "budgets_passed_unseen", what, TimeoutError())
 
 
 class _Estimates:

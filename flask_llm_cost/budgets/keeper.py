@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 from typing import Any
 
 from flask import Flask
@@ -52,7 +52,11 @@ from .refusals import exceeded
 from .status import BudgetStatus
 from .store import LedgerStore
 
-#: Seconds that a call waits for a database server's lock: many workers queue for one budget.
+if TYPE_CHECKING:
+    from ..ingest.choice import DatabaseIngest
+
+#: Seconds that a call waits for a database server's lock, and for its process's earlier calls to be written:
+#: many workers queue for one budget.
 LOCK_WAIT = 5.0
 #: The same where the whole database has one lock, which the app's own request may hold.
 SQLITE_LOCK_WAIT = 0.2
@@ -84,12 +88,12 @@ class BudgetKeeper:
         self._pending = Pending(self._asked_before)
         self.leases = Leases(self._release, self._renew, counters, in_background=not app.testing)
         self._gate = Gate(
-            self.store, self.leases, self.limits, catalog, counters, self._pending.of, self._pending.saw
+            self.store, self.leases, self.limits, catalog, counters, self._pending, self._others_see
         )
         self._memory = MemoryStore(self.budgets, self.limits)
         self._heard = threading.local()
-        #: Has what was accepted written at once: other processes are stopped by it.
-        self.hurry: Callable[[], None] = _nothing
+        #: What writes the calls that other processes are stopped by.
+        self.ingest: DatabaseIngest | None = None
         #: Has people told of thresholds, where the app wants that.
         self.alerts: AlertReceivers | None = None
         self._forget()
@@ -134,8 +138,8 @@ class BudgetKeeper:
     def recorded(self, event: Event) -> None:
         """The event is accepted for storing. Runs on the hot path and asks no database."""
         self.leases.recorded(event.event_id)
-        if self._pending.add(event):
-            self.hurry()
+        if self._pending.add(event) and self.ingest is not None:
+            self.ingest.hurry()
         if self._source is None:  # nobody writes it who would tell
             row = {name: getattr(event, name) for name in event.__dataclass_fields__}
             for alert in self._memory.tell({}, [row]).alerts:
@@ -311,6 +315,12 @@ class BudgetKeeper:
         self._made: dict[str, LedgerStore | MemoryStore] = {}
         self._ledgers: dict[str, Ledger] = {}
 
+    def _others_see(self) -> bool:
+        """Wait for a while until other processes see what this one has recorded; whether they do."""
+        if self.ingest is None or self.store() is self._memory or event_loop_runs():
+            return True
+        return self.ingest.seen_by_others(self._lock_wait() or LOCK_WAIT)
+
     def _release(self, event_ids: Sequence[str]) -> None:
         self.store().release(event_ids)
 
@@ -328,7 +338,3 @@ class BudgetKeeper:
                 error.__cause__ or error,
             )
             return {}
-
-
-def _nothing() -> None:
-    return None

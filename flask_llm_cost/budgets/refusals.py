@@ -20,6 +20,7 @@ _PERIODS = {
     "total": "in all",
 }
 _LOCKED = ("SQLITE_BUSY", "SQLITE_LOCKED")
+_ALLOW = "Budget(..., on_unavailable='allow') lets calls pass meanwhile."
 
 
 def exceeded(
@@ -56,18 +57,28 @@ def unavailable(budget: Budget, reason: str) -> BudgetUnavailableError:
 
     :param reason: the error's class and code.
     """
-    allow = "Budget(..., on_unavailable='allow') lets calls pass meanwhile."
     if any(code in reason for code in _LOCKED):
         message = (
             f"Budget {budget.name!r} cannot be checked: the SQLite database is locked ({reason}). Most often "
             "that is the app's own transaction: it has written something and not committed it yet. Call "
-            f"db.session.commit() before the LLM call, or use PostgreSQL or MySQL. {allow} Nothing was sent."
+            f"db.session.commit() before the LLM call, or use PostgreSQL or MySQL. {_ALLOW} Nothing was sent."
         )
     else:
         message = (
             f"Budget {budget.name!r} cannot be checked: its database does not answer ({reason}); "
-            f"flask llm-cost doctor says more. {allow} Nothing was sent."
+            f"flask llm-cost doctor says more. {_ALLOW} Nothing was sent."
         )
+    return BudgetUnavailableError(budget.name, message)
+
+
+def not_seen(budget: Budget) -> BudgetUnavailableError:
+    """The exception of calls that could not be written in time: no other process knows of them."""
+    message = (
+        f"Budget {budget.name!r} cannot be kept: calls that this process has made are not in the ledger yet, "
+        "so other processes do not see them. On SQLite that is most often the app's own transaction: call "
+        "db.session.commit() before the LLM call. Else flask llm-cost doctor says more. "
+        f"{_ALLOW} Nothing was sent."
+    )
     return BudgetUnavailableError(budget.name, message)
 
 

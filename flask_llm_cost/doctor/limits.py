@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 ALERTS_OF = timedelta(days=7)
 ALERTS_LATE = timedelta(hours=1)
 
+_UNSEEN = "Look for what keeps the database busy or locked; commit before LLM calls on SQLite."
 _MEND = "flask llm-cost budgets reconcile"
 
 
@@ -54,6 +55,9 @@ def budgets(runtime: Runtime, *, deep: bool) -> Iterator[Check]:
     counted = runtime.counters.snapshot()
     if passed := counted.get("budgets_passed_unchecked", 0):
         yield warn(name, f"Calls passed unchecked, {passed:,} times in this process.", _MEND)
+    if unseen := counted.get("budgets_passed_unseen", 0):
+        what = "Calls passed before earlier ones were written, where other processes could see them"
+        yield warn(name, f"{what}, {unseen:,} times in this process.", _UNSEEN)
     if over := sorted({status.budget for status in statuses if status.excess}):
         fix = "Look at their estimates: flask llm-cost budgets status"
         yield warn(name, f"Calls have cost more than was set aside for them: {', '.join(over)}.", fix)

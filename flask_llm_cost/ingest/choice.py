@@ -101,9 +101,16 @@ class DatabaseIngest:
 
     def hurry(self) -> None:
         """Other processes want to see what was accepted. Where it waits in memory it waits for the app."""
-        chosen = self._made.get(_CHOSEN)
-        if isinstance(chosen, JournalIngest):
-            chosen.hurry()
+        if isinstance(self._chosen, JournalIngest):
+            self._chosen.hurry()
+
+    def seen_by_others(self, timeout: float) -> bool:
+        """Wait until what was in a hurry is in the ledger, for at most ``timeout`` seconds; whether it is.
+
+        What finalizers have left comes along. Not in an event loop's thread.
+        """
+        self._catch_up()
+        return self._chosen is None or self._chosen.seen_by_others(timeout)
 
     @property
     def is_crowded(self) -> bool:

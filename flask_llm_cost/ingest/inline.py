@@ -63,6 +63,8 @@ class InlineIngest:
     mode = "inline"
     #: Why events are written this way, in words for the log and doctor.
     reason = "calls are written when their request ends"
+    #: Who writes at this moment.
+    _flushing_thread: int | None = None
 
     def __init__(
         self,
@@ -126,18 +128,38 @@ class InlineIngest:
         """
         return self._flush(timeout, SHORT_LOCK_WAIT if self._testing else timeout)
 
+    def seen_by_others(self, timeout: float) -> bool:
+        """Have what waits written in the background, and wait for at most ``timeout`` seconds; whether it is.
+
+        A receiver that was told of a call in the middle of a write does not wait for that.
+        """
+        if not self.pending or self._flushing_thread == threading.get_ident():
+            return True
+        written: list[bool] = []
+        thread = threading.Thread(
+            target=lambda: written.append(self.write_in_background()), name="llm-cost-inline-now", daemon=True
+        )
+        thread.start()
+        thread.join(timeout)
+        return written == [True]
+
     def _flush(self, timeout: float | None, lock_wait: float | None) -> bool:
         self._catch_up()
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         # Whoever holds the lock takes along what waits now; without a timeout there is nothing to hurry for.
         if not self._primitives.flushing.acquire(timeout=-1 if timeout is None else max(timeout, 0)):
             return False
+        self._flushing_thread = threading.get_ident()
         try:
-            while self._waiting and self._write_batch(lock_wait) and time.monotonic() < deadline:
-                pass
+            while self._waiting:
+                if not self._write_batch(lock_wait):
+                    return False
+                if time.monotonic() >= deadline:
+                    break
+            return not self._waiting
         finally:
+            self._flushing_thread = None
             self._primitives.flushing.release()
-        return self.pending == 0
 
     def context_ended(self) -> None:
         """Write now, if that disturbs nobody. Never raises: it is one of the host's teardown functions."""
@@ -149,13 +171,17 @@ class InlineIngest:
         except StorageError as error:
             self._log(error)
 
-    def write_in_background(self) -> None:
-        """What the background thread does; a connection shared with the host is left to the host's thread."""
+    def write_in_background(self) -> bool:
+        """What the background thread does; a connection shared with the host is left to the host's thread.
+
+        :returns: whether nothing waits any more.
+        """
         try:
             if not self._stopped and not shared_connection(self._source.get().engine):
-                self._flush(None, None)
+                return self._flush(None, None)
         except LLMCostError as error:
             self._log(error)
+        return False
 
     def close(self, timeout: float) -> None:
         """Write what waits, for at most ``timeout`` seconds, and stop the background thread."""

@@ -66,6 +66,7 @@ class JournalIngest:
         self._catch_up = catch_up
         self._judge = judge
         self._writer = Writer(self._round)
+        self._hurried = 0
         self._judged: tuple[tuple[Path, int], tuple[Slice, list[_Recorded], list[bytes]]] | None = None
         self._adopt_next = 0.0
         self._closed = False
@@ -97,7 +98,15 @@ class JournalIngest:
 
     def hurry(self) -> None:
         """Other processes want to see what was accepted: write it now."""
+        self._hurried = self._writer.next_round
         self._writer.hurry()
+
+    def seen_by_others(self, timeout: float) -> bool:
+        """Wait until what was in a hurry is written, for at most ``timeout`` seconds; whether it is."""
+        began = time.monotonic()
+        written = self._writer.stored(self._hurried, timeout)
+        left = max(0.0, timeout - (time.monotonic() - began))
+        return written and (not self._overflow.pending or self._overflow.seen_by_others(left))
 
     @property
     def is_crowded(self) -> bool:

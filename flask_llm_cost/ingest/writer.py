@@ -46,6 +46,8 @@ class Writer:
         self._begun = 0
         self._done = 0
         self._clean = True
+        self._last_clean = 0
+        self._worker: int | None = None
         self._failures = 0
         self._gathered = 0
         self._stopped = False
@@ -70,6 +72,30 @@ class Writer:
         if not self._failures:
             self._hurry.set()
 
+    @property
+    def next_round(self) -> int:
+        """The number of the round in which what is there by now is stored at the latest."""
+        return self._begun + 1
+
+    def stored(self, number: int, timeout: float) -> bool:
+        """Wait until what that round is about is stored, for at most ``timeout`` seconds; whether it is.
+
+        Whoever is storing does not wait for himself. Between attempts that fail nobody waits, but has the
+        next one begin.
+        """
+        if self._last_clean >= number or self._worker == threading.get_ident():
+            return True
+        thread = self._thread
+        if thread is None or not thread.is_alive():
+            return self._work_once()
+        with self._rounds:
+            if self._begun < number or self._rests:
+                self._begin_now()
+            self._rounds.wait_for(
+                lambda: self._last_clean >= number or self._rests or not thread.is_alive(), timeout
+            )
+            return self._last_clean >= number
+
     def run(self, timeout: float | None) -> bool:
         """Have a round begin now and wait for its end; whether everything that waited is stored."""
         if self._thread is None:
@@ -81,8 +107,7 @@ class Writer:
             return False  # a receiver of the host's flushes within a round
         with self._rounds:
             wanted = self._begun + 1
-            self._hurry.set()
-            self._awake.set()
+            self._begin_now()
             over = self._rounds.wait_for(lambda: self._done >= wanted or not thread.is_alive(), timeout)
             return over and self._clean
 
@@ -128,13 +153,26 @@ class Writer:
             with self._rounds:
                 self._begun += 1
                 self._gathered = 0
+            self._worker = threading.get_ident()
             clean = work()
+            self._worker = None
             self._failures = 0 if clean else self._failures + 1
             with self._rounds:
                 self._done = self._begun
                 self._clean = clean
+                if clean:
+                    self._last_clean = self._begun
                 self._rounds.notify_all()
         return clean
+
+    def _begin_now(self) -> None:
+        self._hurry.set()
+        self._awake.set()
+
+    @property
+    def _rests(self) -> bool:
+        """Whether an attempt has failed, and the next one is not due yet."""
+        return bool(self._failures) and self._done == self._begun
 
     def _backoff(self) -> float:
         longest = min(LONGEST_BACKOFF, BACKOFF * 2.0 ** min(self._failures - 1, 10))

@@ -1,11 +1,12 @@
 """What budgets cost, and by how much they are crossed by many processes at one limit.
 
 ``make bench-budgets``. Each worker is a process with an app of its own that has made and stored one call
-before; all share one database and one budget, whose limit is what 200 further calls cost. A call goes
-through the tracker's own transport of httpx to a provider that takes 20 ms and bills every call alike; its
-estimate is 1.43 times that. A worker goes on until it is refused over and over. Overshoot is what was spent
-over the limit once everything is written, in calls; it must be 0 for ``reserve``. ``gone`` are calls that
-were refused because the database did not tell.
+before; all share one database and one budget, whose limit is what 200 further calls cost (``--calls``). A
+call goes through the tracker's own transport of httpx to a provider that takes 20 ms and bills every call
+alike; its estimate is 1.43 times that. A worker goes on until it is refused over and over. Overshoot is
+what was spent over the limit once everything is written, in calls; it must be 0 for ``reserve``. ``gone`` are
+calls that were refused because the database did not tell. With ``--held`` somebody keeps all who count calls
+waiting for so many seconds meanwhile.
 
 Each server is one of the benchmark's own, which takes as many connections as are needed; with ``--shared``
 those of ``LLM_COST_TEST_POSTGRESQL_URL`` and ``..._MARIADB_URL`` are used.
@@ -51,16 +52,18 @@ from flask_llm_cost.runtime import runtime_of
 from tests.faults.outage import SERVERS
 from tests.faults.servers import running
 
-CALLS = 200
 #: What a call costs: 1,000 tokens of input and 500 of output.
 PRICES = {"openai/harbour-1": {"input": "1", "output": "2"}}
 COST = Decimal("0.002")
 ESTIMATE = COST * Decimal("1.43")
 PROVIDER_SECONDS = 0.02
+#: What holds up whoever counts calls.
+HOLDING = {"sqlite": "BEGIN IMMEDIATE"}
+HOLDING_THE_ROW = "UPDATE llm_cost_budgets SET calls = calls"
 #: A worker ends after so many refusals in a row, a moment apart.
 REFUSALS = 4
 PAUSE = 0.05
-#: Modes in which nobody is refused: each worker makes its share of 250 calls.
+#: Modes in which nobody is refused: each worker makes its share of the calls, and a quarter more.
 UNLIMITED = ("none", "notify")
 MODES = ("none", "notify", "raise", "block", "reserve")
 #: That a worker may need at a time: its writer's, that of its budgets, and one of whoever looks after leases.
@@ -87,6 +90,20 @@ class Provider(httpx.BaseTransport):
 
 
 @dataclass(frozen=True)
+class Load:
+    """How many processes there are, how many calls the limit is for, and how long writing is held up."""
+
+    workers: int
+    calls: int
+    held_seconds: float
+
+    @property
+    def limit(self) -> Decimal:
+        """In USD. Each worker has made one call before."""
+        return COST * (self.calls + self.workers)
+
+
+@dataclass(frozen=True)
 class Worker:
     """What one process saw. Times are in milliseconds, without the provider's."""
 
@@ -96,7 +113,7 @@ class Worker:
     added_ms: list[float]
 
 
-def make_app(url: str, mode: str, folder: str, workers: int) -> tuple[Flask, SQLAlchemy, LLMCostTracker]:
+def make_app(url: str, mode: str, folder: str, limit: Decimal) -> tuple[Flask, SQLAlchemy, LLMCostTracker]:
     app = Flask("harbour", instance_path=folder)
     app.config.update(
         SQLALCHEMY_DATABASE_URI=url,
@@ -108,17 +125,16 @@ def make_app(url: str, mode: str, folder: str, workers: int) -> tuple[Flask, SQL
     budgets = []
     if mode != "none":
         enforcement: Any = mode
-        limit = COST * (CALLS + workers)
         budgets = [
             Budget("bench", limit, "total", enforcement=enforcement, estimate=lambda request: ESTIMATE)
         ]
     return app, db, LLMCostTracker(app, db, budgets=budgets)
 
 
-def work(url: str, mode: str, folder: str, workers: int, barrier: Any, results: Any) -> None:
+def work(url: str, mode: str, folder: str, load: Load, barrier: Any, results: Any) -> None:
     """One process: ask until refused for good, or for its share of calls where nobody refuses."""
-    app, _, tracker = make_app(url, mode, folder, workers)
-    calls = max(1, CALLS * 5 // 4 // workers)
+    app, _, tracker = make_app(url, mode, folder, load.limit)
+    calls = max(1, load.calls * 5 // 4 // load.workers)
     sent = refused = in_a_row = 0
     gone: Counter[str] = Counter()
     added: list[float] = []
@@ -152,43 +168,53 @@ def work(url: str, mode: str, folder: str, workers: int, barrier: Any, results: 
     results.put((Worker(sent, refused, gone, added), ended))
 
 
-def run(url: str, mode: str, workers: int) -> dict[str, Any]:
+def run(url: str, mode: str, load: Load) -> dict[str, Any]:
     """One line of the table."""
     folder = tempfile.mkdtemp(prefix="llm-cost-bench-")
     try:
-        app, db, _ = make_app(url, mode, folder, workers)
+        app, db, _ = make_app(url, mode, folder, load.limit)
         with app.app_context():
             db.drop_all()
             db.create_all()
             db.engine.dispose()
         context = multiprocessing.get_context("fork")
-        barrier, results = context.Barrier(workers + 1), context.Queue()
+        barrier, results = context.Barrier(load.workers + 1), context.Queue()
         processes = [
-            context.Process(target=work, args=(url, mode, folder, workers, barrier, results))
-            for _ in range(workers)
+            context.Process(target=work, args=(url, mode, folder, load, barrier, results))
+            for _ in range(load.workers)
         ]
         for process in processes:
             process.start()
         barrier.wait()
         began = time.perf_counter()
+        if load.held_seconds:
+            hold_up(url, load.held_seconds)
         found = [results.get() for _ in processes]
         for process in processes:
             process.join()
-        return summary(
-            app, mode, workers, [each for each, _ in found], max(ended for _, ended in found) - began
-        )
+        seconds = max(ended for _, ended in found) - began
+        return summary(app, mode, load, [each for each, _ in found], seconds)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def summary(app: Flask, mode: str, workers: int, found: list[Worker], seconds: float) -> dict[str, Any]:
+def hold_up(url: str, seconds: float) -> None:
+    """Keep whoever counts calls waiting for so long."""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT" if url.startswith("sqlite") else None)
+    with engine.connect() as connection:
+        connection.execute(text(HOLDING.get(engine.dialect.name, HOLDING_THE_ROW)))
+        time.sleep(seconds)
+    engine.dispose()
+
+
+def summary(app: Flask, mode: str, load: Load, found: list[Worker], seconds: float) -> dict[str, Any]:
     runtime = runtime_of(app)
     assert runtime is not None
     runtime.flush(30)
     added = sorted(ms for worker in found for ms in worker.added_ms) or [0.0]
     line = {
         "mode": mode,
-        "workers": workers,
+        "workers": load.workers,
         "sent": sum(worker.sent for worker in found),
         "refused": sum(worker.refused for worker in found),
         "gone": sum(worker.gone.total() for worker in found),
@@ -199,8 +225,7 @@ def summary(app: Flask, mode: str, workers: int, found: list[Worker], seconds: f
     }
     with app.app_context():
         spent = runtime.calls.total_cost() or Decimal(0)
-    limit = COST * (CALLS + workers)
-    line["overshoot"] = round(max(Decimal(0), spent - limit) / COST) if mode not in UNLIMITED else ""
+    line["overshoot"] = round(max(Decimal(0), spent - load.limit) / COST) if mode not in UNLIMITED else ""
     if runtime.budgets is not None:
         (status,) = runtime.budgets.statuses(datetime.now(UTC))
         drift = [
@@ -255,6 +280,8 @@ def main() -> None:
     parser.add_argument("--workers", default="16,64,128")
     parser.add_argument("--modes", default=",".join(MODES))
     parser.add_argument("--databases", default="sqlite,postgresql,mariadb")
+    parser.add_argument("--calls", type=int, default=200, help="what so many calls cost is the limit")
+    parser.add_argument("--held", type=float, default=0, help="seconds")
     parser.add_argument("--shared", action="store_true", help="use the servers that the tests use")
     asked = parser.parse_args()
     logging.getLogger("flask_llm_cost").disabled = True  # each of many processes would say the same
@@ -267,7 +294,7 @@ def main() -> None:
             for mode in asked.modes.split(","):
                 for number in workers:
                     with database(kind, address) as url:
-                        line = run(url, mode, number)
+                        line = run(url, mode, Load(number, asked.calls, asked.held))
                     failed |= (mode == "reserve" and bool(line["overshoot"])) or line.get("exact") == "NO"
                     print("".join(f"{line.get(column, '')!s:>12}" for column in COLUMNS), flush=True)
                     if line["why"]:
