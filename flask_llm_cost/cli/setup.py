@@ -145,7 +145,7 @@ def _echo_lines(app: Flask, runtime: Runtime, prices: Path | None) -> None:
     click.secho("In your app", bold=True)
     click.echo("  The tracker is there.")
     if runtime.config.dashboard and runtime.authorize is None:
-        click.echo("  Say who may see the dashboard, which is shut outside of debugging:")
+        click.echo("  Say in its line who may see the dashboard, which is shut outside of debugging:")
         _echo_code(f"tracker.init_app(app, {_authorize(app)})")
     elif runtime.config.dashboard:
         click.echo(f"  The dashboard is at {runtime.config.url_prefix}/, for whom authorize lets in.")

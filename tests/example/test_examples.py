@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from openai import OpenAI
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 KEYS = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL")
@@ -53,6 +54,25 @@ def test_the_quickstart_prints_a_report_of_its_three_questions(tmp_path: Path) -
         ["1", "0"],
         ["3", "0"],
     ]
+
+
+def test_the_stand_in_says_what_to_export_and_answers() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "stand_in"], cwd=EXAMPLES, stdout=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stdout is not None
+        try:
+            told = "".join(run.stdout.readline() for _ in range(2))
+            exported = dict(re.findall(r"(\w+)=(\S+)", told))
+            assert set(exported) == set(KEYS)
+            client = OpenAI(api_key=exported["OPENAI_API_KEY"], base_url=exported["OPENAI_BASE_URL"])
+            answer = client.chat.completions.create(
+                model="gpt-5-mini", messages=[{"role": "user", "content": "Hello"}]
+            )
+            assert "stand-in" in str(answer.choices[0].message.content)
+            client.close()
+        finally:
+            run.terminate()
 
 
 def test_async_views_tag_each_task_and_record_a_stream_that_is_left(tmp_path: Path) -> None:
