@@ -10,6 +10,7 @@ import click
 
 from ..reconciliation import Comparison
 from ..reconciliation import Row
+from ..wording import UNKNOWN
 from ..wording import plural
 from . import words
 from .output import Cell
@@ -27,6 +28,7 @@ _STATES = {
     "drift": "drift",
     "only_provider": "not in the ledger",
     "only_ours": "not on the bill",
+    "unknown": "cost unknown",
     "not_compared": "not compared",
     "differs": "differs",
 }
@@ -41,7 +43,11 @@ def _percent(value: Cell) -> str:
 
 
 def _amount(value: Cell) -> str:
-    return "none" if value is None else words.plain_amount(value)
+    return value if isinstance(value, str) else "none" if value is None else words.plain_amount(value)
+
+
+def _tolerance(value: Cell) -> str:
+    return "" if value is None else words.plain_amount(value)
 
 
 def _difference(value: Cell) -> str:
@@ -52,13 +58,17 @@ def _count(value: Cell) -> str:
     return "none" if value is None else words.quantity(value)
 
 
+def _more_or_less(value: Cell) -> str:
+    return f"+{words.quantity(value)}" if isinstance(value, Decimal) and value > 0 else _count(value)
+
+
 _KEY = (Column("provider", "Provider"), Column("currency", "Currency"))
 _AMOUNTS = (
     Column("provider_amount", "Provider says", _amount, number=True),
     Column("our_amount", "Ledger says", _amount, number=True),
     Column("difference", "Difference", _difference, number=True),
     Column("percent", "%", _percent, number=True),
-    Column("tolerance", "Rounding up to", _amount, number=True),
+    Column("tolerance", "Rounding up to", _tolerance, number=True),
     Column("calls", "Calls", words.count, number=True),
     Column("unknown_calls", "Unknown cost", words.count, number=True),
     Column("state", "State", _in_words),
@@ -66,7 +76,7 @@ _AMOUNTS = (
 _QUANTITIES = (
     Column("provider_quantity", "Provider says", _count, number=True),
     Column("our_quantity", "Ledger says", _count, number=True),
-    Column("difference", "Difference", _count, number=True),
+    Column("difference", "Difference", _more_or_less, number=True),
     Column("percent", "%", _percent, number=True),
     Column("state", "State", _in_words),
 )
@@ -147,7 +157,15 @@ def _echo(found: Comparison, unmatched: bool) -> None:
 def _echo_rows(title: str, keys: Mapping[str, str], rows: Sequence[Row], empty: str = "none") -> None:
     click.echo()
     columns = (*_KEY, *(Column(name, label, _key_word) for name, label in keys.items()), *_AMOUNTS)
-    echo_table(Table("rows", title, columns, [_cells(keys, row) for row in rows], empty))
+    echo_table(Table("rows", title, columns, [_read(keys, row) for row in rows], empty))
+
+
+def _read(keys: Mapping[str, str], row: Row) -> dict[str, Cell]:
+    """The cells to be read: calls of which no cost is known are not none."""
+    cells = _cells(keys, row)
+    if row.our_amount is None and row.unknown_calls:
+        cells["our_amount"] = UNKNOWN
+    return cells
 
 
 def _key_word(value: Cell) -> str:
@@ -174,17 +192,9 @@ def _echo_usage(found: Comparison) -> None:
 
 
 def _verdict(found: Comparison) -> str:
-    limits = found.thresholds
-    percent, amount, rounding = (
-        words.plain_amount(each) for each in (limits.percent, limits.amount, limits.tolerance)
-    )
-    told = (
-        f"more than {percent} %, {amount} and what rounding explains ({rounding}, or half of the bill's last "
-        "digit for each line)"
-    )
     if not found.totals:
         return "Nothing could be compared."
-    return f"{'Drift' if found.drifts else 'No drift'}: {told}."
+    return f"The ledger and the bill {'differ' if found.drifts else 'agree'}. {found.thresholds}"
 
 
 def _document(found: Comparison) -> Mapping[str, JSONValue]:

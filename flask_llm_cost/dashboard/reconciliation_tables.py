@@ -11,8 +11,6 @@ from ..reconciliation import Comparison
 from ..reconciliation import ImportState
 from ..reconciliation import Quantity
 from ..reconciliation import Row as Compared
-from ..wording import money_digits
-from ..wording import plain_digits
 from .formats import Shown
 from .formats import day
 from .formats import exact_money
@@ -32,12 +30,14 @@ STATES = {
     "drift": ("drift", "error"),
     "only_provider": ("not in the ledger", "error"),
     "only_ours": ("not on the bill", "error"),
+    "unknown": ("cost unknown", ""),
     "not_compared": ("not compared", ""),
     "differs": ("differs", ""),
 }
 _NOT_TOLD = "(not told)"
 #: One side has nothing there, which is no amount of zero.
 _NONE = Cell(text="none", muted=True, absent=True)
+_UNKNOWN = Cell(text="unknown", muted=True, absent=True)
 
 
 def compared_table(
@@ -71,12 +71,14 @@ def compared_table(
 def _compared(row: Compared, side: LedgerSide) -> Row:
     words, tone = STATES[row.state]
     calls, unknown = side.calls(row), side.calls(row, unknown=True) if row.unknown_calls else ""
+    is_unknown = row.our_amount is None and row.unknown_calls
+    ours = _UNKNOWN if is_unknown else _amount(row.our_amount, row.currency)
     return (
         Cell(text=row.provider),
         Cell(text=row.currency),
         *(_key(value) for value in row.key),
         _amount(row.provider_amount, row.currency),
-        replace(_amount(row.our_amount, row.currency), href=calls),
+        replace(ours, href=calls),
         _amount(row.difference, row.currency, signed=True),
         _percent(row.percent),
         _amount(row.tolerance, row.currency),
@@ -88,6 +90,12 @@ def _compared(row: Compared, side: LedgerSide) -> Row:
 
 def _count(value: Decimal | None) -> Cell:
     return _NONE if value is None else Cell.of(number(value))
+
+
+def _more_or_less(value: Decimal | None) -> Cell:
+    if not value:
+        return _count(value)
+    return Cell(text=signed(value, number(abs(value))), value=value)
 
 
 def _percent(value: Decimal | None) -> Cell:
@@ -134,7 +142,8 @@ def usage_table(labels: Sequence[str], rows: Sequence[Quantity], most: int | Non
             Cell(text=row.provider),
             *(_key(value) for value in row.key),
             Cell(text=row.component, code=True),
-            *(_count(value) for value in (row.provider_quantity, row.our_quantity, row.difference)),
+            *(_count(value) for value in (row.provider_quantity, row.our_quantity)),
+            _more_or_less(row.difference),
             Cell(text=STATES[row.state][0], value=row.state, muted=row.state == "not_compared"),
         )
         for row in rows[:most]
@@ -192,14 +201,3 @@ def imports_table(found: Sequence[ImportState]) -> Table | None:
         for each in found
     )
     return aligned(Table(name="imports", caption="Imports", columns=columns, rows=cells))
-
-
-def limits_in_words(found: Comparison) -> str:
-    """The thresholds as a sentence."""
-    limits = found.thresholds
-    amount, rounding = money_digits(limits.amount), money_digits(limits.tolerance)
-    return (
-        f"Drift is a difference of more than {plain_digits(limits.percent)} % of the bill, more than "
-        f"{amount}, and more than rounding explains: {rounding}, or half of the last digit of each line of "
-        "the bill."
-    )

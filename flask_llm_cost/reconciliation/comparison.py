@@ -145,9 +145,7 @@ def _add(found: Comparison, connection: Connection, covered: Coverage, most: int
                 "judged. See the page on reconciliation for what can be matched."
             )
         lost = [
-            row
-            for row in _rows(found, connection, covered, FINEST)
-            if row.currency == "USD" and (row.provider_amount is None or row.our_amount is None)
+            row for row in _rows(found, connection, covered, FINEST) if row.currency == "USD" and row.is_alone
         ]
         lost.sort(key=lambda row: row.size, reverse=True)
         found.unmatched_count += len(lost)

@@ -124,6 +124,8 @@ def _places(name: str, headers: Sequence[str], columns: Mapping[str, str]) -> di
     if problems:
         told = ", ".join(repr(header) for header in headers) or "none"
         named = f"The file's columns: {told}. Name one with --column NAME=COLUMN."
+        if len(headers) == 1 and (";" in headers[0] or "\t" in headers[0]):
+            named = f"The file's only column is {told}: columns are separated by commas."
         raise InvoiceFileError(name, (*problems, named))
     return places
 

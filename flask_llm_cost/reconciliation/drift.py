@@ -9,6 +9,8 @@ from decimal import Decimal
 from typing import Literal
 
 from ..money import EXACT
+from ..wording import money_digits
+from ..wording import plain_digits
 from .sides import Key
 from .sides import Recorded
 from .sides import Told
@@ -19,7 +21,7 @@ TOLERANCE = Decimal("0.01")
 #: Per cent of the provider's amount.
 THRESHOLD = Decimal(5)
 
-State = Literal["agrees", "drift", "only_provider", "only_ours", "not_compared"]
+State = Literal["agrees", "drift", "only_provider", "only_ours", "unknown", "not_compared"]
 _FOUR_DIGITS = Decimal("0.0001")
 
 
@@ -36,15 +38,25 @@ class Thresholds:
     amount: Decimal = Decimal(0)
     tolerance: Decimal = TOLERANCE
 
+    def __str__(self) -> str:
+        amount = f" more than {money_digits(self.amount)}," if self.amount else ""
+        return (
+            f"Drift is a difference of more than {plain_digits(self.percent)} % of the bill,{amount} and "
+            f"more than rounding explains: {money_digits(self.tolerance)}, or half of the last digit of each "
+            "line of the bill."
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One key of a comparison.
 
-    :param provider_amount: ``None`` where the provider tells nothing of it; ``our_amount`` likewise.
+    :param provider_amount: ``None`` where the provider tells nothing of it.
+    :param our_amount: ``None`` where the ledger has no calls of it, or none of them has a known cost.
     :param difference: ours less theirs.
     :param percent: of theirs; ``None`` where that is nothing.
-    :param tolerance: up to which difference this row was taken to agree.
+    :param tolerance: up to which difference this row was taken to agree; ``None`` where it was not judged.
+    :param state: ``unknown`` where the bill has nothing of calls of which no cost is known.
     :param lines: how many lines of the provider it is made of.
     :param unknown_calls: calls, or their line items, without a whole known cost: ours is too low by theirs.
     """
@@ -56,7 +68,7 @@ class Row:
     our_amount: Decimal | None
     difference: Decimal | None
     percent: Decimal | None
-    tolerance: Decimal
+    tolerance: Decimal | None
     state: State
     lines: int = 0
     calls: int = 0
@@ -66,6 +78,11 @@ class Row:
     def drifts(self) -> bool:
         """Whether the difference is over the thresholds."""
         return self.state in ("drift", "only_provider", "only_ours")
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether one of the sides has nothing of it."""
+        return not self.lines or not self.calls
 
     @property
     def size(self) -> Decimal:
@@ -92,7 +109,7 @@ def compared(
         for key in keys
     ]
     rows += [
-        Row(provider, other, key, told.amount, None, None, None, told.rounding, "not_compared", told.lines)
+        Row(provider, other, key, told.amount, None, None, None, None, "not_compared", told.lines)
         for (other, key), told in theirs.items()
         if other != currency
     ]
@@ -116,9 +133,11 @@ def _row(
     over = abs(difference) > max(tolerance, thresholds.amount) and (
         percent is None or abs(difference) * 100 > thresholds.percent * abs(theirs)
     )
+    is_known = recorded is not None and bool(recorded.amount or not recorded.unknown)
+    is_judged = matchable and (is_known or told is not None)
     state: State = "agrees"
-    if not matchable:
-        state = "not_compared"
+    if not is_judged:
+        state = "unknown" if matchable else "not_compared"
     elif over:
         state = "only_ours" if told is None else "only_provider" if recorded is None else "drift"
     return Row(
@@ -126,10 +145,10 @@ def _row(
         currency=currency,
         key=key,
         provider_amount=None if told is None else theirs,
-        our_amount=None if recorded is None else ours,
-        difference=difference if matchable else None,
-        percent=percent if matchable else None,
-        tolerance=tolerance,
+        our_amount=ours if is_known else None,
+        difference=difference if is_judged else None,
+        percent=percent if is_judged else None,
+        tolerance=tolerance if is_judged else None,
         state=state,
         lines=told.lines if told else 0,
         calls=recorded.calls if recorded else 0,

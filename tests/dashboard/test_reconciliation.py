@@ -68,6 +68,16 @@ def test_both_sides_and_what_has_no_counterpart_are_shown(billed: Flask) -> None
     assert "<b>odd" not in html
 
 
+def test_calls_of_unknown_cost_show_no_amount(billed: Flask) -> None:
+    unknown = {"total_cost": None, "cost_status": "unknown", "line_items": ()}
+    at = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    write(billed, [event(occurred_at=at, provider="openai", model="nobody-knows", **unknown)])
+    table = read(get(billed, f"/reconciliation?{MARCH}&by=model").text).table("rows")
+    [row] = [row for row in table.rows() if "nobody-knows" in row]
+
+    assert row[3:] == ["none", "unknown", "none", "none", "none", "1", "1", "cost unknown"]
+
+
 def test_every_table_can_be_taken_away_as_csv_and_json(billed: Flask) -> None:
     page = read(get(billed, f"/reconciliation?{MARCH}&by=model").text)
     captions = [caption.attributes["id"] for caption in page.all("caption")]

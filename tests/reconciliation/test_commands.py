@@ -56,7 +56,7 @@ def test_import_and_diff_from_end_to_end(stored: CommandApp, server: AdminServer
     text = stored.run("reconcile", "diff", *DAYS, "--by", "day", "--by", "model")
     assert text.exit_code == 0, text.output
     assert "2026-03-02" in text.stdout
-    assert "No drift: more than 5.00 %" in text.stdout
+    assert "agree. Drift is a difference of more than 5 % of the bill, and more than rounding" in text.stdout
     assert "unknown" not in text.stdout.replace("Unknown cost", "")
     told = json.loads(stored.run("reconcile", "diff", *DAYS, "--by", "day", "--format", "json").stdout)
     assert [Decimal(row["difference"]) for row in told["rows"]] == [0, 0, Decimal("0.01")]
@@ -77,11 +77,23 @@ def test_drift_exits_1_and_shows_what_has_no_counterpart(app: CommandApp, tmp_pa
     found = app.run("reconcile", "diff", *DAYS)
 
     assert found.exit_code == 1
-    assert "Drift: more than" in found.stdout
+    assert "The ledger and the bill differ." in found.stdout
     assert "--unmatched shows them" in found.stdout
     assert "gpt-5 " in app.run("reconcile", "diff", *DAYS, "--unmatched").stdout
     assert app.run("reconcile", "diff", *DAYS, "--threshold", "60").exit_code == 0
-    assert app.run("reconcile", "diff", *DAYS, "--threshold-amount", "4").exit_code == 0
+    bounded = app.run("reconcile", "diff", *DAYS, "--threshold-amount", "4")
+    assert (bounded.exit_code, "more than 4.00, and" in bounded.stdout) == (0, True)
+
+
+def test_calls_of_unknown_cost_are_said_to_be_unknown(app: CommandApp, tmp_path: Path) -> None:
+    bill(app, tmp_path, "date,amount,model\n2026-03-01,3,gpt-5-mini\n")
+    call(app, 1, "3")
+    call(app, 1, None, model="nobody-knows")
+    found = app.run("reconcile", "diff", *DAYS, "--by", "model")
+
+    [row] = [line for line in found.stdout.splitlines() if "nobody-knows" in line]
+    assert " ".join(row.split()) == "openai USD nobody-knows none unknown 1 1 cost unknown"
+    assert found.exit_code == 0
 
 
 @pytest.mark.parametrize(

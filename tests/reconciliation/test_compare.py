@@ -232,6 +232,24 @@ def test_calls_without_a_known_cost_are_counted_beside_the_difference(
     assert (total.our_amount, total.calls, total.unknown_calls, total.state) == (2, 2, 1, "drift")
 
 
+def test_an_unknown_cost_is_no_amount_of_zero(app: CommandApp, tmp_path: Path) -> None:
+    """Beside nothing on the bill it agrees with nothing; beside an amount it is what the ledger lacks."""
+    bill(app, tmp_path, "date,amount,model\n2026-03-01,5,billed\n")
+    call(app, 1, None, model="billed")
+    call(app, 1, None, model="not-billed")
+    found = found_of(app, by=("model",))
+
+    assert [
+        (*row.key, row.provider_amount, row.our_amount, row.difference, row.state) for row in found.rows
+    ] == [
+        ("billed", 5, None, -5, "drift"),
+        ("not-billed", None, None, None, "unknown"),
+    ]
+    assert found.remarks == [
+        "openai: no costs are imported of 2026-03-02 to 2026-03-03; these days are not compared."
+    ]
+
+
 def test_quantities_are_compared_by_component(
     stored: CommandApp, server: AdminServer, importer: Importer, tmp_path: Path
 ) -> None:

@@ -88,6 +88,7 @@ def test_a_byte_order_mark_and_crlf_do_not_matter(ledger: Ledger, tmp_path: Path
         ("date,amount\n2026-03-01\n", "Line 2 has not as many cells as the header"),
         ("date,amount\n2026-03-01,1,2\n", "Line 2 has not as many cells as the header"),
         ("when,amount\n2026-03-01,1\n", r"no column 'date'\..*columns: 'when', 'amount'\. Name one with"),
+        ("date;amount\n2026-03-01;1,50\n", "only column is 'date;amount': columns are separated by commas"),
         ("date,model\n2026-03-01,x\n", "neither a column 'amount' nor 'quantity'"),
         ("date,cost,amount\n2026-03-01,1,1\n", "both 'cost' and 'amount' are 'amount'"),
         ("date,amount\n", "no line in it below the header"),

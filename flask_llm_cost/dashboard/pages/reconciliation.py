@@ -31,7 +31,6 @@ from ..parameters import read_parameters
 from ..reconciliation_tables import apart_table
 from ..reconciliation_tables import compared_table
 from ..reconciliation_tables import imports_table
-from ..reconciliation_tables import limits_in_words
 from ..reconciliation_tables import usage_table
 from ..responses import Place
 from ..responses import page
@@ -75,10 +74,10 @@ def reconciliation() -> Response:
         "inputs": _inputs(given, sorted({each.provider for each in known})),
         "drifts": found.drifts,
         "verdict": _verdict(found),
-        "limits": limits_in_words(found),
+        "limits": str(found.thresholds),
         "remarks": found.remarks,
         "cut": f"{most:,}" if most and max(len(found.rows), len(found.usage)) > most else "",
-        "unmatched_count": plural(found.unmatched_count, "row"),
+        "unmatched": _unmatched(found),
         "tables": offered(tables, _PLACE, given),
     }
     return page("reconciliation.html", context)
@@ -160,6 +159,13 @@ def _inputs(given: Mapping[str, str], providers: list[str]) -> tuple[Input, ...]
             closed=True,
         ),
     )
+
+
+def _unmatched(found: Comparison) -> str:
+    """How many rows have no counterpart, where the page shows some of them."""
+    if found.unmatched_count <= len(found.unmatched):
+        return ""
+    return f"{plural(found.unmatched_count, 'row')} in all; the largest are shown, the files have all."
 
 
 def _verdict(found: Comparison) -> str:
