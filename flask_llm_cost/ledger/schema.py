@@ -39,6 +39,7 @@ _COLUMNS = plain_table(
 
 _CREATE = "flask llm-cost setup, or db.create_all() in an app context"
 _MIGRATE = "flask db migrate && flask db upgrade"
+_BEGIN_MIGRATIONS = f"flask db init && {_MIGRATE}, with Flask-Migrate"
 _UPGRADE = "flask llm-cost migrations && flask db upgrade"
 _UPGRADE_PACKAGE = "pip install --upgrade flask-llm-cost"
 
@@ -118,9 +119,9 @@ def create_tables(engine: Engine) -> None:
 
 def _fix(live: Mapping[str, object], version: str | None, columns_differ: bool) -> str:
     """The command: our own revisions where the tables are older than this version, else a generated one."""
-    if _ALEMBIC in live and (version is None or int(version) < SCHEMA_VERSION):
-        return _UPGRADE
-    return _MIGRATE if _ALEMBIC in live or columns_differ else _CREATE
+    if _ALEMBIC in live:
+        return _UPGRADE if version is None or int(version) < SCHEMA_VERSION else _MIGRATE
+    return _BEGIN_MIGRATIONS if columns_differ else _CREATE
 
 
 def _live_columns(connection: Connection) -> dict[str, dict[str, Mapping[str, Any]]]:

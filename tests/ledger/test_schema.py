@@ -48,7 +48,7 @@ def test_a_missing_column_is_named(ledger: Ledger) -> None:
     _run(ledger, "ALTER TABLE llm_cost_calls DROP COLUMN total_tokens")
     report = ledger.check_schema()
     assert report.problems == ("Column llm_cost_calls.total_tokens is missing.",)
-    assert report.fix == "flask db migrate && flask db upgrade"
+    assert report.fix == "flask db init && flask db migrate && flask db upgrade, with Flask-Migrate"
 
 
 def test_a_newer_schema_asks_for_a_newer_package(ledger: Ledger) -> None:
