@@ -27,6 +27,13 @@ PHONE, DESK = 390, 1280
 LOOKS: tuple[tuple[Scheme, int], ...] = (("light", DESK), ("dark", DESK), ("light", PHONE), ("dark", PHONE))
 #: How many pixels of a page stand out of the screen.
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+#: The captions of tables that run into the links beside them.
+COVERED = """[...document.querySelectorAll(".tabled")].flatMap((tabled) => {
+  const links = tabled.querySelector(".downloads"), caption = tabled.querySelector("caption > span")
+  if (!links || !caption || links.getClientRects().length === 0) return []
+  const [a, b] = [links.firstElementChild.getBoundingClientRect(), caption.getBoundingClientRect()]
+  return a.left < b.right && a.top < b.bottom && b.top < a.bottom ? [caption.textContent] : []
+})"""
 
 #: Every page with something of its own to draw, for a ledger of :func:`tests.dashboard.ledgers.month`.
 PAGES = (

@@ -15,6 +15,7 @@ import pytest
 from flask_talisman import Talisman
 
 from flask_llm_cost.events import Event
+from tests.dashboard.browsers import COVERED
 from tests.dashboard.browsers import DESK
 from tests.dashboard.browsers import LOOKS
 from tests.dashboard.browsers import PHONE
@@ -73,6 +74,7 @@ def test_pages_are_drawn_without_a_violation_and_fit_every_screen(
     paths = (
         "/",
         "/insight",
+        "/insight/what-if?as=openai/gpt-5-mini",
         "/models",
         "/tags/feature",
         "/users",
@@ -93,6 +95,7 @@ def test_pages_are_drawn_without_a_violation_and_fit_every_screen(
                 page.emulate_media(color_scheme=scheme)
                 page.set_viewport_size({"width": width, "height": 900})
                 assert page.evaluate(WIDER) == 0, f"{path} is wider than {width} pixels"
+                assert page.evaluate(COVERED) == [], path
         assert said == []
 
 
