@@ -15,6 +15,7 @@ from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Any
 
 from ..events import Attribution
@@ -43,32 +44,10 @@ _ITEM_AMOUNTS = ("quantity", "rate", "cost")
 _item_values = attrgetter(*_ITEM_NAMES)
 
 
-#: What stands of a sighting in a list, in this order; further ones come last.
-_SEEN = (
-    "call.event_id",
-    "call.service",
-    "call.start.provider",
-    "call.start.operation",
-    "call.start.requested_model",
-    "call.start.requested_mode",
-    "call.start.stream",
-    "call.start.regional",
-    "call.attribution.user_id",
-    "call.attribution.request_type",
-    "call.attribution.trackable_type",
-    "call.attribution.trackable_id",
-    "call.attribution.endpoint",
-    "route.protocol",
-    "answer.source",
-    "http_status",
-    "provider_account",
-    "attempts",
-    "latency_ms",
-    "time_to_first_token_ms",
-)
-#: The names of what was kept of an answer, and what stands beside it.
+#: How many values stand of a sighting in a list; further ones come last.
+_SEEN = 12
+#: The names of what was kept of an answer.
 _KEPT = {"excerpt", "kept"}
-_BESIDE = {"seen", "at", "tags"}
 #: In JSON, a text that is longer than a name is.
 _LONG = re.compile(r'"[^"]{65}')
 
@@ -109,12 +88,12 @@ def encode_sighting(sighting: Sighting) -> bytes | None:
     text = _counts(values)
     if "\\" in text or _LONG.search(text):
         return None  # somebody's words, perhaps: an escaped quote would end the text that it stands in
-    who = call.attribution
     seen = (
         call.event_id,
         call.service,
-        *call.start,
-        *who[1:],
+        call.occurred_at.isoformat(),
+        call.start,
+        call.attribution,
         sighting.route.protocol,
         answer.source,
         sighting.http_status,
@@ -123,8 +102,7 @@ def encode_sighting(sighting: Sighting) -> bytes | None:
         sighting.latency_ms,
         sighting.time_to_first_token_ms,
     )
-    told = _strict({"seen": seen, "at": call.occurred_at.isoformat(), "tags": dict(who.tags)})
-    return f'{told[:-1]},"{what}":{text}}}'.encode("ascii")
+    return f'{{"seen":{_strict(seen)},"{what}":{text}}}'.encode("ascii")
 
 
 def decode(record: bytes) -> Event | Sighting:
@@ -157,35 +135,35 @@ def decode(record: bytes) -> Event | Sighting:
 
 def _sighting(told: dict[str, Any]) -> Sighting:
     try:
-        if len(told["seen"]) > len(_SEEN) or not told.keys() <= _KEPT | _BESIDE:
-            raise NewerRecord(f"a sighting of {len(told['seen'])} values, {', '.join(sorted(told))}")
-        seen = dict(zip(_SEEN, told["seen"], strict=True))
-        start = CallStart(**_part(seen, "call.start."))
+        if not told.keys() <= {"seen", *_KEPT}:
+            raise NewerRecord(f"a sighting with {', '.join(sorted(told))}")
+        ((what, kept),) = ((name, told[name]) for name in _KEPT & told.keys())
+        event_id, service, at, start, who, protocol, source, *arrived = _all(told["seen"], _SEEN)
+        start = CallStart(*_all(start, len(CallStart._fields)))
+        tags, *rest = _all(who, len(Attribution._fields))
         call = OpenCall(
-            event_id=seen["call.event_id"],
-            service=seen["call.service"],
-            occurred_at=datetime.fromisoformat(told["at"]),
+            event_id=event_id,
+            service=service,
+            occurred_at=datetime.fromisoformat(at),
             started_ns=0,
             start=start,
-            attribution=Attribution(tags=dict(told["tags"]), **_part(seen, "call.attribution.")),
+            attribution=Attribution(dict(tags), *rest),
         )
-        route = Route(start.provider, start.operation, seen["route.protocol"], "usage")
-        (what,) = told.keys() & _KEPT
-        return Sighting(
-            call=call,
-            route=route,
-            asked=RequestFacts(start.requested_model, start.stream, start.requested_mode),
-            answer=_answer(route, what, dict(told[what]), seen["answer.source"]),
-            **{name: value for name, value in seen.items() if "." not in name},
-        )
+        route = Route(start.provider, start.operation, protocol, "usage")
+        asked = RequestFacts(start.requested_model, start.stream, start.requested_mode)
+        return Sighting(call, route, asked, _answer(route, what, dict(kept), source), *arrived)
     except NewerRecord:
         raise
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BadRecord(f"no sighting ({type(error).__name__})") from error
 
 
-def _part(seen: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    return {name.removeprefix(prefix): value for name, value in seen.items() if name.startswith(prefix)}
+def _all(values: list[Any], count: int) -> list[Any]:
+    if len(values) > count:
+        raise NewerRecord(f"{len(values)} values in place of {count}")
+    if len(values) < count:
+        raise ValueError(f"{len(values)} values in place of {count}")
+    return values
 
 
 def _answer(route: Route, what: str, kept: dict[str, Any], source: UsageSource) -> Answer:
@@ -207,6 +185,8 @@ def _item(values: list[Any]) -> PricedItem:
 
 def _plain(value: object) -> object:
     """What the JSON encoder does not know: amounts as text, read-only mappings as objects."""
+    if isinstance(value, MappingProxyType):  # the tags of nearly every call
+        return value.copy()
     if isinstance(value, Decimal):
         return str(value)
     if isinstance(value, Mapping):

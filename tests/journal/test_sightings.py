@@ -147,10 +147,13 @@ def test_a_background_response_is_judged_at_once() -> None:
 
 
 def later(told: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield {**told, "seen": [*told["seen"], "new"]}
+    seen = told["seen"]
+    yield {**told, "seen": [*seen, "new"]}
+    yield {**told, "seen": [*seen[:3], [*seen[3], "new"], *seen[4:]]}
+    yield {**told, "seen": [*seen[:4], [*seen[4], "new"], *seen[5:]]}
     yield {**told, "excerpt": {**told["excerpt"], "new": 1}}
     yield {**{key: value for key, value in told.items() if key != "excerpt"}, "new_kept": {}}
-    yield {**told, "seen": [*told["seen"][:13], "new_format", *told["seen"][14:]]}
+    yield {**told, "seen": [*seen[:5], "new_format", *seen[6:]]}
 
 
 def test_what_a_later_version_has_kept_is_left_for_it() -> None:
@@ -161,9 +164,19 @@ def test_what_a_later_version_has_kept_is_left_for_it() -> None:
             decode(json.dumps(told).encode())
 
 
-@pytest.mark.parametrize("spoil", [{"seen": []}, {"seen": None}, {"at": "noon"}, {"kept": 7}, {"tags": None}])
+@pytest.mark.parametrize("spoil", [{"seen": []}, {"seen": None}, {"seen": {}}, {"kept": 7}, {"excerpt": 7}])
 def test_what_is_no_sighting_is_said_to_be_none(spoil: dict[str, Any]) -> None:
     record = encode_sighting(seen(CHAT, chat_completion("gpt-5-mini")))
     assert record is not None
     with pytest.raises(BadRecord):
         decode(json.dumps({**json.loads(record), **spoil}).encode())
+
+
+@pytest.mark.parametrize(("place", "spoiled"), [(2, "noon"), (3, []), (3, None), (4, [None] * 6), (4, 7)])
+def test_a_value_that_is_none_of_its_kind_makes_no_sighting(place: int, spoiled: object) -> None:
+    record = encode_sighting(seen(CHAT, chat_completion("gpt-5-mini")))
+    assert record is not None
+    told = json.loads(record)
+    told["seen"][place] = spoiled
+    with pytest.raises(BadRecord):
+        decode(json.dumps(told).encode())
