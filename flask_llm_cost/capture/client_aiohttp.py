@@ -15,16 +15,14 @@ from types import ModuleType
 from typing import Any
 
 from ..errors import LLMCostError
-from ..events import Observation
 from . import patches
 from .call import CapturedCall
 from .http_request import Answer
 from .http_request import Sent
 from .http_tap import PROCESS
 from .http_tap import answered
-from .http_tap import failed
-from .mute import covered
-from .mute import ours
+from .http_tap import reading_along
+from .http_tap import sending
 from .readers import Reader
 from .tee import Tee
 from .unpacking import unpacked
@@ -42,10 +40,8 @@ def broken_contract(module: ModuleType) -> str | None:
     function = vars(session).get(_METHOD)
     if not inspect.iscoroutinefunction(function):
         return f"{module.__name__}.{_SESSION}.{_METHOD} is no coroutine function of the class"
-    parameters = inspect.signature(function).parameters
-    missing = {"method", "str_or_url"} - parameters.keys()
-    if missing and not any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters.values()):
-        return f"{module.__name__}.{_SESSION}.{_METHOD} takes no {', '.join(sorted(missing))}"
+    if missing := patches.missing_parameters(function, ("method", "str_or_url")):
+        return f"{module.__name__}.{_SESSION}.{_METHOD} takes no {', '.join(missing)}"
     return _broken_reader(module)
 
 
@@ -88,12 +84,8 @@ def _wrappers(tap: patches.Tap) -> dict[str, Any]:
             return await original(self, method, str_or_url, **kwargs)
         if (admission := call.admission) is not None:
             await admission.ask_off_loop()
-        with covered():
-            try:
-                response = await original(self, method, str_or_url, **kwargs)
-            except BaseException as error:
-                failed(call, error, http_status=getattr(error, "status", None))
-                raise
+        with sending(call):
+            response = await original(self, method, str_or_url, **kwargs)
         unpacks = kwargs.get("auto_decompress")
         _read_along(call, response, getattr(self, "auto_decompress", True) if unpacks is None else unpacks)
         return response
@@ -121,14 +113,12 @@ def _read_along(call: CapturedCall, response: Any, unpacks: bool) -> None:
     reader = answered(call, answer, None if has_body else b"")
     if reader is None:
         return
-    with ours(call.runtime.counters, "An answer could not be read along", silent=True):
+    with reading_along(call):
         if not unpacks:
             reader = unpacked(reader, str(response.headers.get("content-encoding", "")))
         tee = _Tee(call, response, reader)
         tee.handed_over()
         tee.attach(content)
-        return
-    call.finish(Observation(), silent=True)  # it is billed; what it used stays unknown
 
 
 class _Arriving(deque[bytes]):

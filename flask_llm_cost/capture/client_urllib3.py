@@ -12,15 +12,14 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from ..events import Observation
 from . import patches
 from .call import CapturedCall
 from .http_request import Answer
 from .http_request import Sent
 from .http_tap import PROCESS
 from .http_tap import answered
-from .http_tap import failed
-from .mute import covered
+from .http_tap import reading_along
+from .http_tap import sending
 from .mute import ours
 from .readers import Reader
 from .tee import Tee
@@ -41,9 +40,7 @@ def broken_contract(module: ModuleType) -> str | None:
     function = vars(pool).get(_METHOD)
     if not callable(function):
         return f"{module.__name__}.{_POOL}.{_METHOD} is no method of the class"
-    parameters = inspect.signature(function).parameters
-    missing = [name for name in _PARAMETERS if name not in parameters]
-    if missing and not any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters.values()):
+    if missing := patches.missing_parameters(function, _PARAMETERS):
         return f"{module.__name__}.{_POOL}.{_METHOD} takes no {', '.join(missing)}"
     lacking = [name for name in _READING if not callable(vars(response).get(name))]
     return f"{module.__name__}.{_RESPONSE} has no {', '.join(lacking)}" if lacking else None
@@ -82,12 +79,8 @@ def _wrappers(tap: patches.Tap) -> dict[str, Any]:
             return original(self, method, url, *args, **kwargs)
         if (admission := call.admission) is not None:
             admission.ask()
-        with covered():  # a retry comes back here
-            try:
-                response = original(self, method, url, *args, **kwargs)
-            except BaseException as error:
-                failed(call, error)
-                raise
+        with sending(call):  # a retry comes back here
+            response = original(self, method, url, *args, **kwargs)
         _read_along(call, response, is_read=given.get("preload_content", True))
         return response
 
@@ -107,10 +100,8 @@ def _read_along(call: CapturedCall, response: Any, *, is_read: bool) -> None:
     reader = answered(call, answer, response.data if is_read else None, retries_taken=_retries(response))
     if reader is None:
         return
-    with ours(call.runtime.counters, "An answer could not be read along", silent=True):
+    with reading_along(call):
         _Tee(call, response, reader).handed_over()
-        return
-    call.finish(Observation(), silent=True)  # it is billed; what it used stays unknown
 
 
 def _retries(response: Any) -> int:

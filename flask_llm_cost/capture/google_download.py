@@ -35,11 +35,7 @@ def _download(original: Callable[..., Any], begin: Begin) -> Any:
         if exchange is None:
             return original(self, path, **asked)
         with under_way(exchange):
-            try:
-                body = original(self, path, **asked)
-            except BaseException as error:
-                exchange.raised(error)
-                raise
+            body = original(self, path, **asked)
         exchange.returned(body)
         return body
 
@@ -53,11 +49,7 @@ def _async_download(original: Callable[..., Any], begin: Begin) -> Any:
         if exchange is None:
             return await original(self, path, **asked)
         with under_way(exchange):
-            try:
-                body = await original(self, path, **asked)
-            except BaseException as error:
-                exchange.raised(error)
-                raise
+            body = await original(self, path, **asked)
         await exchange.returned_async(body)
         return body
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import functools
+from types import TracebackType
 from typing import Any
 
 from ..errors import LLMCostError
@@ -112,8 +113,8 @@ _exchange: contextvars.ContextVar[Exchange | None] = contextvars.ContextVar(
 
 class under_way:
     """Make an exchange the one whose attempts are counted, and whose HTTP requests no transport of ours
-    counts again. Put back by value, not by token: a coroutine may be closed in another context than it was
-    begun in.
+    counts again; it is told how it fails. Put back by value, not by token: a coroutine may be closed in
+    another context than it was begun in.
     """
 
     def __init__(self, exchange: Exchange) -> None:
@@ -125,10 +126,14 @@ class under_way:
         _exchange.set(self._exchange)
         self._covered.__enter__()
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._covered.__exit__()
         if _exchange.get() is self._exchange:
             _exchange.set(self._before)
+        if error is not None and not isinstance(error, StopIteration):
+            self._exchange.raised(error)
 
 
 def count_attempt() -> None:

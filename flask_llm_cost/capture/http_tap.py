@@ -9,6 +9,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
+from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,6 +29,7 @@ from .call import begin_request
 from .destination import Destination
 from .http_request import is_form
 from .http_request import request_fields
+from .mute import covered
 from .mute import is_covered
 from .mute import is_muted
 from .mute import ours
@@ -110,16 +112,61 @@ def _resolve_for_process() -> Runtime | None:
 PROCESS = HttpTap(_resolve_for_process, None)
 
 
-def failed(call: CapturedCall, error: BaseException, *, http_status: object = None) -> None:
-    """Sending the request ended in this exception, which is on its way to the host.
-
-    :param http_status: that of the answer which the exception is about, if it is about one.
-    """
+def failed(call: CapturedCall, error: BaseException) -> None:
+    """Sending the request ended in this exception, which is on its way to the host."""
     with ours(call.runtime.counters, "A failed request could not be recorded", silent=True):
-        if isinstance(http_status, int) and http_status >= 400:
-            call.finish(_refused(http_status), silent=True)
+        status = getattr(error, "status", None)  # aiohttp makes exceptions of refusals where it is asked to
+        if isinstance(status, int) and status >= 400:
+            call.finish(_refused(status), silent=True)
         elif not isinstance(error, Exception) or _came_from_the_wire(error):
             call.finish_unanswered(error)
+
+
+class sending:
+    """The request of a call is on its way: no tap further down records it again, and how it fails is told.
+
+    :param tell: is told the exception that is on its way to the host.
+    """
+
+    __slots__ = ("_call", "_covered", "_tell")
+
+    def __init__(
+        self, call: CapturedCall, tell: Callable[[CapturedCall, BaseException], object] = failed
+    ) -> None:
+        self._call = call
+        self._tell = tell
+        self._covered = covered()
+
+    def __enter__(self) -> None:
+        self._covered.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._covered.__exit__()
+        if error is not None:
+            self._tell(self._call, error)
+
+
+class reading_along(ours):
+    """An answer that is being sent is made to be read along.
+
+    Where that cannot be done the call is billed all the same, and what it used stays unknown.
+    """
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: CapturedCall) -> None:
+        super().__init__(call.runtime.counters, "An answer could not be read along", silent=True)
+        self._call = call
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        went_wrong = super().__exit__(kind, error, trace)
+        if went_wrong:
+            self._call.finish(Observation(), silent=True)
+        return went_wrong
 
 
 def answered(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 import weakref
 from collections.abc import Callable
@@ -34,6 +35,21 @@ def classes(module: ModuleType, names: Iterable[str]) -> list[type]:
     """Those of a module's names that are classes."""
     found = (getattr(module, name, None) for name in names)
     return [cls for cls in found if isinstance(cls, type)]
+
+
+def missing_parameters(
+    function: Callable[..., Any], names: Iterable[str], *, by_name: bool = False
+) -> list[str]:
+    """Those of the names that a function does not take; none where it takes anything, as wrappers of other
+    tools do to pass it on.
+
+    :param by_name: whether they are given by their names; else by their places.
+    """
+    parameters = inspect.signature(function).parameters
+    anything = inspect.Parameter.VAR_KEYWORD if by_name else inspect.Parameter.VAR_POSITIONAL
+    if any(parameter.kind is anything for parameter in parameters.values()):
+        return []
+    return [name for name in names if name not in parameters]
 
 
 def put_on(cls: type, names: tuple[str, ...], wrap: Wrap) -> None:

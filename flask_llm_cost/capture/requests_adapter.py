@@ -7,15 +7,13 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 
-from ..events import Observation
 from ..runtime import Runtime
 from .call import CapturedCall
 from .http_tap import HttpTap
 from .http_tap import Tags
 from .http_tap import answered
-from .http_tap import failed
-from .mute import covered
-from .mute import ours
+from .http_tap import reading_along
+from .http_tap import sending
 from .readers import Around
 from .readers import Reader
 from .tee import Tee
@@ -50,12 +48,8 @@ class Adapter:
             return self._inner.send(request, *args, **kwargs)
         if (admission := call.admission) is not None:
             admission.ask()
-        with covered():
-            try:
-                response = self._inner.send(request, *args, **kwargs)
-            except BaseException as error:
-                failed(call, error)
-                raise
+        with sending(call):
+            response = self._inner.send(request, *args, **kwargs)
         _read_along(call, response)
         return response
 
@@ -69,10 +63,8 @@ def _read_along(call: CapturedCall, response: Any) -> None:
     reader = answered(call, response, whole if isinstance(whole, bytes) else None)
     if reader is None:
         return
-    with ours(call.runtime.counters, "An answer could not be read along", silent=True):
+    with reading_along(call):
         Tee(call, response, reader, {"iter_content": _tap_content, "close": tap_close}).handed_over()
-        return
-    call.finish(Observation(), silent=True)  # it is billed; what it used stays unknown
 
 
 def _tap_content(tee: Tee, iter_content: Any) -> Any:

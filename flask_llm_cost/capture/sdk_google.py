@@ -138,11 +138,7 @@ def _request(original: Callable[..., Any], begin: Begin) -> Any:
         if (admission := exchange.admission) is not None:
             admission.ask()
         with under_way(exchange):
-            try:
-                response = original(self, *args, **kwargs)
-            except BaseException as error:
-                exchange.raised(error)
-                raise
+            response = original(self, *args, **kwargs)
         exchange.returned(response)
         return response
 
@@ -158,11 +154,7 @@ def _async_request(original: Callable[..., Any], begin: Begin) -> Any:
         if (admission := exchange.admission) is not None:
             await admission.ask_off_loop()
         with under_way(exchange):
-            try:
-                response = await original(self, *args, **kwargs)
-            except BaseException as error:
-                exchange.raised(error)
-                raise
+            response = await original(self, *args, **kwargs)
         await exchange.returned_async(response)
         return response
 
@@ -187,9 +179,6 @@ def _request_streamed(original: Callable[..., Any], begin: Begin) -> Any:
                         chunk = next(chunks)
                 except StopIteration:
                     break
-                except BaseException as error:
-                    exchange.raised(error)
-                    raise
                 problem = exchange.feed(chunk)
                 yield chunk
                 if problem is not None:
@@ -211,11 +200,7 @@ def _async_request_streamed(original: Callable[..., Any], begin: Begin) -> Any:
         if (admission := exchange.admission) is not None:
             await admission.ask_off_loop()
         with under_way(exchange):
-            try:
-                chunks = await original(self, *args, **kwargs)
-            except BaseException as error:
-                exchange.raised(error)
-                raise
+            chunks = await original(self, *args, **kwargs)
         exchange.opened()
         answer = _read_along(exchange, chunks)
         # The request is sent: a stream that is never begun is a call too.

@@ -19,15 +19,15 @@ from .call import begin_call
 from .http_request import request_fields
 from .http_tap import answered
 from .http_tap import failed
-from .mute import covered
-from .mute import ours
+from .http_tap import reading_along
+from .http_tap import sending
 from .readers import content
 from .tee import Tee
 
 #: Newer clients have a class for each of the two ways.
 _CLASSES = ("BaseSDK", "AsyncBaseSDK")
 _METHODS = ("do_request", "do_request_async")
-_PARAMETERS = {"self", "hook_ctx", "request"}
+_PARAMETERS = ("self", "hook_ctx", "request")
 
 
 def broken_contract(module: ModuleType) -> str | None:
@@ -39,10 +39,7 @@ def broken_contract(module: ModuleType) -> str | None:
         function = vars(found[name])[name]
         if inspect.iscoroutinefunction(function) != name.endswith("_async"):
             return f"{module.__name__}.{name} is a coroutine function and should be none, or the reverse"
-        parameters = inspect.signature(function).parameters
-        missing = sorted(_PARAMETERS - parameters.keys())
-        # Another tool's wrapper may take anything and pass it on.
-        if missing and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        if missing := patches.missing_parameters(function, _PARAMETERS, by_name=True):
             return f"{module.__name__}.{name} takes no {', '.join(missing)}"
     return None
 
@@ -116,7 +113,7 @@ def _read_along(call: CapturedCall, response: Any) -> None:
     reader = answered(call, response, content(response))
     if reader is None:
         return
-    with ours(call.runtime.counters, "An answer could not be read along", silent=True):
+    with reading_along(call):
         Tee(call, response, reader).handed_over()
 
 
@@ -128,12 +125,8 @@ def _request(sdk: str, original: Callable[..., Any], tap: patches.Tap) -> Any:
             return original(self, *args, **kwargs)
         if (admission := call.admission) is not None:
             admission.ask()
-        with covered():
-            try:
-                response = original(self, *args, **kwargs)
-            except BaseException as error:
-                _raised(call, error)
-                raise
+        with sending(call, _raised):
+            response = original(self, *args, **kwargs)
         _read_along(call, response)
         return response
 
@@ -148,12 +141,8 @@ def _async_request(sdk: str, original: Callable[..., Any], tap: patches.Tap) -> 
             return await original(self, *args, **kwargs)
         if (admission := call.admission) is not None:
             await admission.ask_off_loop()
-        with covered():
-            try:
-                response = await original(self, *args, **kwargs)
-            except BaseException as error:
-                _raised(call, error)
-                raise
+        with sending(call, _raised):
+            response = await original(self, *args, **kwargs)
         _read_along(call, response)
         return response
 

@@ -10,15 +10,13 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 
-from ..events import Observation
 from ..runtime import Runtime
 from .call import CapturedCall
 from .http_tap import HttpTap
 from .http_tap import Tags
 from .http_tap import answered
-from .http_tap import failed
-from .mute import covered
-from .mute import ours
+from .http_tap import reading_along
+from .http_tap import sending
 from .off_loop import off_loop
 from .readers import Reader
 from .readers import content
@@ -52,12 +50,8 @@ def send(tap: HttpTap, handle: Callable[[Any], Any], request: Any) -> Any:
         return handle(request)
     if (admission := call.admission) is not None:
         admission.ask()
-    with covered():
-        try:
-            response = handle(request)
-        except BaseException as error:
-            failed(call, error)
-            raise
+    with sending(call):
+        response = handle(request)
     _read_along(call, response, "SyncByteStream")
     return response
 
@@ -69,12 +63,8 @@ async def send_async(tap: HttpTap, handle: Callable[[Any], Awaitable[Any]], requ
         return await handle(request)
     if (admission := call.admission) is not None:
         await admission.ask_off_loop()
-    with covered():
-        try:
-            response = await handle(request)
-        except BaseException as error:
-            failed(call, error)
-            raise
+    with sending(call):
+        response = await handle(request)
     read_along = functools.partial(_read_along, call, response, "AsyncByteStream")
     if call.is_bulk:
         await off_loop(read_along)  # an answer from a cache may be there whole
@@ -169,10 +159,8 @@ def _read_along(call: CapturedCall, response: Any, kind: str) -> None:
     reader = answered(call, response, content(response))
     if reader is None:
         return
-    with ours(call.runtime.counters, "An answer could not be read along", silent=True):
+    with reading_along(call):
         response.stream = _teed(call, response.stream, unpacking(reader, response), kind)
-        return
-    call.finish(Observation(), silent=True)  # it is billed; what it used stays unknown
 
 
 def _teed(call: CapturedCall, stream: Any, reader: Reader, kind: str) -> Any:
