@@ -34,6 +34,13 @@ REQUIRED = os.environ.get("LLM_COST_TEST_REQUIRE_DATABASES") == "1"
 DATABASES = ("sqlite", *SERVER_URLS)
 
 
+def pytest_report_header() -> str:
+    there = ["sqlite", *(kind for kind, address in SERVER_URLS.items() if address)]
+    absent = [f"LLM_COST_TEST_{kind.upper()}_URL" for kind, address in SERVER_URLS.items() if not address]
+    others = f"; for the others set {' and '.join(absent)}" if absent else ""
+    return f"databases: {', '.join(there)}{others}"
+
+
 def _run(url: URL, statement: str) -> None:
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     try:
