@@ -18,18 +18,21 @@ from .drift import Row
 from .drift import Thresholds
 from .errors import InvoiceFileError
 from .errors import ReconciliationError
+from .importing import CSV
 from .importing import Imported
 from .importing import import_csv
 from .importing import import_source
 from .providers import BILLING_PROVIDERS
 from .source import Period
 from .standing import ImportState
+from .standing import broken_off
 from .standing import imports
 
 __all__ = [
     "Apart",
     "BILLING_PROVIDERS",
     "COLUMNS",
+    "CSV",
     "Comparison",
     "Dimension",
     "FINEST",
@@ -43,6 +46,7 @@ __all__ = [
     "THRESHOLD",
     "TOLERANCE",
     "Thresholds",
+    "broken_off",
     "compare",
     "import_csv",
     "import_source",

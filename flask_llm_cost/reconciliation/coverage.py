@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from datetime import datetime
 from datetime import timedelta
 from typing import Any
 
@@ -90,7 +91,13 @@ def _of(
     by_usage = {day: (CSV,) for day in of_usage} | {
         day: tuple(usage) for day in period.days if usage and all(day in days[name] for name in usage)
     }
-    return Coverage(provider, by_cost, by_usage, tuple(_remarks(provider, rows, by_cost, period)))
+    broken = [
+        row
+        for row in rows
+        if row["status"] != "complete" and not _covered([row], period) <= days[row["source"]]
+    ]
+    remarks = (*map(_broken_off, broken), *_missing(provider, by_cost, period))
+    return Coverage(provider, by_cost, by_usage, remarks)
 
 
 def _days_by_source(rows: Iterable[Mapping[str, Any]], period: Period) -> Mapping[str, set[date]]:
@@ -101,26 +108,27 @@ def _days_by_source(rows: Iterable[Mapping[str, Any]], period: Period) -> Mappin
 
 
 def _covered(rows: Iterable[Mapping[str, Any]], period: Period) -> set[date]:
-    """The days of imports. One that was asked for before it had ended is not whole."""
-    return {
-        day
-        for row in rows
-        for day in period.days
-        if row["period_start"] <= start_of(day) < row["period_end"]
-        and (row["source"] == CSV or start_of(day) + timedelta(days=1) <= row["started_at"])
-    }
-
-
-def _remarks(
-    provider: str, rows: Sequence[Mapping[str, Any]], compared: Mapping[date, object], period: Period
-) -> Iterable[str]:
+    """The days of imports that are whole."""
+    found: set[date] = set()
     for row in rows:
-        if row["status"] != "complete":
-            broken = Period(row["period_start"], row["period_end"])
-            yield (
-                f"The import of {row['source']} from {broken} is not complete ({row['status']}): run it "
-                "again, it goes on where it stopped."
-            )
+        found |= whole_days(Period(row["period_start"], row["period_end"]), row["source"], row["started_at"])
+    return found.intersection(period.days)
+
+
+def whole_days(period: Period, source: str, started_at: datetime) -> set[date]:
+    """The days that a complete import tells. One that was asked for before it had ended is not whole."""
+    return {day for day in period.days if source == CSV or start_of(day) + timedelta(days=1) <= started_at}
+
+
+def _broken_off(row: Mapping[str, Any]) -> str:
+    broken = Period(row["period_start"], row["period_end"])
+    return (
+        f"The import of {row['source']} from {broken} is not complete ({row['status']}): run it again, it "
+        "goes on where it stopped."
+    )
+
+
+def _missing(provider: str, compared: Mapping[date, object], period: Period) -> Iterable[str]:
     missing = [day for day in period.days if day not in compared]
     if missing:
         yield f"{provider}: no costs are imported of {_spans(missing)}; these days are not compared."

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from datetime import datetime
 
 from sqlalchemy import Connection
 from sqlalchemy import select
 
 from ..ledger import Ledger
+from .coverage import whole_days
 from .source import Period
 from .store import IMPORTS
 
@@ -51,3 +54,16 @@ def imports(ledger: Ledger, most: int = 100) -> Sequence[ImportState]:
         ]
 
     return ledger.reading(read)
+
+
+def broken_off(found: Sequence[ImportState]) -> list[ImportState]:
+    """The imports that did not end, where other ones of the same source do not tell all of their days."""
+    told: dict[tuple[str, str], set[date]] = defaultdict(set)
+    for each in found:
+        if each.status == "complete":
+            told[each.provider, each.source] |= whole_days(each.period, each.source, each.started_at)
+    return [
+        each
+        for each in found
+        if each.status != "complete" and not told[each.provider, each.source].issuperset(each.period.days)
+    ]
