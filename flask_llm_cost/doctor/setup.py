@@ -93,7 +93,7 @@ def captures(runtime: Runtime) -> Iterator[Check]:
     found = capture.status(runtime.config.instrument)
     for sdk in found:
         name = f"capture {sdk.sdk}"
-        version = f"{sdk.sdk} {sdk.version}: " if sdk.version else ""
+        version = f"{sdk.distribution} {sdk.version}: " if sdk.version else ""
         evidence = f"{version}{sdk.state}. {sdk.reason}"
         if sdk.state == "incompatible":
             fix = (
