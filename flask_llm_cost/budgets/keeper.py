@@ -296,7 +296,7 @@ class BudgetKeeper:
     def forked(self) -> None:
         """In a forked child: reservations, counts and connections are the parent's."""
         for ledger in self._ledgers.values():
-            ledger.engine.dispose(close=False)
+            ledger.forked()
         self._forget()
         self.leases.forked()
         self._pending.clear()

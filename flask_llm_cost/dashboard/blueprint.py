@@ -11,6 +11,7 @@ from flask import Blueprint
 from flask import Response as FlaskResponse
 from flask import request
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as WaitedTooLong
 from werkzeug.utils import import_string
 from werkzeug.wrappers import Response
 
@@ -182,6 +183,14 @@ def _database_error() -> Response:
     )
 
 
+def _crowded() -> Response:
+    return _state(
+        503,
+        "Too many pages are being read at once",
+        "This one did not get its turn. Try again in a moment, or ask for fewer days.",
+    )
+
+
 def _on_invalid_filter(error: InvalidFilterError) -> Response:
     return _state(
         400,
@@ -206,6 +215,8 @@ def _on_missing(error: CallNotFound) -> Response:
 
 
 def _on_database_error(error: SQLAlchemyError | LedgerUnavailable) -> Response:
+    if isinstance(error, WaitedTooLong):
+        return _crowded()
     log.error("dashboard: the ledger could not be read (%s)", type(error).__name__)
     ledger = runtime().ledger
     report = ledger.check_schema() if ledger else None

@@ -28,8 +28,10 @@ from .types import compact_json
 LOCK_WAIT = 5.0
 #: The same while the app is testing: a test that holds a lock should not be slow.
 TESTING_LOCK_WAIT = 0.1
-#: Seconds to wait for one of our two connections.
+#: Seconds to wait for one of our connections.
 POOL_TIMEOUT = 10.0
+#: So many read at a time, each on a connection of its own: one more is left for who writes.
+READERS = 2
 
 #: Execution option of a connection that is about to write: how long to wait for locks, in seconds.
 WRITE_LOCK_WAIT = "llm_cost_write_lock_wait"
@@ -38,7 +40,7 @@ _SUPPORTED = ("sqlite", "postgresql", "mysql", "mariadb")
 
 
 def create_ledger_engine(
-    host_engine: Engine, *, connections: int = 2, patience: float | None = None
+    host_engine: Engine, *, connections: int = 1 + READERS, patience: float | None = None
 ) -> Engine:
     """An engine like ``host_engine`` with a pool of its own; on a static pool one that shares its connection.
 

@@ -79,11 +79,10 @@ class LedgerSource:
         return checked_out is None or checked_out() > 0
 
     def forked(self) -> None:
-        """In a forked child: forget the parent's connections without closing them."""
+        """In a forked child: who held the lock did not come along, and connections are the parent's."""
         self._lock = threading.Lock()
         if self._ledger is not None:
-            for engine in self._ledger.engines:
-                engine.dispose(close=False)
+            self._ledger.forked()
 
     def _lock_wait(self) -> float:
         app = self._app()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from contextlib import nullcontext
 from datetime import UTC
 from datetime import datetime
@@ -29,6 +30,7 @@ from ..events import Event
 from .coverage import RollupChoice
 from .coverage import begin_keeping
 from .engine import LOCK_WAIT
+from .engine import READERS
 from .engine import WRITE_LOCK_WAIT
 from .failures import EventRefused
 from .failures import LedgerUnavailable
@@ -55,10 +57,14 @@ from .schema import SchemaReport
 from .schema import check_schema
 from .schema import create_tables
 from .statements import insert_ignoring
+from .turns import Turns
 
 T = TypeVar("T")
 
 _ALL_CALLS = RollupChoice()
+
+#: Seconds that a question waits for its turn.
+READ_WAIT = 30.0
 
 #: Ids in one ``IN (...)``: below every database's limit on parameters.
 _IDS_AT_ONCE = 500
@@ -100,6 +106,7 @@ class Ledger:
         self._listener = listener
         self._in_time = in_time
         self._stamped = False
+        self._readers = Turns(READERS)
 
     def write(self, events: Sequence[Event], *, lock_wait: float | None = None) -> int:
         """Store ``events`` in one transaction; those that are there already are left as they are.
@@ -201,13 +208,29 @@ class Ledger:
         """A session for reading what this database holds now, to be used in a ``with`` statement and closed
         soon.
 
-        The engine has two connections: whoever keeps a session open for long holds up the writer.
+        The engine has few connections: whoever keeps a session open for long holds up the writer.
         """
         return Session(self.engine, expire_on_commit=False)
 
-    def read_session(self) -> Session:
-        """The same for answering questions: on the replica, where there is one. It may be a little late."""
-        return Session(self.read_engine, expire_on_commit=False)
+    @contextmanager
+    def read_session(self) -> Iterator[Session]:
+        """A session for answering questions: on the replica, where there is one. It may be a little late.
+
+        Few are open at a time, so that no number of readers holds up the writer; the others wait.
+
+        :raises sqlalchemy.exc.TimeoutError: the turn did not come in half a minute.
+        """
+        with (
+            self._readers.taken(READ_WAIT),
+            Session(self.read_engine, expire_on_commit=False) as session,
+        ):
+            yield session
+
+    def forked(self) -> None:
+        """In a forked child: connections, and who reads on them, are the parent's."""
+        self._readers = Turns(READERS)
+        for engine in self.engines:
+            engine.dispose(close=False)
 
     def check_schema(self) -> SchemaReport:
         """Compare the database with the models. Never raises; takes some milliseconds."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from contextlib import ExitStack
 from contextlib import closing
 
 import pytest
 from flask import Flask
 
+from flask_llm_cost.ledger import writer
+from flask_llm_cost.ledger.engine import READERS
+from flask_llm_cost.runtime import runtime_of
 from tests.dashboard.conftest import AppMaker
 from tests.dashboard.html_pages import read
 from tests.dashboard.ledgers import database_file
@@ -127,3 +131,16 @@ def test_a_query_string_over_16_kb_is_400(app: Flask) -> None:
     response = app.test_client().get("/llm-costs/?model=" + "m" * 16_400)
     assert response.status_code == 400
     assert "longer than 16 KB" in read(response.text).text
+
+
+def test_a_page_that_does_not_get_its_turn_says_so(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "READ_WAIT", 0.05)  # half a minute
+    ledger = runtime_of(app).ledger  # type: ignore[union-attr]
+    assert ledger is not None
+    with ExitStack() as others:
+        for _ in range(READERS):
+            others.enter_context(ledger.read_session())
+        response = app.test_client().get("/llm-costs/")
+    assert response.status_code == 503
+    assert read(response.text).one("h1").text == "Too many pages are being read at once"
+    assert app.test_client().get("/llm-costs/").status_code == 200
