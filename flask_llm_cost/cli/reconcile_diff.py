@@ -25,8 +25,8 @@ from .state import current_runtime
 from .state import one_sentence_errors
 from .state import require_ledger
 
-#: Exit code where a difference is over the thresholds, for cron.
-DRIFTS = 1
+#: Exit code where a difference is over the thresholds, or nothing was compared of what should be: for cron.
+DIFFERS = 1
 
 
 def _number(text: str) -> Decimal:
@@ -94,8 +94,9 @@ def diff(
 ) -> None:
     """Compare what calls have cost with what providers say they billed, of the days that are imported whole.
 
-    Exits 1 where a total or a row differs by more than the thresholds, which must all be passed. Nothing is
-    fetched and nothing is changed; import first. Quantities are compared too, without a verdict.
+    Exits 1 where a total or a row differs by more than the thresholds, which must all be passed, and where
+    nothing could be compared, of all or of a --provider. Nothing is fetched and nothing is changed; import
+    first. Quantities are compared too, without a verdict.
     """
     runtime = current_runtime()
     wanted = Thresholds(
@@ -118,5 +119,8 @@ def diff(
         except ConfigurationError as error:
             raise click.UsageError(str(error)) from error
     echo_comparison(found, output, unmatched=unmatched)
-    if found.drifts:
-        raise click.exceptions.Exit(DRIFTS)
+    missing = [name for name in providers if name not in found.days]
+    if missing:
+        click.echo(f"Nothing was compared of {', '.join(missing)}: no day of it is imported whole.", err=True)
+    if found.drifts or missing or not found.days:
+        raise click.exceptions.Exit(DIFFERS)

@@ -85,6 +85,16 @@ def test_drift_exits_1_and_shows_what_has_no_counterpart(app: CommandApp, tmp_pa
     assert (bounded.exit_code, "more than 4.00, and" in bounded.stdout) == (0, True)
 
 
+def test_a_comparison_of_nothing_exits_1(app: CommandApp, tmp_path: Path) -> None:
+    bill(app, tmp_path, "date,amount,model\n2026-03-01,3,gpt-5-mini\n")
+    call(app, 1, "3")
+    mistyped = app.run("reconcile", "diff", *DAYS, "--provider", "openai", "--provider", "opneai")
+
+    assert app.run("reconcile", "diff", *DAYS, "--provider", "openai").exit_code == 0
+    assert mistyped.exit_code == 1
+    assert mistyped.stderr == "Nothing was compared of opneai: no day of it is imported whole.\n"
+
+
 def test_calls_of_unknown_cost_are_said_to_be_unknown(app: CommandApp, tmp_path: Path) -> None:
     bill(app, tmp_path, "date,amount,model\n2026-03-01,3,gpt-5-mini\n")
     call(app, 1, "3")
@@ -121,7 +131,7 @@ def test_a_wrong_use_exits_2(
 def test_before_anything_is_imported_diff_says_how_to_begin(app: CommandApp) -> None:
     done = app.run("reconcile", "diff")
 
-    assert done.exit_code == 0
+    assert done.exit_code == 1
     assert "flask llm-cost reconcile import --provider openai" in done.stdout
 
 
