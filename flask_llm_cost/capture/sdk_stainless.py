@@ -32,8 +32,8 @@ from .tee import Tee
 
 CLIENTS = ("SyncAPIClient", "AsyncAPIClient")
 _METHODS = ("request", "_process_response")
-_REQUEST = {"self", "cast_to", "options", "stream", "stream_cls"}
-_PROCESS = {"cast_to", "options", "response", "stream", "stream_cls"}
+_REQUEST = ("self", "cast_to", "options", "stream", "stream_cls")
+_PROCESS = ("cast_to", "options", "response", "stream", "stream_cls")
 
 
 def broken_contract(module: ModuleType) -> str | None:
@@ -57,15 +57,13 @@ def _broken_method(client: type, name: str) -> str | None:
         return "is no method of the class"
     if inspect.iscoroutinefunction(function) != client.__name__.startswith("Async"):
         return "is a coroutine function where none is expected, or none where one is"
-    parameters = inspect.signature(function).parameters
-    missing = (_REQUEST if name == "request" else _PROCESS) - parameters.keys()
-    # Another tool's wrapper may take anything and pass it on.
-    if missing and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return f"takes no {', '.join(sorted(missing))}"
+    wanted = _REQUEST if name == "request" else _PROCESS
+    if missing := patches.missing_parameters(function, wanted, by_name=True):
+        return f"takes no {', '.join(missing)}"
     if name == "_process_response":
         positional = [
             parameter.name
-            for parameter in parameters.values()
+            for parameter in inspect.signature(function).parameters.values()
             if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
             and parameter.name != "self"
         ]
