@@ -22,6 +22,7 @@ from ..errors import LLMCostError
 from ..ledger import Drift
 from ..ledger import Ledger
 from ..ledger.coverage import DAY
+from ..ledger.coverage import HOUR
 from ..ledger.coverage import HOURS
 from ..ledger.coverage import UNCOUNTED
 from ..ledger.coverage import Kind
@@ -63,7 +64,7 @@ class RebuildResult:
     :param corrected: how many rollups differed from their calls.
     :param drift: the first of those.
     :param filled: how many rollups were added for the time before their kind was kept.
-    :param begun: the kinds of daily sums that were not kept before.
+    :param begun: the kinds of sums that were not kept before.
     :param dropped: the kinds that nobody asks for any more, or that were of another zone.
     """
 
@@ -105,7 +106,7 @@ def rebuild_rollups(
         uncounted = uncounted_sums(session.connection())
     steps = _steps(ledger)
     for number, step in enumerate(steps, 1):
-        found = _mend(ledger, step.window, dry_run=dry_run)
+        found = _mend(ledger, step, dry_run=dry_run)
         if step.fills:
             result.filled += len(found)
         else:
@@ -184,10 +185,10 @@ def _keep_what_is_asked_for(ledger: Ledger, result: RebuildResult) -> None:
 
 
 def _delete_leftovers(connection: Connection) -> bool:
-    """Delete a week of daily sums that are not kept; whether there may be more."""
+    """Delete a week of sums of days or weeks that are not kept; whether there may be more."""
     kept = {kind.key for kind in kept_kinds(connection)} | {(DAY, UNCOUNTED)}
     rollup = ROLLUPS.c
-    present = connection.execute(select(rollup.grain, rollup.tag_key).where(rollup.grain == DAY).distinct())
+    present = connection.execute(select(rollup.grain, rollup.tag_key).where(rollup.grain != HOUR).distinct())
     left = sorted({(row[0], row[1]) for row in present} - kept)
     if not left:
         return False
@@ -197,13 +198,13 @@ def _delete_leftovers(connection: Connection) -> bool:
     return True
 
 
-def _mend(ledger: Ledger, window: Window, *, dry_run: bool) -> list[Drift]:
+def _mend(ledger: Ledger, step: _Step, *, dry_run: bool) -> list[Drift]:
     while True:
         with ledger.session() as session:
             one_snapshot(session)
             connection = session.connection()
             corrections = int(read_meta(connection, _CORRECTIONS_KEY) or 0)
-            found = drift_of(connection, window)
+            found = drift_of(connection, step.window, expected=step.fills)
         if dry_run:
             return found
         try:
