@@ -31,7 +31,7 @@ from sqlalchemy.orm import Session
 from ..ledger import CallTag
 from ..ledger import LlmCall
 from ..ledger import Rollup
-from ..ledger.coverage import DAY
+from ..ledger.coverage import WEEK
 from ..ledger.coverage import Kind
 from ..ledger.coverage import last_uncounted
 from ..ledger.coverage import read_kinds
@@ -149,6 +149,15 @@ class Plan:
             kind.tag_key and self.by.name not in _ROLLED_UP for kind in self.kinds
         )
 
+    @property
+    def has_weeks(self) -> bool:
+        """Whether sums of weeks are among them, which are kept of what has most values."""
+        return any(kind.grain == WEEK for kind in self.kinds)
+
+    def is_summed(self, filters: Filters) -> bool:
+        """Whether no call is read."""
+        return all(part.kind is not None for part in self.parts(filters))
+
     def rolled_up(self, filters: Filters) -> bool:
         """Whether at most the ragged ends of the range are read from the calls."""
         raw = [part.span for part in self.parts(filters) if part.kind is None]
@@ -224,13 +233,16 @@ def splits_beside(by: Dimension) -> bool:
     return by.name in _ROLLED_UP
 
 
-def _coarsest_first(kind: Kind) -> tuple[bool, bool, bool]:
+def _coarsest_first(kind: Kind) -> tuple[timedelta, bool, bool]:
     # Of several that are kept by a column any would do: users' are the most.
-    return kind.grain != DAY, kind.tag_key != "", not kind.by_model
+    return -kind.length, kind.tag_key != "", not kind.by_model
 
 
 def _knows(kind: Kind, filters: Filters, by: Dimension | None) -> bool:
     """Whether a kind of rollups is kept apart by all that is filtered and split by."""
+    splits = by is not None and (by.key == kind.tag if by.tag else by.name == kind.column)
+    if kind.grain == WEEK and not splits:
+        return False  # of one value there are few days, which one statement reads
     tags = {key for key, _ in filters.tags} | ({by.key} if by is not None and by.tag else set())
     columns = {_FLAGS.get(name, name) for name, _ in filters.columns}
     columns |= {by.name} if by is not None and not by.tag else set()

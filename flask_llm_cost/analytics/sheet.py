@@ -109,7 +109,7 @@ def costs_by_tag(session: Session, read: Plan, filters: Filters) -> Sequence[Row
     """The costs by the values of a tag that is planned to be split by, each with its ``value``; ``None``
     where there are many, not all is in the sums of that tag, or nothing else is asked in this session.
     """
-    if read.by is None or read.by.tag is None or read.only_kind(filters) is None or not is_shared(session):
+    if read.by is None or read.by.tag is None or not read.is_summed(filters) or not is_shared(session):
         return None
     source = read(filters).only(COSTS)
     statement = source.select(source.value.label("value"), *labelled(source.sums)).group_by("value")

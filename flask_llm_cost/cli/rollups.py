@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import click
 from flask.cli import with_appcontext
 
+from ..ledger.coverage import PERIODS
 from ..ledger.coverage import Kind
 from ..maintenance import RebuildResult
 from ..maintenance import rebuild_rollups as rebuild
@@ -23,16 +24,16 @@ _DID = ("Dropped", "Keeping", "Filled in", "Corrected")
 _WOULD = ("Would drop", "Would keep", "Would fill in", "Would correct")
 
 
-@click.command("rebuild-rollups", short_help="Complete and correct the sums per hour and day.")
+@click.command("rebuild-rollups", short_help="Complete and correct the sums per hour, day and week.")
 @dry_run_option
 @with_appcontext
 def rebuild_rollups(dry_run: bool) -> None:
     """Keep the sums that LLM_COST_TIMEZONE and LLM_COST_ROLLUP_TAGS ask for, and correct them from the calls.
 
-    Sums per day in another zone, or of a tag that is no longer named, are dropped; new ones get their past
-    filled in; every sum that differs from its calls is corrected, from the last prune on. Needed after one of
-    these two settings was changed, or after something else than this package has written to the ledger;
-    doctor tells. Calls may arrive meanwhile; interrupted, it can simply be started again.
+    Sums of days and weeks in another zone, or of a tag that is no longer named, are dropped; new ones get
+    their past filled in; every sum that differs from its calls is corrected, from the last prune on. Needed
+    after one of these two settings was changed, or after something else than this package has written to the
+    ledger; doctor tells. Calls may arrive meanwhile; interrupted, it can simply be started again.
     """
     runtime = current_runtime()
     with one_sentence_errors(runtime):
@@ -47,8 +48,8 @@ def rebuild_rollups(dry_run: bool) -> None:
 
 def _told(found: RebuildResult, *, dry_run: bool) -> Iterator[str]:
     dropped, begun, filled, corrected = _WOULD if dry_run else _DID
-    yield from (f"{dropped} the sums per day {_name(kind)}." for kind in found.dropped)
-    yield from (f"{begun} the sums per day {_name(kind)}." for kind in found.begun)
+    yield from (f"{dropped} the sums {_name(kind)}." for kind in found.dropped)
+    yield from (f"{begun} the sums {_name(kind)}." for kind in found.begun)
     if found.filled:
         yield f"{filled} {plural(found.filled, 'rollup')}."
     if found.corrected:
@@ -60,5 +61,5 @@ def _told(found: RebuildResult, *, dry_run: bool) -> Iterator[str]:
 
 
 def _name(kind: Kind) -> str:
-    of = f"by {kind.words}" if kind.tag_key else "of all calls"
-    return f"{of}, in days of {kind.zone.key}"
+    of = "by" if kind.tag_key else "of"
+    return f"per {PERIODS[kind.grain]} {of} {kind.of}, in days of {kind.zone.key}"

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from ..ledger import Ledger
 from ..ledger import LlmCall
 from ..ledger import Rollup
+from ..ledger.coverage import DAY
 from ..ledger.coverage import HOURS
 from ..ledger.coverage import Kind
 from ..ledger.coverage import read_kinds
@@ -54,14 +55,15 @@ def daily_sums(session: Session, ledger: Ledger) -> Check:
             "not in the sums by user and by other columns. Answers are right, but slow.",
             f"Restart every worker, then {_REBUILD}.",
         )
-    for kind in kept:
-        if kind.tag and (rows := _rows_a_day(session, kind)) > MOST_SUMS_A_DAY:
+    by_tag = [kind for kind in kept if kind.tag and kind.grain == DAY]
+    for kind in by_tag:
+        if (rows := _rows_a_day(session, kind)) > MOST_SUMS_A_DAY:
             return warn(
                 "daily sums",
                 f"The tag {kind.tag!r} has {rows:,} sums a day, too many values to be worth it.",
                 f"Take {kind.tag!r} out of LLM_COST_ROLLUP_TAGS, then {_REBUILD}.",
             )
-    tags = ", ".join(kind.tag for kind in kept if kind.tag)
+    tags = ", ".join(kind.tag for kind in by_tag)
     return ok("daily sums", f"Kept in days of {kept[0].zone.key}{f', and by {tags}' if tags else ''}.")
 
 

@@ -32,6 +32,7 @@ from sqlalchemy import insert
 from sqlalchemy import select
 
 from .days import day_around
+from .days import week_around
 from .failures import LedgerUnavailable
 from .rows import CALLS
 from .rows import COVERAGE
@@ -43,17 +44,23 @@ from .statements import insert_ignoring
 HOUR = "h"
 #: The sums of a day of the zone that its coverage names.
 DAY = "d"
+#: The sums of a week of that zone, from Monday on.
+WEEK = "w"
+#: What people call these times.
+PERIODS = {HOUR: "hour", DAY: "day", WEEK: "week"}
 #: What the key of sums by a column begins with; no tag's key does.
 COLUMN_MARK = "@"
 #: The columns by whose values sums are kept: few values each, but for users, whose sums are not kept apart by
 #: provider and model: 5,000 users and ten models would be about as many sums as calls.
 SUMMED_COLUMNS = ("user_id", "endpoint", "request_type", "operation", "status")
+#: The column with so many values that what a month cost is added up from weeks, and days at its ends.
+_SUMMED_BY_WEEK = "user_id"
 #: The key under which calls are that a version has counted which knows no sums by column.
 UNCOUNTED = f"{COLUMN_MARK}uncounted"
 #: The row of ``llm_cost_meta`` that is locked: shared by who counts calls, alone by who changes the kinds.
 KEPT_KEY = "rollups_kept"
 
-_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+_LENGTHS = {HOUR: timedelta(hours=1), DAY: timedelta(days=1), WEEK: timedelta(weeks=1)}
 _UTC = ZoneInfo("UTC")
 
 
@@ -72,10 +79,12 @@ class Kind:
 
     def bucket_around(self, moment: datetime) -> tuple[datetime, datetime]:
         """When the bucket that ``moment`` belongs to begins, and when the next one does; in UTC."""
+        if self.grain == WEEK:
+            return week_around(moment, self.zone)
         if self.grain == DAY:
             return day_around(moment, self.zone)
         start = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        return start, start + _HOUR
+        return start, start + _LENGTHS[HOUR]
 
     def bucket_of(self, moment: datetime) -> datetime:
         """When the bucket that ``moment`` belongs to begins."""
@@ -88,7 +97,12 @@ class Kind:
 
     def buckets_within(self, start: datetime, end: datetime) -> int:
         """About how many buckets there are from ``start`` to ``end``."""
-        return round((end - start) / (_DAY if self.grain == DAY else _HOUR))
+        return round((end - start) / self.length)
+
+    @property
+    def length(self) -> timedelta:
+        """How long a bucket is, but for changes of the clocks."""
+        return _LENGTHS[self.grain]
 
     @property
     def key(self) -> tuple[str, str]:
@@ -112,9 +126,14 @@ class Kind:
         return self.column != "user_id"
 
     @property
-    def words(self) -> str:
+    def of(self) -> str:
         """What it is of, for people: ``all calls``, ``the tag 'tenant'``, ``user_id``."""
         return self.column or (f"the tag {self.tag!r}" if self.tag else "all calls")
+
+    @property
+    def words(self) -> str:
+        """The same, and of weeks that they are: ``user_id per week``."""
+        return f"{self.of} per week" if self.grain == WEEK else self.of
 
     def is_same(self, other: Kind) -> bool:
         """Whether both are the same sums, however much of them is complete."""
@@ -128,15 +147,19 @@ _UNCOUNTED_DAYS = Kind(DAY, UNCOUNTED)
 
 @dataclass(frozen=True, slots=True)
 class RollupChoice:
-    """What an app's configuration asks for: daily sums in its zone, of all calls, by columns and by tags."""
+    """What an app's configuration asks for: sums of days and weeks in its zone, of all calls, by columns and
+    by tags.
+    """
 
     zone: ZoneInfo = _UTC
     tags: tuple[str, ...] = ()
 
     def kinds(self) -> Iterator[Kind]:
-        """The kinds of daily sums that are asked for."""
+        """The kinds of sums that are asked for, besides those of hours."""
         for tag_key in ("", *(COLUMN_MARK + name for name in SUMMED_COLUMNS), *self.tags):
             yield Kind(DAY, tag_key, self.zone)
+        for tag_key in (COLUMN_MARK + _SUMMED_BY_WEEK, *self.tags):
+            yield Kind(WEEK, tag_key, self.zone)
 
 
 def kept_kinds(connection: Connection) -> tuple[Kind, ...]:
@@ -186,9 +209,9 @@ def forget_uncounted(connection: Connection, sums: Iterable[RowMapping]) -> None
 
 
 def _all_kinds(connection: Connection) -> tuple[Kind, ...]:
-    rows = connection.execute(select(COVERAGE).order_by(COVERAGE.c.grain, COVERAGE.c.tag_key))
-    days = (Kind(row.grain, row.tag_key, _zone(row.zone), row.complete_from) for row in rows)
-    return (*days, HOURS)
+    rows = connection.execute(select(COVERAGE))
+    longer = (Kind(row.grain, row.tag_key, _zone(row.zone), row.complete_from) for row in rows)
+    return tuple(sorted((*longer, HOURS), key=lambda kind: kind.key))
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -1,4 +1,4 @@
-"""Where the days of a time zone begin, whatever its clocks do at midnight."""
+"""Where the days and weeks of a time zone begin, whatever its clocks do at midnight."""
 
 from __future__ import annotations
 
@@ -42,15 +42,24 @@ def _gap_end(skipped: datetime) -> datetime:
 
 def day_around(moment: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """When the day that ``moment`` belongs to begins, and when the next one does; in UTC."""
+    return _around(moment, moment.astimezone(zone).date(), _DAY, zone)
+
+
+def week_around(moment: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """The same of its week, which begins on Monday."""
     day = moment.astimezone(zone).date()
-    start, end = _span(day, zone)
+    return _around(moment, day - day.weekday() * _DAY, 7 * _DAY, zone)
+
+
+def _around(moment: datetime, first: date, length: timedelta, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    start, end = _span(first, length, zone)
     # The clocks may go back over midnight: then an instant can bear the date of a day that is over.
     while moment >= end:
-        day += _DAY
-        start, end = _span(day, zone)
+        first += length
+        start, end = _span(first, length, zone)
     return start, end
 
 
 @lru_cache(maxsize=4096)
-def _span(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    return day_start(day, zone).astimezone(UTC), day_start(day + _DAY, zone).astimezone(UTC)
+def _span(first: date, length: timedelta, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    return day_start(first, zone).astimezone(UTC), day_start(first + length, zone).astimezone(UTC)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from datetime import UTC
+from datetime import date
 from datetime import datetime
 from datetime import timedelta
 from decimal import Decimal
@@ -47,6 +49,7 @@ from tests.analytics.ledgers import seeded_calls
 
 FIRST_HOUR = START.replace(minute=0)
 HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 KOLKATA = ZoneInfo("Asia/Kolkata")
 
 Narrow = Callable[[CallQuery], CallQuery]
@@ -183,6 +186,54 @@ def test_rollups_and_calls_give_the_same_answers_on_every_database(database_url:
         engine.dispose()
 
 
+@pytest.mark.parametrize("zone", ZONES, ids=str)
+def test_weeks_with_days_at_their_ends_give_the_same_answers_as_the_calls(zone: ZoneInfo) -> None:
+    """On whatever weekday a range begins and ends, over a change of the clocks, and with ragged ends."""
+    rng = random.Random(11)
+    events = [
+        call(
+            START + timedelta(minutes=rng.randrange(-20 * 24 * 60, 30 * 24 * 60)),
+            model=f"model {rng.randrange(3)}",
+            user_id=rng.choice((None, *ODD)),
+            total_cost=rng.choice((None, Decimal(rng.randrange(9)))),
+            status=rng.choice(("ok", "error")),
+            input_tokens=rng.choice((None, 5)),
+            tags={"feature": rng.choice(ODD)} if rng.randrange(4) else {},
+        )
+        for _ in range(400)
+    ]
+    with memory_ledger(events, RollupChoice(zone, ("feature",))) as ledger:
+        everything = query(ledger, zone)
+        first = START.date() - timedelta(days=10)
+        spans = [everything.days(first + n * DAY, first + n * DAY + timedelta(days=16 + n)) for n in range(8)]
+        spans.append(everything.between(START - timedelta(days=9, minutes=7), START + timedelta(days=20)))
+        with ledger.session() as session:
+            assert rollup_drift(session) == []
+        for asked in spans:
+            raw = from_calls(asked)
+            for by in ("user_id", "tag:feature"):
+                assert "w" in parts_of(ledger, asked, by)
+                for limit in (1, 3, 20):
+                    assert asked.cost_by(by, limit) == raw.cost_by(by, limit)
+                    assert asked.spend_by(by, limit) == raw.spend_by(by, limit)
+                assert asked.value_count(by) == raw.value_count(by)
+                assert asked.spend_of(by, [None, ODD[0]]) == raw.spend_of(by, [None, ODD[0]])
+            assert asked.cross("model", "tag:feature", 2, 3) == raw.cross("model", "tag:feature", 2, 3)
+
+
+def test_a_range_is_read_from_weeks_and_from_days_at_its_ends() -> None:
+    with memory_ledger([call()], RollupChoice(UTC_ZONE, ("feature",))) as ledger:
+        saturday = date(2026, 10, 3)
+        asked = query(ledger, UTC_ZONE).days(saturday, saturday + timedelta(days=29))
+        for by in ("user_id", "tag:feature"):
+            assert parts_of(ledger, asked, by) == ["d", "w"]
+            assert parts_of(ledger, asked.days(saturday, saturday + 31 * DAY), by) == ["d", "w", "d"]
+            assert parts_of(ledger, asked.days(saturday, saturday + 7 * DAY), by) == ["d"]
+        assert parts_of(ledger, asked, "endpoint") == ["d"]
+        assert parts_of(ledger, asked.where(user_id="7")) == ["d"]
+        assert parts_of(ledger, asked.tagged(feature="chat"), "model") == ["d"]
+
+
 def test_a_cost_of_zero_comes_before_unknown_costs_from_the_rollups_too() -> None:
     events = [call(model="free of charge", total_cost=Decimal(0)), *(call(model="unknown") for _ in range(3))]
     with memory_ledger(events) as ledger:
@@ -211,13 +262,14 @@ def test_any_filter_or_split_that_a_rollup_does_not_know_needs_the_calls() -> No
         assert parts_of(ledger, everything, "service") == ["calls"]
         assert parts_of(ledger, everything.where(provider="openai"), "user_id") == ["calls"]
         assert parts_of(ledger, everything.where(user_id=None), "model") == ["calls"]
-        assert parts_of(ledger, everything, "user_id") == ["d"]
-        assert parts_of(ledger, everything.where(user_id=None), "user_id") == ["d"]
+        assert parts_of(ledger, everything.where(user_id=None)) == ["d"]
+        assert parts_of(ledger, everything, "user_id") == ["w"]
+        assert parts_of(ledger, everything.where(user_id=None), "user_id") == ["w"]
         assert parts_of(ledger, everything.where(provider="openai"), "endpoint") == ["d"]
         assert parts_of(ledger, everything.where(failed=True), "model") == ["d"]
         assert parts_of(ledger, everything, "tag:tenant") == ["calls"]
         assert parts_of(ledger, everything.tagged(feature="chat"), "tag:tenant") == ["calls"]
-        assert parts_of(ledger, everything, "tag:feature") == ["d"]
+        assert parts_of(ledger, everything, "tag:feature") == ["w"]
         assert parts_of(ledger, everything.tagged(feature=None), "model") == ["d"]
         assert parts_of(ledger, everything.where(provider="openai"), "model") == ["d"]
 

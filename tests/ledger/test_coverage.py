@@ -7,6 +7,7 @@ from datetime import UTC
 from datetime import date
 from datetime import datetime
 from datetime import timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -23,8 +24,12 @@ from flask_llm_cost.ledger import RollupChoice
 from flask_llm_cost.ledger import RollupCoverage
 from flask_llm_cost.ledger import create_ledger_engine
 from flask_llm_cost.ledger import rollup_drift
+from flask_llm_cost.ledger.coverage import WEEK
+from flask_llm_cost.ledger.coverage import read_kinds
 from flask_llm_cost.ledger.days import day_around
 from flask_llm_cost.ledger.days import day_start
+from flask_llm_cost.ledger.days import week_around
+from flask_llm_cost.ledger.drift import windows
 from tests.made_events import NOON
 from tests.made_events import event
 
@@ -38,8 +43,9 @@ def _another(ledger: Ledger, zone: str, *tags: str) -> Ledger:
 
 
 def _coverage(ledger: Ledger) -> dict[str, tuple[str, datetime | None]]:
-    """Of all calls and of tags; those by column are beside them always."""
-    kept = select(RollupCoverage).where(RollupCoverage.tag_key.not_like("@%"))
+    """The days of all calls and of tags; those by column and the weeks are beside them always."""
+    by_day = (RollupCoverage.grain == "d", RollupCoverage.tag_key.not_like("@%"))
+    kept = select(RollupCoverage).where(*by_day)
     with ledger.session() as session:
         return {row.tag_key: (row.zone, row.complete_from) for row in session.scalars(kept)}
 
@@ -75,6 +81,21 @@ def test_a_tag_named_later_is_complete_from_the_day_after_the_latest_call(ledger
     midnight = NOON.replace(hour=0, minute=0, second=0, microsecond=0)
     assert _coverage(later)["tenant"] == ("UTC", midnight + 4 * DAY)
     with later.session() as session:
+        assert rollup_drift(session) == []
+
+
+def test_weeks_that_the_clocks_make_longer_or_shorter_are_compared_one_by_one(ledger: Ledger) -> None:
+    new_york = ZoneInfo("America/New_York")
+    asked = _another(ledger, new_york.key)
+    asked.write(
+        [event(occurred_at=datetime(2026, 1, 1, tzinfo=UTC) + number * 7 * DAY) for number in range(52)]
+    )
+    with ledger.session() as session:
+        connection = session.connection()
+        (kind,) = (kind for kind in read_kinds(connection) if kind.grain == WEEK)
+        found = windows(connection, kind)
+        assert [len(window.edges()) for window in found] == [2] * 52
+        assert all(one.end == other.start for one, other in pairwise(found))
         assert rollup_drift(session) == []
 
 
@@ -163,6 +184,18 @@ def test_every_instant_is_in_exactly_one_day(zone: ZoneInfo, moment: datetime) -
     assert end - start <= timedelta(hours=25)
     assert day_around(start, zone) == day_around(end - timedelta(microseconds=1), zone) == (start, end)
     assert day_around(end, zone)[0] == end
+
+
+@given(zones, instants)
+@example(ZoneInfo("Pacific/Apia"), datetime(2011, 12, 30, 10, tzinfo=UTC))
+@example(ZoneInfo("America/St_Johns"), datetime(2010, 11, 8, 3, 29, tzinfo=UTC))
+def test_every_instant_is_in_exactly_one_week_of_whole_days(zone: ZoneInfo, moment: datetime) -> None:
+    start, end = week_around(moment, zone)
+    day_begins, day_ends = day_around(moment, zone)
+    assert start <= day_begins <= moment < day_ends <= end
+    assert start.astimezone(zone).weekday() == 0
+    assert week_around(start, zone) == week_around(end - timedelta(microseconds=1), zone) == (start, end)
+    assert week_around(end, zone)[0] == end
 
 
 def test_a_date_that_was_left_out_has_no_day() -> None:

@@ -193,15 +193,14 @@ def test_a_database_with_calls_is_upgraded_and_gets_its_daily_sums(tmp_path: Pat
     ledger.write([event(occurred_at=NOON, tags={"feature": "chat"})])
     with ledger.session() as session:
         counted = select(RollupCoverage.complete_from).where(RollupCoverage.tag_key != UNCOUNTED)
-        complete = session.scalars(counted).all()
-    # All, by the tag, and by each of five columns.
-    assert complete == [NOON.replace(hour=18, minute=30, second=0, microsecond=0)] * 7, (
-        "the next midnight in India"
-    )
-    assert rebuild_rollups(ledger).filled == 7 * 40
+        complete = session.scalars(counted.order_by(RollupCoverage.grain)).all()
+    # Days of all, by the tag, and by each of five columns; weeks of users and by the tag.
+    midnight = NOON.replace(hour=18, minute=30, second=0, microsecond=0)
+    assert complete == [midnight] * 7 + [midnight + timedelta(days=1)] * 2, "the next ones in India"
+    assert rebuild_rollups(ledger).filled == 7 * 40 + 2 * 6
     with ledger.session() as session:
         assert rollup_drift(session) == []
-        assert session.scalars(counted).all() == [None] * 7
+        assert session.scalars(counted).all() == [None] * 9
     ledger.engine.dispose()
     engine.dispose()
 

@@ -105,7 +105,7 @@ def test_a_rollup_of_calls_that_are_not_there_is_drift(ledger: Ledger, app: Flas
         connection.execute(delete(LlmCall))
     with ledger.session() as session:
         found = [drift.differences["calls"] for drift in rollup_drift(session)]
-    assert found == [(0, 1)] * 7, "an hour, a day, and that day by each of five columns"
+    assert found == [(0, 1)] * 8, "an hour, a day, that day by each of five columns, and a user's week"
 
 
 def test_drift_is_found_far_from_the_other_calls(ledger: Ledger) -> None:

@@ -85,7 +85,7 @@ def test_the_sums_of_pruned_calls_stay_and_are_no_drift(ledger: Ledger) -> None:
 def test_without_their_sums_only_the_kept_calls_are_counted(ledger: Ledger) -> None:
     _write_history(ledger)
     result = prune(ledger, BEFORE, keep_rollups=False)
-    assert result.rollups == 16, "ten hours, the day they are of, and that day by each of five columns"
+    assert result.rollups == 17, "ten hours, the day they are of, that day by five columns, and a user's week"
     with ledger.session() as session:
         assert session.scalar(select(func.sum(Rollup.calls)).where(Rollup.grain == "h")) == 5
         assert rollup_drift(session) == []

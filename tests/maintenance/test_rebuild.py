@@ -57,7 +57,12 @@ def test_a_dry_run_only_tells(ledger: Ledger) -> None:
     asked = Ledger(ledger.engine, rollups=RollupChoice(ZoneInfo("Asia/Kolkata"), ("tenant",)))
     promised = rebuild_rollups(asked, dry_run=True)
     assert promised.corrected == 4
-    assert [kind.words for kind in promised.begun] == ["all calls", *SUMMED_COLUMNS, "the tag 'tenant'"]
+    by_day = ["all calls", *SUMMED_COLUMNS, "the tag 'tenant'"]
+    assert [kind.words for kind in promised.begun] == [
+        *by_day,
+        "user_id per week",
+        "the tag 'tenant' per week",
+    ]
     assert {kind.zone.key for kind in promised.dropped} == {"UTC"}
     with ledger.session() as session:
         assert len(rollup_drift(session)) == 4
@@ -108,7 +113,8 @@ def _calls(count: int) -> list[Event]:
 
 def _complete(ledger: Ledger) -> dict[str, datetime | None]:
     with ledger.session() as session:
-        kept = session.scalars(select(RollupCoverage).where(RollupCoverage.tag_key.not_like("@%")))
+        by_day = (RollupCoverage.grain == "d", RollupCoverage.tag_key.not_like("@%"))
+        kept = session.scalars(select(RollupCoverage).where(*by_day))
         return {row.tag_key: row.complete_from for row in kept}
 
 
@@ -124,10 +130,10 @@ def test_a_new_tag_and_zone_get_their_past_while_calls_arrive(ledger: Ledger, zo
     assert told[-1][0] == told[-1][1] == len(told)
     with ledger.session() as session:
         assert rollup_drift(session) == []
-        for tag_key in ("", "tenant"):
-            days = select(func.sum(Rollup.calls)).where(Rollup.grain == "d", Rollup.tag_key == tag_key)
+        for grain, tag_key in (("d", ""), ("d", "tenant"), ("w", "tenant"), ("w", "@user_id")):
+            kept = select(func.sum(Rollup.calls)).where(Rollup.grain == grain, Rollup.tag_key == tag_key)
             hours = select(func.sum(Rollup.calls)).where(Rollup.grain == "h")
-            assert session.scalar(days) == session.scalar(hours)
+            assert session.scalar(kept) == session.scalar(hours)
     assert rebuild_rollups(asked).filled == 0
 
 
@@ -135,7 +141,7 @@ def test_what_nobody_asks_for_any_more_is_dropped(ledger: Ledger) -> None:
     before = Ledger(ledger.engine, rollups=RollupChoice(tags=("tenant",)))
     before.write(_calls(20))
     result = rebuild_rollups(ledger)
-    assert [kind.tag_key for kind in result.dropped] == ["tenant"]
+    assert [kind.key for kind in result.dropped] == [("d", "tenant"), ("w", "tenant")]
     assert _complete(ledger) == {"": None}
     with ledger.session() as session:
         assert session.scalar(select(func.count()).where(Rollup.tag_key == "tenant")) == 0
