@@ -90,6 +90,17 @@ def test_calls_without_a_price_are_counted_and_named(stored: CommandApp) -> None
     )
 
 
+def test_older_calls_without_a_price_are_looked_for_with_deep(stored: CommandApp) -> None:
+    stored.call()
+    long_ago = datetime.now(UTC) - timedelta(days=31)
+    usage = {"usage_source": "response", "input_tokens": 10, "total_cost": None, "cost_status": "unknown"}
+    stored.ledger.write([made_events.event(occurred_at=long_ago, cost=None, **usage)])
+
+    evidence = "Every call of the last 30 days whose usage is known has a complete price."
+    assert checks(stored)["unpriced"].evidence == evidence
+    assert "1 of 2 (50.0 %)" in checks(stored, deep=True)["unpriced"].evidence
+
+
 def test_calls_that_told_no_usage_need_no_price_but_are_counted(stored: CommandApp) -> None:
     stored.call()
     stored.tracker.track(provider="openai", model="gpt-5-mini", status="aborted")
@@ -98,7 +109,7 @@ def test_calls_that_told_no_usage_need_no_price_but_are_counted(stored: CommandA
 
     assert found["unpriced"].status == "ok"
     assert found["usage"].status == "ok"
-    assert found["usage"].evidence.startswith("Calls that told no usage: 1 of 2 (50.0 %)")
+    assert found["usage"].evidence.startswith("Calls of the last 30 days that told no usage: 1 of 2 (50.0 %)")
 
 
 def test_complete_streams_without_usage_are_a_warning_with_the_cure(stored: CommandApp) -> None:
