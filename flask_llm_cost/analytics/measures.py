@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -19,6 +20,7 @@ from sqlalchemy import literal_column
 from ..ledger import CallTag
 from ..ledger import LlmCall
 from ..ledger import Rollup
+from ..money import EXACT
 from .values import TOKENS
 from .values import Costs
 from .values import Totals
@@ -42,6 +44,7 @@ Sums = Mapping[str, ColumnElement[Any]]
 Row = Mapping[str, Any] | RowMapping
 
 
+@cache
 def sums_of_calls() -> Sums:
     """The measures as SQL over the calls. NULL costs add nothing; the sum of none is NULL."""
     return {
@@ -57,6 +60,7 @@ def sums_of_calls() -> Sums:
     }
 
 
+@cache
 def sums_of_rollups() -> Sums:
     """The same over the rollups."""
     return _summed(numbers_of_rollups())
@@ -67,11 +71,13 @@ def sums_of_columns(rows: FromClause) -> Sums:
     return _summed({name: rows.c[name] for name in MEASURES})
 
 
+@cache
 def numbers_of_rollups() -> Sums:
     """The measures of one rollup."""
     return {name: getattr(Rollup, name) for name in MEASURES}
 
 
+@cache
 def numbers_of_calls() -> Sums:
     """The measures of one call, as if it were a rollup."""
     return {
@@ -96,6 +102,7 @@ def _summed(numbers: Sums) -> Sums:
     return {**sums, "total_cost": case((sums["priced_calls"] > 0, sums["total_cost"]))}
 
 
+@cache
 def sums_of_tags() -> Sums:
     """What the rows of one tag key tell by themselves, each standing for a call."""
     return {
@@ -120,13 +127,20 @@ def count_where(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return func.count(case((condition, 1)))
 
 
-def added(rows: Iterable[Row]) -> dict[str, Any]:
+def added(rows: Iterable[Row], names: Iterable[str] = MEASURES) -> dict[str, Any]:
     """The sums over rollups, as the database adds them up: of those measures that the first one has."""
     found = list(rows)
-    names = [name for name in MEASURES if name in found[0] and name != "total_cost"]
-    sums: dict[str, Any] = {name: sum(int(row[name]) for row in found) for name in names}
+    counts = [name for name in names if name in found[0] and name != "total_cost"]
+    sums: dict[str, Any] = {name: sum(int(row[name] or 0) for row in found) for name in counts}
     cost = add_costs(row["total_cost"] for row in found) if sums["priced_calls"] else None
     return {**sums, "total_cost": cost}
+
+
+def without(whole: Row, part: Row) -> dict[str, Any]:
+    """What is left of sums without a part of them, of those measures that the part has."""
+    sums: dict[str, Any] = {name: whole[name] - part[name] for name in part if name != "total_cost"}
+    cost = EXACT.subtract(whole["total_cost"] or Decimal(0), part["total_cost"] or Decimal(0))
+    return {**sums, "total_cost": cost if sums["priced_calls"] else None}
 
 
 def known_cost(calls: int, priced_calls: int, cost: Decimal | None) -> Decimal | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -33,11 +32,13 @@ from .measures import Sums
 from .measures import added
 from .measures import labelled
 from .measures import sums_of_groups
+from .measures import without
 from .planner import Plan
 from .planner import Source
 from .sheet import by_value
 from .sheet import costs_by_tag
 from .sheet import rows_of
+from .totals import sums
 from .values import OUTPUT_FIELDS
 
 _SHARE_SCALE = 6
@@ -108,27 +109,68 @@ def ranked(
     read: Plan,
     filters: Filters,
     limit: int | None,
-    names: Iterable[str] = MEASURES,
+    names: Sequence[str] = MEASURES,
     order: Order = DEAREST_FIRST,
 ) -> Ranked:
     """The values of a planned split, with the measures called ``names`` or more, in ``order``."""
-    values = _values(session, read, filters, names) if order == DEAREST_FIRST else None
-    if values is None:
+    if order != DEAREST_FIRST:
         return rank(session, read(filters).only(names), limit, order)
+    values = _values(session, read, filters, names)
+    if values is None:
+        dearest = _dearest(session, read, filters, limit, names) if limit is not None else None
+        return dearest or rank(session, read(filters).only(names), limit)
     found = sorted(values, key=_dearest_first)
     if limit is None or len(found) <= limit:
         return Ranked(found, (), 0)
     return Ranked(found[:limit], [added(found[limit:])], len(found) - limit)
 
 
-def _values(session: Session, read: Plan, filters: Filters, names: Iterable[str]) -> Sequence[Row] | None:
+def _values(session: Session, read: Plan, filters: Filters, names: Sequence[str]) -> Sequence[Row] | None:
     """Every value with its sums, where they are few and need no further statement."""
     if read.by is None:
         return None
     if (rows := rows_of(session, read, filters)) is not None:
         values = by_value(rows, read.by.name)
-        return [{"value": value, **added(values[value])} for value in values]
+        return [{"value": value, **added(values[value], names)} for value in values]
     return costs_by_tag(session, read, filters) if set(names) <= set(COSTS) else None
+
+
+def _dearest(
+    session: Session, read: Plan, filters: Filters, limit: int, names: Sequence[str]
+) -> Ranked | None:
+    """The dearest values by nothing but their cost, then all sums of these alone: the others are what is left
+    of all calls. ``None`` where that is no quicker, or where costs do not tell which ones come first.
+    """
+    if not read.has_weeks or set(names) <= set(COSTS):
+        return None  # of few values or few sums all are added up at once
+    first = session.execute(_by_cost(read(filters), limit + 1)).all()
+    if len(first) <= limit or first[limit - 1].total_cost in (None, first[limit].total_cost):
+        return None
+    values = [row.value for row in first[:limit]]
+    source = read(filters, values).only(names)
+    statement = source.select(_value(source).label("split_value"), *labelled(source.sums))
+    rows = session.execute(statement.group_by("split_value")).mappings()
+    kept = sorted(({"value": row["split_value"], **added([row])} for row in rows), key=_dearest_first)
+    rest = without(added(sums(session, filters, names)), added(kept))
+    return Ranked(kept, [rest], int(first[0].value_count) - limit)
+
+
+def _by_cost(source: Source, limit: int) -> Select[Any]:
+    """The dearest values with their costs, and how many values there are."""
+    costs = source.only(("priced_calls", "total_cost")).sums
+    found = source.select(_value(source).label("split_value"), *labelled(costs))
+    each = found.group_by("split_value").subquery()
+    cost = each.c.total_cost
+    columns = (each.c.split_value.label("value"), cost, func.count().over().label("value_count"))
+    return select(*columns).order_by(cost.is_(None), cost.desc()).limit(limit)
+
+
+def _value(source: Source) -> SQLColumnExpression[Any]:
+    """What is grouped by: an expression instead of the column. To group in a column's order, MariaDB and
+    SQLite would walk through the whole index of it and fetch row by row, five times slower than reading the
+    range once.
+    """
+    return source.value if source.name == "tags" else func.coalesce(source.value, null())
 
 
 def _dearest_first(sums: Row) -> tuple[bool, Decimal, int, str]:
@@ -182,15 +224,9 @@ def fold(ranked: Select[Any], limit: int | None, values: Sequence[str], sums: Su
 
 
 def _ranked(source: Source, order: Order) -> Select[Any]:
-    column = source.value
-    if source.name != "tags":
-        # An expression instead of the column: to group in its order, MariaDB and SQLite would walk through
-        # the whole index of the column and fetch row by row, five times slower than reading the range once.
-        column = func.coalesce(source.value, null())
     # By name, and ranked around it: in MySQL's mode, MariaDB knows no expression again that it groups by.
-    sums = (
-        source.select(column.label("split_value"), *labelled(source.sums)).group_by("split_value").subquery()
-    )
-    value, named = sums.c.split_value, {name: sums.c[name] for name in source.sums}
+    found = source.select(_value(source).label("split_value"), *labelled(source.sums))
+    each = found.group_by("split_value").subquery()
+    value, named = each.c.split_value, {name: each.c[name] for name in source.sums}
     position = func.row_number().over(order_by=order.ordered(named, value))
     return select(value.label("value"), position.label("position"), *named.values())

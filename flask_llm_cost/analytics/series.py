@@ -18,7 +18,6 @@ from datetime import datetime
 from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
-from operator import itemgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -27,6 +26,7 @@ from sqlalchemy import Select
 from sqlalchemy import case
 from sqlalchemy import func
 from sqlalchemy import literal_column
+from sqlalchemy import null
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -157,8 +157,8 @@ def _read(
     kind = read.only_kind(filters)
     # Days of days, hours of hours: rollups tell by themselves what a CASE would find out.
     if kind is not None and kind.buckets_within(edges[0], edges[-1]) <= len(edges):
-        found = session.execute(_by_time(read(filters, only), split)).mappings()
-        return _placed(found, edges, itemgetter("part_number"))
+        found = session.execute(_by_time(read(filters, only))).mappings()
+        return _placed(found, edges, lambda row: 0 if split is None else split.place(row["split_value"]))
     return dict(_by_pieces(session, filters, edges, read, split, only))
 
 
@@ -173,6 +173,12 @@ def _placed(
 
 
 def _added(rows: Sequence[Row]) -> _Sums:
+    if len(rows) == 1:  # a day of one model, of which a page has hundreds
+        (row,) = rows
+        priced = int(row["priced_calls"])
+        return _Sums(
+            int(row["calls"]), int(row["unknown_cost_calls"]), priced, row["total_cost"] if priced else None
+        )
     # PostgreSQL and MySQL answer SUM(BIGINT) with a NUMERIC.
     calls, unknown, priced = (int(sum(row[name] for row in rows)) for name in _MEASURES[:-1])
     return _Sums(calls, unknown, priced, add_costs(row["total_cost"] for row in rows) if priced else None)
@@ -246,12 +252,12 @@ def _statement(source: Source, edges: Sequence[datetime], split: _Split | None) 
     return source.select(*columns).group_by("bucket_number", "part_number")
 
 
-def _by_time(source: Source, split: _Split | None) -> Select[Any]:
-    """The sums by the buckets of the rollups."""
-    part = literal_column("0") if split is None else split.part(source)
+def _by_time(source: Source) -> Select[Any]:
+    """The sums by the buckets of the rollups and the values that they are split by."""
+    value = func.coalesce(source.value, null()).label("split_value")
     sums = labelled(source.only(_MEASURES).sums)
-    statement = source.select(source.moment.label("bucket"), part.label("part_number"), *sums)
-    return statement.group_by(source.moment, "part_number")
+    statement = source.select(source.moment.label("bucket"), value, *sums)
+    return statement.group_by(source.moment, "split_value")
 
 
 def _fold(
@@ -282,13 +288,19 @@ def _fold(
 def _filled(frame: Bucket, cells: Sequence[_Sums]) -> Bucket:
     if not cells:
         return frame
-    calls, priced = sum(cell.calls for cell in cells), sum(cell.priced for cell in cells)
+    whole = cells[0] if len(cells) == 1 else _together(cells)
     return Bucket(
         start=frame.start,
         end=frame.end,
         label=frame.label,
-        calls=calls,
-        unknown_cost_calls=sum(cell.unknown for cell in cells),
-        total_cost=known_cost(calls, priced, add_costs(cell.cost for cell in cells)),
+        calls=whole.calls,
+        unknown_cost_calls=whole.unknown,
+        total_cost=known_cost(whole.calls, whole.priced, whole.cost),
         complete=frame.complete,
     )
+
+
+def _together(cells: Sequence[_Sums]) -> _Sums:
+    calls, priced = sum(cell.calls for cell in cells), sum(cell.priced for cell in cells)
+    unknown = sum(cell.unknown for cell in cells)
+    return _Sums(calls, unknown, priced, add_costs(cell.cost for cell in cells))
