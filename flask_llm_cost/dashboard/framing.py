@@ -54,12 +54,12 @@ class View:
 
     @cached_property
     def keys(self) -> tuple[TagKey, ...]:
-        """The tags that these calls carry, the most frequent first; of a tag without sums so many calls are
-        counted as a page reads. Where the filters leave too many calls, those that any of the period carries.
+        """The tags that these calls carry, the most frequent first; where there are too many calls, of a tag
+        without sums some are counted, and filters are left out, so that it is any tag of the period.
         """
         asked = self.asked
         query = asked.query if self.is_small or not asked.filters.values else asked.in_period
-        return query.tag_keys(limit=MAX_TAG_KEYS, at_most=None if asked.exporting else MOST_CALLS)
+        return query.tag_keys(limit=MAX_TAG_KEYS, at_most=None if self.is_small else MOST_FILTERED)
 
     @cached_property
     def is_small(self) -> bool:

@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from functools import cache
+from functools import lru_cache
 from importlib.resources import files
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 from flask import current_app
+from flask import g
 from flask import redirect
 from flask import render_template
 from flask import request
@@ -83,9 +85,21 @@ def link(endpoint: str, arguments: Mapping[str, str], **path_values: int | str) 
 
     :param path_values: what the page's own path names: ``call_id``, or a tag's ``key``.
     """
-    query = urlencode(arguments)
-    path = url_for(endpoint, **path_values)  # type: ignore[arg-type]
+    query = "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in arguments.items())
+    path = url_for(endpoint, **path_values) if path_values else _path(endpoint)  # type: ignore[arg-type]
     return f"{path}?{query}" if query else path
+
+
+#: A page has five hundred links, of a few dozen values.
+_quoted = lru_cache(maxsize=1024)(quote_plus)
+
+
+def _path(endpoint: str) -> str:
+    """The path of a page, made once in a request: its prefix stays the same."""
+    paths: dict[str, str] = g.setdefault("_llm_cost_paths", {})
+    if endpoint not in paths:
+        paths[endpoint] = url_for(endpoint)
+    return paths[endpoint]
 
 
 @dataclass(frozen=True, slots=True)

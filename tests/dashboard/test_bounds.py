@@ -88,6 +88,8 @@ def test_a_table_without_sums_is_left_out_of_its_page(
     """Of the overview's tables the one by a tag that is not declared."""
     assert SAID_OF_A_TABLE not in shown(client, "/")
     allow(monkeypatch, CALLS - 1)
+    assert SAID_OF_A_TABLE not in shown(client, "/"), "a tag's own calls have a bound of their own"
+    allow(monkeypatch, CALLS - 1, CALLS - 1)
     page = shown(client, "/")
     assert page.count(SAID_OF_A_TABLE) == 1
     # So many were counted, and the page does not say that these are all.

@@ -28,7 +28,7 @@ from ..filters import TAG_PREFIX
 from ..formats import number
 from ..formats import percent
 from ..framing import MAX_TAG_KEYS
-from ..framing import MOST_CALLS
+from ..framing import MOST_FILTERED
 from ..framing import Content
 from ..framing import View
 from ..framing import bounded
@@ -84,7 +84,7 @@ def _keys(view: View) -> Content:
             "calls": view.totals.calls,
             "any": bool(view.keys),
             "cut": len(view.keys) == MAX_TAG_KEYS,
-            "most_calls": f"{MOST_CALLS:,}" if any(key.at_least for key in view.keys) else "",
+            "most_calls": f"{MOST_FILTERED:,}" if any(key.at_least for key in view.keys) else "",
         },
     )
 

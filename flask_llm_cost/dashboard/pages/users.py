@@ -62,7 +62,7 @@ def _overview(here: Filters) -> str:
 
 
 def _figures(view: View, found: Breakdown) -> Iterator[Figure]:
-    nobody = view.asked.query.spend_of("user_id", [None]).get(None)
+    nobody = _without_user(view, found)
     count = len(found.rows) + found.other_values - (nobody is not None)
     yield Figure(label="Users", value=number(count))
     yield Figure(
@@ -83,6 +83,14 @@ def _figures(view: View, found: Breakdown) -> Iterator[Figure]:
         note=f"{percent(untold, view.totals.calls)} of calls",
         meter=charts.meter([(1, Decimal(untold))], Decimal(view.totals.calls)),
     )
+
+
+def _without_user(view: View, found: Breakdown) -> Costs | None:
+    """The calls without a user; ``None`` where each has one."""
+    shown = next((row for row in found.rows if row.value is None), None)
+    if shown is not None or not found.other:
+        return shown
+    return view.asked.query.spend_of("user_id", [None]).get(None)
 
 
 def _average(view: View, nobody: Costs | None, count: int) -> Shown:
