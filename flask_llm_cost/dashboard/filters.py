@@ -36,6 +36,8 @@ ZONE = "tz"
 BUCKET = "bucket"
 #: Bars of an hour that one chart can show.
 MAX_HOURS = 31 * 24
+#: Of more days the bars are weeks, where nobody chooses: nobody tells hundreds of bars apart.
+MOST_DAYS = 92
 #: Names of excluded values in one address; servers refuse long ones, gunicorn beyond 4,094 bytes.
 MAX_BESIDES_BYTES = 2_000
 
@@ -115,8 +117,9 @@ class Filters:
 
     @property
     def bucket(self) -> str:
-        """How long each bar of a chart is: a day, and an hour where there is one day only."""
-        return self.chosen_bucket or ("hour" if self.period.days == 1 else "day")
+        """How long each bar of a chart is: a day, an hour of a single day, a week of very many."""
+        usual = "hour" if self.period.days == 1 else "week" if self.period.days > MOST_DAYS else "day"
+        return self.chosen_bucket or usual
 
     def arguments(self) -> dict[str, str]:
         """The query parameters of this view without the page's own, in canonical order."""
