@@ -208,8 +208,9 @@ class Repricing(Base):
 class Rollup(Base):
     """Sums of calls per period, provider and model, kept in the transaction of the calls.
 
-    ``grain`` 'h' is a UTC hour, 'd' a day of the zone that :class:`RollupCoverage` names. ``tag_key`` is ''
-    for the sums of all calls, else a tag; ``tag_value`` is that tag's, or '' for the calls without it.
+    ``grain`` 'h' is a UTC hour, 'd' a day and 'w' a week of the zone that :class:`RollupCoverage` names.
+    ``tag_key`` is '' for the sums of all calls, else a tag; ``tag_value`` is that tag's, or '' for the calls
+    without it.
     ``dim`` is a 16-byte hash of (provider, model, tag_value), so that the key stays short.
     """
 
