@@ -16,7 +16,6 @@ from importlib.resources import files
 from urllib.parse import quote_plus
 
 from flask import current_app
-from flask import g
 from flask import redirect
 from flask import render_template
 from flask import request
@@ -96,7 +95,7 @@ _quoted = lru_cache(maxsize=1024)(quote_plus)
 
 def _path(endpoint: str) -> str:
     """The path of a page, made once in a request: its prefix stays the same."""
-    paths: dict[str, str] = g.setdefault("_llm_cost_paths", {})
+    paths: dict[str, str] = request.environ.setdefault("flask_llm_cost.paths", {})
     if endpoint not in paths:
         paths[endpoint] = url_for(endpoint)
     return paths[endpoint]

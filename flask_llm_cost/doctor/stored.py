@@ -139,7 +139,7 @@ def _of_days(asked: Filters) -> str:
 
 
 def _share(count: int, of: int) -> str:
-    return f"{count:,} of {of:,} ({Decimal(100 * count) / of:.1f} %)"
+    return f"{count:,} of {of:,} ({Decimal(100 * count) / max(of, 1):.1f} %)"
 
 
 def line_items(session: Session, sample: int | None) -> Check:
