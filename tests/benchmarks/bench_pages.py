@@ -37,6 +37,11 @@ TIMES = 20
 _WARM_UP = 2
 _LAST = (END - timedelta(days=1)).date()
 MONTH = {"from": (_LAST - timedelta(days=29)).isoformat(), "to": _LAST.isoformat()}
+#: As many days, with the fewest whole weeks and most single days that there can be.
+MIDWEEK = {
+    "from": (_LAST - timedelta(days=32)).isoformat(),
+    "to": (_LAST - timedelta(days=3)).isoformat(),
+}
 YEAR = {"from": (_LAST - timedelta(days=364)).isoformat(), "to": _LAST.isoformat()}
 Arguments = Mapping[str, str]
 
@@ -44,6 +49,7 @@ Arguments = Mapping[str, str]
 def pages(call_id: int) -> Iterator[tuple[str, str, Arguments]]:
     """Name, path and arguments of every page, and of some that people come to by a click."""
     yield "overview", "/", MONTH
+    yield "overview, up to a Thursday", "/", MIDWEEK
     yield "insight", "/insight", MONTH
     yield "what if", "/insight/what-if", {**MONTH, "as": "anthropic/claude-haiku-4-5"}
     yield "models", "/models", MONTH
@@ -53,6 +59,7 @@ def pages(call_id: int) -> Iterator[tuple[str, str, Arguments]]:
     yield "a value of a tag", "/tags/feature/value", {**MONTH, "tag.feature": "search"}
     yield "a tenant", "/tags/tenant/value", {**MONTH, "tag.tenant": "tenant-003"}
     yield "users (5,000)", "/users", MONTH
+    yield "users, up to a Thursday", "/users", MIDWEEK
     yield "endpoints", "/endpoints", MONTH
     yield "two dimensions: model and tenant", "/crosstab", {**MONTH, "rows": "model", "columns": "tag.tenant"}
     yield "two dimensions: user and endpoint", "/crosstab", {**MONTH, "rows": "user", "columns": "endpoint"}
