@@ -240,4 +240,4 @@ print(run(args=["llm-cost", "doctor", "--format", "json"]).output.replace("\\n",
     assert steps[0]["evidence"] == "acme-sdk 2.5"
     assert steps[4]["evidence"] == "0.0012 USD for 1,000 tokens in and 100 out."
     check = next(check for check in checks["checks"] if check["check"] == "capture acme")
-    assert check["evidence"].startswith("acme 2.5: active. Every call of its clients is seen")
+    assert check["evidence"].startswith("acme-sdk 2.5: active. Every call of its clients is seen")
