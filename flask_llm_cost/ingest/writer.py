@@ -50,6 +50,7 @@ class Writer:
         self._worker: int | None = None
         self._failures = 0
         self._gathered = 0
+        self._was_busy = False
         self._stopped = False
 
     @property
@@ -152,7 +153,7 @@ class Writer:
         with self._working:
             with self._rounds:
                 self._begun += 1
-                self._gathered = 0
+                self._was_busy, self._gathered = self._gathered > 0, 0
             self._worker = threading.get_ident()
             clean = work()
             self._worker = None
@@ -184,9 +185,13 @@ def _run(reference: weakref.ref[Writer]) -> None:
     while (writer := reference()) is not None and writer._work() is not None:
         awake, hurry, idle = writer._awake, writer._hurry, writer._idle
         backoff = writer._backoff() if writer._failures else None
+        was_busy = writer._was_busy
         del writer
         if backoff is None:
-            awake.wait(idle)
+            # A thread that is woken wants the interpreter's lock, which holds up whoever gives it up for a
+            # moment, to write to a file. Where calls come and come, nobody has to wake it.
+            if not was_busy:
+                awake.wait(idle)
             hurry.wait(GATHER_SECONDS)
         else:
             hurry.wait(backoff)
