@@ -142,6 +142,9 @@ class Filters:
 #: Every call.
 NO_FILTERS = Filters()
 
+#: Columns of which one value leads to few calls by an index.
+INDEXED = ("user_id", "trackable_type", "trackable_id")
+
 
 def in_span(column: SQLColumnExpression[datetime], span: Span) -> list[ColumnElement[bool]]:
     """The conditions that keep ``column`` in the half-open ``span``, whose ends may be open."""

@@ -20,6 +20,7 @@ from ..ledger import LlmCall
 from ..ledger.drift import one_snapshot
 from ..usage import INPUT_FIELDS
 from .dimensions import dimension
+from .filters import INDEXED
 from .filters import Filters
 from .filters import in_range
 from .measures import count_where
@@ -102,8 +103,11 @@ def _tag_key(session: Session, filters: Filters, key: str, at_most: int | None) 
         )
         values = by_value.subquery()
     else:
-        rows = select(CallTag.value).where(CallTag.key == key, *in_range(CallTag.occurred_at, filters.range))
-        # The range is in the tag table too; only another filter needs the calls.
+        rows = select(CallTag.value).where(CallTag.key == key)
+        # The range is in the tag table too; only another filter needs the calls. Where that leads to few of
+        # them, SQLite is not to be led to all tags of the range.
+        if not any(name in INDEXED for name, _ in filters.columns):
+            rows = rows.where(*in_range(CallTag.occurred_at, filters.range))
         if filters.columns or filters.tags:
             rows = rows.join(LlmCall, LlmCall.id == CallTag.call_id).where(*filters.conditions())
         if at_most is not None:

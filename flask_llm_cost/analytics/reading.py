@@ -11,13 +11,11 @@ from sqlalchemy.orm import Session
 
 from ..ledger import LlmCall
 from .dimensions import dimension
+from .filters import INDEXED
 from .filters import Filters
 from .planner import plan
 from .planner import splits_beside
 from .totals import costs
-
-#: Filters that lead to few calls by an index, or, as of models, by one that also has the time.
-_INDEXED = ("user_id", "trackable_type", "trackable_id", "cost_status")
 
 
 def is_summed(session: Session, filters: Filters, names: Sequence[str]) -> bool:
@@ -31,7 +29,7 @@ def is_summed(session: Session, filters: Filters, names: Sequence[str]) -> bool:
 
 def reads_more_than(session: Session, filters: Filters, calls: int) -> bool:
     """Whether more calls than that are left by the range and the filters with an index."""
-    columns = tuple((name, value) for name, value in filters.columns if name in _INDEXED)
+    columns = tuple((name, value) for name, value in filters.columns if name in (*INDEXED, "cost_status"))
     if any(name == "provider" for name, _ in filters.columns):
         columns += tuple(each for each in filters.columns if each[0] in ("provider", "model"))
     indexed = replace(filters, columns=columns)
