@@ -8,6 +8,7 @@ PYTEST_ARGS ?=
 SEEDS ?= 200
 SECONDS_AWAY ?= 60
 RUNS ?= 12
+TIMES ?= 10
 FUZZ_TIMES ?= 10
 ROWS ?= 100000
 BENCH_URLS ?=
@@ -18,7 +19,7 @@ OTEL := opentelemetry-instrumentation-openai-v2==2.4b0 opentelemetry-util-genai=
   opentelemetry-api opentelemetry-instrumentation opentelemetry-semantic-conventions wrapt
 
 .DEFAULT_GOAL := help
-.PHONY: demo test-min package types-pyright examples test test-sdks test-oldest-sdks test-faults test-servers test-stacks check lint types docs fuzz bench bench-budgets bench-scale bench-pages bench-storing bench-hosts prices screenshots help clean
+.PHONY: demo test-min package types-pyright examples test test-sdks test-oldest-sdks test-faults test-single-faults test-servers test-stacks check lint types docs fuzz bench bench-budgets bench-scale bench-pages bench-storing bench-hosts prices screenshots help clean
 
 demo: $(VENV)/.demo  ## Serve the example app with 60 days of made-up history (PORT=5000)
 	@cd examples && PORT=$(PORT) exec ../$(BIN)/python -m support_desk
@@ -85,6 +86,13 @@ test-faults: $(VENV)/.dev  ## Kill processes, lock and cut off the database, rep
 	  for fault in crash rivals replay; do \
 	    test -z "$$url" || $(BIN)/python -m tests.faults.$$fault --seeds $(SEEDS) "$$url" || exit 1; \
 	  done; \
+	done
+
+# Those of docs/reliability.md that `make test` runs once: what depends on chance shows in the tenth run.
+test-single-faults: $(VENV)/.dev  ## Fill disks, jump clocks, spoil journals, kill tasks ..., again and again (TIMES=10)
+	@for time in $$(seq $(TIMES)); do \
+	  echo "== $$time of $(TIMES)" && $(BIN)/python -m pytest -q -n auto --dist loadfile \
+	    tests/faults tests/runs tests/ingest tests/journal $(PYTEST_ARGS) || exit 1; \
 	done
 
 # Starts PostgreSQL, MariaDB, PgBouncer and network namespaces of its own: as root on Debian, like .ci/run.
