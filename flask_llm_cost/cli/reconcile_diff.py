@@ -119,8 +119,6 @@ def diff(
         except ConfigurationError as error:
             raise click.UsageError(str(error)) from error
     echo_comparison(found, output, unmatched=unmatched)
-    missing = [name for name in providers if name not in found.days]
-    if missing:
-        click.echo(f"Nothing was compared of {', '.join(missing)}: no day of it is imported whole.", err=True)
-    if found.drifts or missing or not found.days:
+    # What is missing is among the remarks.
+    if found.drifts or not found.days or not found.days.keys() >= {*providers}:
         raise click.exceptions.Exit(DIFFERS)

@@ -92,7 +92,9 @@ def test_a_comparison_of_nothing_exits_1(app: CommandApp, tmp_path: Path) -> Non
 
     assert app.run("reconcile", "diff", *DAYS, "--provider", "openai").exit_code == 0
     assert mistyped.exit_code == 1
-    assert mistyped.stderr == "Nothing was compared of opneai: no day of it is imported whole.\n"
+    assert "opneai: no costs are imported of 2026-03-01" in mistyped.stdout
+    listed = app.run("reconcile", "diff", *DAYS, "--provider", "opneai", "--format", "csv")
+    assert (listed.exit_code, "opneai: no costs are imported" in listed.stderr) == (1, True)
 
 
 def test_calls_of_unknown_cost_are_said_to_be_unknown(app: CommandApp, tmp_path: Path) -> None:
