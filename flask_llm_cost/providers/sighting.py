@@ -31,8 +31,8 @@ class Sighting(NamedTuple):
 
     @property
     def can_wait(self) -> bool:
-        """Whether its event can be made later, of what :meth:`kept` keeps. Of what is billed by the piece, or
-        told by several answers, it cannot.
+        """Whether its event can be made later, of what :meth:`Answer.kept` tells. Of what is billed by the
+        piece, or told by several answers, it cannot.
         """
         if self.route.billing != "usage" or self.asked.charges or self.asked.variant:
             return False
